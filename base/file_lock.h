@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// An flock(2) on a file: released by the kernel when its holder dies, so that no stale lock exists.
+
+#include <optional>
+#include <string>
+
+#include "base/directory.h"
+#include "base/fd.h"
+
+namespace imgbuild {
+
+enum class LockMode { shared, exclusive };
+
+class FileLock {
+  public:
+    FileLock() noexcept = default;
+    /// Waits for the lock on `name` in `directory`, which is made when missing. A signal that arrives while
+    /// waiting and has set the cancel flag ends it with Error{interrupted}. Throws Error.
+    static FileLock acquire(const Directory& directory, const std::string& name, LockMode mode);
+    /// Empty when another process holds it.
+    static std::optional<FileLock> try_acquire(const Directory& directory, const std::string& name, LockMode mode);
+
+    bool held() const noexcept { return static_cast<bool>(fd_); }
+    int fd() const noexcept { return fd_.get(); }
+    void release() noexcept { fd_.reset(); }
+
+  private:
+    explicit FileLock(Fd fd) noexcept : fd_(std::move(fd)) {}
+    Fd fd_;
+};
+
+}  // namespace imgbuild
