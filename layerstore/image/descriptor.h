@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// OCI content descriptors and platforms (image-spec descriptor.md, image-index.md), and media types.
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/compression.h"
+#include "base/digest.h"
+#include "base/json.h"
+
+namespace imgbuild::layerstore {
+
+namespace media_type {
+inline constexpr std::string_view oci_index = "application/vnd.oci.image.index.v1+json";
+inline constexpr std::string_view oci_manifest = "application/vnd.oci.image.manifest.v1+json";
+inline constexpr std::string_view oci_config = "application/vnd.oci.image.config.v1+json";
+inline constexpr std::string_view oci_layer = "application/vnd.oci.image.layer.v1.tar";
+inline constexpr std::string_view oci_layer_gzip = "application/vnd.oci.image.layer.v1.tar+gzip";
+inline constexpr std::string_view oci_layer_zstd = "application/vnd.oci.image.layer.v1.tar+zstd";
+inline constexpr std::string_view docker_index = "application/vnd.docker.distribution.manifest.list.v2+json";
+inline constexpr std::string_view docker_manifest = "application/vnd.docker.distribution.manifest.v2+json";
+inline constexpr std::string_view docker_config = "application/vnd.docker.container.image.v1+json";
+inline constexpr std::string_view docker_layer = "application/vnd.docker.image.rootfs.diff.tar";
+inline constexpr std::string_view docker_layer_gzip = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+inline constexpr std::string_view docker_layer_zstd = "application/vnd.docker.image.rootfs.diff.tar.zstd";
+}  // namespace media_type
+
+bool is_index(std::string_view type) noexcept;
+bool is_manifest(std::string_view type) noexcept;
+/// The compression that a layer's media type promises; empty when it is no layer that can be unpacked.
+std::optional<Compression> layer_compression(std::string_view type) noexcept;
+std::string_view oci_layer_type(Compression compression) noexcept;
+
+/// os/architecture[/variant] in Go's words, normalised: arm64 has no variant v8, arm defaults to v7.
+struct Platform {
+    std::string os = "linux";
+    std::string architecture;
+    std::string variant;
+    std::string os_version;
+
+    /// "linux/amd64", "linux/arm/v7", or one of them alone ("arm64"). Error{usage} for anything else.
+    static Platform parse(std::string_view text);
+    static Platform host();
+    std::string text() const;
+    friend bool operator==(const Platform&, const Platform&) = default;
+};
+
+struct Descriptor {
+    std::string media_type;
+    Digest digest;
+    std::uint64_t size = 0;  ///< bytes
+    std::map<std::string, std::string> annotations;
+    std::optional<Platform> platform;
+
+    /// Checks types, digest grammar and ranges. `what` names the place in errors.
+    static Descriptor from_json(const Json& object, std::string_view what);
+    /// mediaType, digest, size, then what is not empty, in the order of the specification.
+    Json to_json() const;
+    friend bool operator==(const Descriptor&, const Descriptor&) = default;
+};
+
+}  // namespace imgbuild::layerstore

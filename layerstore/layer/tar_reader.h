@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A strict reader of tar: ustar, pax and GNU long names and sparse files as layers of the world have them.
+// What is ambiguous is refused, not guessed: fields that disagree, records that are malformed, sizes that are
+// negative or huge, names with NUL. It allocates by what it read, never by what a header claims.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/stream.h"
+#include "layerstore/tree/entry.h"
+
+namespace imgbuild::layerstore {
+
+/// Numbers of docs/limits.md.
+struct TarLimits {
+    std::uint64_t max_entries = 4'000'000;
+    std::size_t max_pax_bytes = 1 << 20;       ///< one pax header
+    std::size_t max_name_bytes = 4096;         ///< paths and link targets
+    std::uint64_t max_file_bytes = std::uint64_t{1} << 40;
+};
+
+struct TarEntry {
+    std::string name;        ///< bytes as they stand in the archive
+    Entry entry;             ///< content is zero: the reader of the data computes it
+    bool is_hard_link = false;
+    std::string link_name;   ///< of hard links, bytes as they stand
+};
+
+class TarReader {
+  public:
+    /// `source` gives the uncompressed archive and must outlive the reader; `what` names it in errors.
+    TarReader(ByteReader& source, std::string what, TarLimits limits = {});
+
+    /// The next entry, or empty at the end marker. Skips data that was not read. Error{invalid_input} names
+    /// the archive, the entry and what is wrong. Bytes after the end marker are read and left out.
+    std::optional<TarEntry> next();
+    /// Data of the current entry, holes of sparse files as zero bytes; 0 at its end.
+    std::size_t read(std::span<std::byte> buffer);
+
+  private:
+    struct Header;
+    ByteReader& source_;
+    std::string what_;
+    TarLimits limits_;
+    std::uint64_t entries_ = 0;
+    std::uint64_t data_left_ = 0;
+    std::size_t padding_left_ = 0;
+    bool ended_ = false;
+};
+
+}  // namespace imgbuild::layerstore
