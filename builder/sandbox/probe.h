@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The ladder of isolation: which rungs work here, found by doing in a child and never by guessing, and why
+// the better ones do not. docs/security.md says what each promises.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace imgbuild::builder {
+
+enum class RootMode : std::uint8_t {
+    root,      ///< rung 1: real root, overlay, all namespaces
+    userns,    ///< rung 1: a user namespace with subordinate ids
+    single,    ///< rung 2: a user namespace with one id, other owners kept by interception
+    chroot,    ///< rung 3: root inside an ordinary container
+    emulated,  ///< rung 4: neither, system calls answered for
+};
+
+/// "root", "userns", …: the words of --root-mode.
+std::string_view name_of(RootMode mode) noexcept;
+std::optional<RootMode> root_mode_from_name(std::string_view name) noexcept;
+
+/// A range of ids: `count` ids from `outside` on appear as `inside` on.
+struct IdRange {
+    std::uint32_t inside = 0;
+    std::uint32_t outside = 0;
+    std::uint32_t count = 0;
+    friend bool operator==(const IdRange&, const IdRange&) = default;
+};
+
+/// What one rung found. `works` rungs have no reason.
+struct Rung {
+    RootMode mode = RootMode::root;
+    bool works = false;
+    std::string reason;  ///< what blocks it, in one sentence
+    std::string remedy;  ///< the command or setting that would open it; may be empty
+    std::vector<IdRange> uid_map;  ///< userns and single
+    std::vector<IdRange> gid_map;
+};
+
+/// Probes every rung of this version, best first; needs no store. Costs some milliseconds: call it when a step
+/// must run, or for doctor.
+std::vector<Rung> probe_rungs(const std::string& scratch_directory);
+
+/// The best rung that works, or the one that `wanted` names. Error{unsupported} says what blocks each.
+Rung choose_rung(const std::vector<Rung>& rungs, std::optional<RootMode> wanted);
+
+/// The kernel features that doctor prints beside the ladder: (name, "yes" or the reason).
+std::vector<std::pair<std::string, std::string>> kernel_features();
+
+/// The ranges of subordinate ids that `file` (/etc/subuid or /etc/subgid) gives to the user of `uid`, by name or
+/// number. Pure but for `file_content`.
+std::vector<IdRange> parse_subordinate_ids(std::string_view file_content, std::uint32_t uid, std::string_view user);
+
+}  // namespace imgbuild::builder

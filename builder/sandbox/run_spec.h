@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Everything a RUN needs, as data: the sandbox carries a RunSpec out and decides nothing.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/image_path.h"
+
+namespace imgbuild::builder {
+
+enum class NetworkMode : std::uint8_t {
+    standard,  ///< the rung's default (docs/security.md says which)
+    host,      ///< the host's network namespace
+    none,      ///< an own one with nothing but lo
+};
+enum class SecurityMode : std::uint8_t { sandbox, insecure };
+
+/// Numeric identity of the process; names were resolved in the image's own passwd and group before.
+struct Credentials {
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+    std::vector<std::uint32_t> groups;  ///< supplementary
+};
+
+/// A file tree mounted at `target`: a stack of materialised deltas and a path inside it.
+struct BindMount {
+    ImagePath target;
+    std::vector<DeltaId> layers;  ///< lowest first
+    ImagePath source;             ///< inside the stack; a directory or a file
+    bool writable = false;        ///< writes are seen by the command and then thrown away
+};
+
+enum class CacheSharing : std::uint8_t { shared, exclusive, locked };  ///< exclusive is the language's "private"
+
+/// A directory that outlives the build: RUN --mount=type=cache.
+struct CacheMount {
+    ImagePath target;
+    std::string id;               ///< any bytes; its hash names the directory
+    ImagePath source;             ///< inside the cache directory
+    CacheSharing sharing = CacheSharing::shared;
+    std::uint16_t mode = 0755;    ///< with uid and gid: used when the directory is first made
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+    bool read_only = false;
+    std::vector<DeltaId> from;    ///< initial content, lowest first; empty for an empty directory
+    ImagePath from_source;
+};
+
+struct TmpfsMount {
+    ImagePath target;
+    std::uint64_t size = 0;  ///< bytes; 0 for the kernel's default
+};
+
+/// A file that exists while the command runs: RUN --mount=type=secret. Never on a disk.
+struct SecretMount {
+    ImagePath target;
+    std::string content;
+    std::uint16_t mode = 0400;
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+};
+
+/// A unix socket of the host: RUN --mount=type=ssh.
+struct SocketMount {
+    ImagePath target;
+    std::string host_path;
+    std::uint16_t mode = 0600;
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+};
+
+struct ResourceLimit {
+    std::string name;  ///< "nofile", "nproc", … as ulimit knows them
+    std::uint64_t soft = 0;
+    std::uint64_t hard = 0;
+};
+
+struct RunSpec {
+    std::vector<DeltaId> layers;              ///< the root file system, lowest first; all materialised
+    std::vector<std::string> arguments;       ///< argv, not empty
+    std::vector<std::string> environment;     ///< "NAME=value", complete
+    ImagePath working_directory;
+    Credentials credentials;
+    NetworkMode network = NetworkMode::standard;
+    SecurityMode security = SecurityMode::sandbox;
+    std::string hostname = "buildkitsandbox";
+    std::vector<std::pair<std::string, std::string>> added_hosts;  ///< (name, address) for /etc/hosts
+    std::uint64_t shm_size = 64 << 20;        ///< bytes
+    std::vector<ResourceLimit> limits;
+    std::vector<BindMount> binds;
+    std::vector<CacheMount> caches;
+    std::vector<TmpfsMount> tmpfs;
+    std::vector<SecretMount> secrets;
+    std::vector<SocketMount> sockets;
+    /// Files provided in a read-only directory (RUN heredocs with a #! line): (path, bytes), mode 0755.
+    std::vector<std::pair<ImagePath, std::string>> scripts;
+};
+
+}  // namespace imgbuild::builder

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The one thing in imgbuild that needs the kernel: it materialises deltas as directories, runs a command on a
+// stack of them, and tells what the command changed. Everything it does happens in a helper process of its
+// own (design: docs/architecture.md, "The sandbox"); this interface is what the solver sees, and what tests
+// replace by a fake.
+//
+// Thread-safe: any number of calls at once.
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/fd.h"
+#include "base/process.h"
+#include "base/stream.h"
+#include "builder/sandbox/probe.h"
+#include "builder/sandbox/run_spec.h"
+#include "layerstore/tree/algebra.h"
+#include "layerstore/tree/tree_delta.h"
+
+namespace imgbuild::builder {
+
+/// What a finished command left; holds its upper directory until keep() or destruction, which discards it.
+class RunResult {
+  public:
+    virtual ~RunResult() = default;
+
+    const ExitStatus& status() const noexcept { return status_; }
+    /// What the upper directory holds, not normalised, contents hashed, times as the command left them. Empty
+    /// unless the command succeeded.
+    const layerstore::TreeDelta& changes() const noexcept { return changes_; }
+
+    /// Keeps the upper directory as the materialised `id`: paths in `dropped` (in path order) are taken away
+    /// from it first, and every entry that `delta` puts gets the time that stands there. Call at most once.
+    virtual void keep(const layerstore::TreeDelta& delta, const DeltaId& id,
+                      std::span<const ImagePath> dropped) = 0;
+
+  protected:
+    ExitStatus status_;
+    layerstore::TreeDelta changes_;
+};
+
+class Sandbox {
+  public:
+    virtual ~Sandbox() = default;
+
+    /// Which way owners, whiteouts and xattrs lie on disk: the folder below deltas/ of the store.
+    virtual const std::string& spelling() const = 0;
+
+    /// True if `delta` stands materialised and whole. Cheap: does not start the helper.
+    virtual bool has(const DeltaId& delta) = 0;
+    /// Materialises `delta` from its canonical tar (layerstore/layer/tar_writer), which is read to its end.
+    /// Two callers at once, in one process or two: one does it, the other waits.
+    virtual void materialise(const DeltaId& delta, ByteReader& canonical_tar) = 0;
+
+    /// Runs a command to its end. Standard output and error go to `log` (a pipe's write end or a file). A
+    /// command that fails is a result, not an Error; a sandbox that cannot be built is an Error. A cancel
+    /// request kills the command and gives Error{interrupted}.
+    virtual std::unique_ptr<RunResult> run(const RunSpec& spec, const Fd& log) = 0;
+
+    /// Opens regular files of a materialised delta for reading, in order; an entry that is not there is an
+    /// empty Fd. Any number of paths.
+    virtual std::vector<Fd> open_files(const DeltaId& delta, std::span<const ImagePath> paths) = 0;
+
+    /// Takes a materialised delta, or a cache mount's directory, away.
+    virtual void remove(const DeltaId& delta) = 0;
+    virtual void remove_cache_mount(const std::string& id) = 0;
+};
+
+/// The sandbox of `rung` over the store at `store_path` (its deltas/, mounts/ and pending/). The helper starts
+/// at the first call that needs it and ends with the object.
+std::unique_ptr<Sandbox> make_sandbox(const Rung& rung, const std::string& store_path);
+
+/// Call first in main(): when this process was started as the helper, serves until its parent is gone and
+/// does not return.
+void serve_if_helper(int argument_count, char** arguments);
+
+}  // namespace imgbuild::builder
