@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The checks go red on what they are there to catch, and docs/architecture.md says what check_layers.py enforces."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "scripts"))
+sys.dont_write_bytecode = True
+
+import check_layers  # noqa: E402  (the path is set above)
+
+SPDX = "// SPDX-License-Identifier: Apache-2.0\n"
+CONTRACT = "#pragma once\n\n// What it owns.\n"
+
+
+def check(script, tree):
+    """Runs a check over a source tree given as {path: text}; gives its exit status and output."""
+    with tempfile.TemporaryDirectory() as root:
+        for path, text in tree.items():
+            os.makedirs(os.path.dirname(os.path.join(root, path)), exist_ok=True)
+            with open(os.path.join(root, path), "w", encoding="utf-8") as file:
+                file.write(text)
+        done = subprocess.run([sys.executable, os.path.join(ROOT, "scripts", script), "--root", root],
+                              capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+
+class Layers(unittest.TestCase):
+    def assert_red(self, includer, included, reason):
+        status, output = check("check_layers.py", {includer: f'{SPDX}#include "{included}"\n'})
+        self.assertEqual(status, 1, output)
+        self.assertIn(f'{includer}:2: "{included}": {reason}', output)
+
+    def assert_green(self, includer, included):
+        status, output = check("check_layers.py", {includer: f'{SPDX}#include "{included}"\n'})
+        self.assertEqual(status, 0, output)
+
+    def test_a_room_may_not_know_the_room_above(self):
+        self.assert_red("base/error.cc", "cli/report.h", "base/ may not know cli/")
+        self.assert_red("builder/plan/planner.cc", "cli/report.h", "builder/ may not know cli/")
+
+    def test_parser_and_layerstore_never_see_each_other(self):
+        self.assert_red("parser/syntax/x.cc", "layerstore/tree/tree.h", "parser/ may not know layerstore/")
+        self.assert_red("layerstore/tree/x.cc", "parser/syntax/syntax.h", "layerstore/ may not know parser/")
+
+    def test_nobody_links_the_helper_programs(self):
+        self.assert_red("builder/solve/x.cc", "fetch/http.h", "builder/ may not know fetch/")
+
+    def test_a_helper_program_knows_formats_and_not_the_store(self):
+        self.assert_red("fetch/pull.cc", "layerstore/store/store.h", "fetch/ may not know layerstore/store/")
+        self.assert_green("fetch/pull.cc", "layerstore/image/image.h")
+
+    def test_a_folder_may_not_know_the_folder_above(self):
+        self.assert_red("layerstore/tree/x.cc", "layerstore/layer/packing.h",
+                        "layerstore/tree may not know layerstore/layer")
+
+    def test_a_folder_that_no_table_names_is_refused(self):
+        self.assert_red("layerstore/misc/x.cc", "layerstore/tree/tree.h", "layerstore/misc is not a folder of the table")
+
+    def test_a_private_header_is_seen_by_its_own_folder_only(self):
+        self.assert_red("builder/solve/x.cc", "builder/plan/detail/y.h", "builder/plan/detail/ is private to builder/plan/")
+        self.assert_green("builder/plan/x.cc", "builder/plan/detail/y.h")
+
+    def test_an_include_is_written_from_the_root(self):
+        self.assert_red("base/error.cc", "error.h", "includes are written from the root")
+
+    def test_downward_includes_pass(self):
+        self.assert_green("cli/main.cc", "builder/solve/solver.h")
+        self.assert_green("builder/plan/planner.cc", "parser/buildfile/buildfile.h")
+        self.assert_green("layerstore/image/x.cc", "layerstore/tree/tree.h")
+
+
+class Source(unittest.TestCase):
+    def assert_red(self, path, text, message):
+        status, output = check("check_source.py", {path: text})
+        self.assertEqual(status, 1, output)
+        self.assertIn(message, output)
+
+    def assert_green(self, path, text):
+        status, output = check("check_source.py", {path: text})
+        self.assertEqual(status, 0, output)
+
+    def test_a_source_without_licence_line(self):
+        self.assert_red("base/x.cc", "int x;\n", "base/x.cc:1: licence:")
+
+    def test_a_header_without_contract(self):
+        self.assert_red("base/x.h", f"{SPDX}#pragma once\n\nint x();\n", "base/x.h:2: contract:")
+        self.assert_green("base/x.h", f"{SPDX}{CONTRACT}\nint x();\n")
+
+    def test_files_that_grew_too_long(self):
+        self.assert_red("base/x.h", SPDX + CONTRACT + "\n" * 200, "base/x.h:201: size: 204 lines, at most 200")
+        self.assert_red("base/x.cc", SPDX + "\n" * 500, "base/x.cc:501: size: 501 lines, at most 500")
+
+    def test_a_promise_without_an_issue(self):
+        self.assert_red("base/x.cc", f"{SPDX}// TO" "DO: later\n", "base/x.cc:2: promise:")
+        self.assert_green("base/x.cc", f"{SPDX}// TO" "DO(#12): later\n")
+
+    def test_banned_names(self):
+        for rule, line in (
+            ("prints", 'std::cerr << "no";'),
+            ("prints", 'fmt::print("no");'),
+            ("prints", 'printf("no");'),
+            ("remove_all", "std::filesystem::remove_all(path);"),
+            ("system", 'system("ls");'),
+            ("sprintf", 'sprintf(buffer, "no");'),
+            ("errno", "if (errno == 0) return;"),
+            ("rename", 'rename("a", "b");'),
+            ("openat2", "syscall(SYS_openat2);  openat2(fd);"),
+            ("close", "::close(fd);"),
+            ("exit", "std::exit(1);"),
+        ):
+            self.assert_red("layerstore/x.cc", f"{SPDX}void f() {{\n    {line}\n}}\n", f"layerstore/x.cc:3: {rule}:")
+
+    def test_a_banned_name_where_it_is_at_home(self):
+        self.assert_green("base/x.cc", f"{SPDX}int f() {{ return errno; }}\n")
+        self.assert_green("base/atomic_file.cc", f'{SPDX}void f() {{ ::rename("a", "b"); }}\n')
+        self.assert_green("cli/x.cc", f'{SPDX}void f() {{ fmt::print("yes"); }}\n')
+        self.assert_green("base/x_test.cc", f"{SPDX}void f() {{ std::filesystem::remove_all(path); }}\n")
+
+    def test_a_banned_name_in_a_comment_a_string_or_a_longer_name(self):
+        self.assert_green("layerstore/x.cc", f'{SPDX}// rename( is not called\nauto a = "errno";\nfile.close();\n'
+                                             'void closed(int fd);\nauto b = R"(system("x"))";\nconst int c = 1\'000;\n')
+
+
+class Architecture(unittest.TestCase):
+    def test_the_page_says_what_the_check_enforces(self):
+        with open(os.path.join(ROOT, "docs", "architecture.md"), encoding="utf-8") as file:
+            rows = re.findall(r"^\| `([a-z]+)/(?:([a-z]+)/)?` \|[^|]*\| ([^|]*) \|", file.read(), re.MULTILINE)
+        on_page = {(room, folder): tuple(sorted(re.findall(r"`([a-z]+)/?`", uses))) for room, folder, uses in rows}
+        enforced = {(room, ""): tuple(sorted(below)) for room, below in check_layers.ROOMS.items()}
+        for room, folders in check_layers.FOLDERS.items():
+            for folder, others in folders.items():
+                enforced[room, folder] = tuple(sorted(others))
+        self.assertEqual(on_page, enforced)
+
+    def test_every_folder_of_a_room_is_in_the_table(self):
+        for room, folders in check_layers.FOLDERS.items():
+            path = os.path.join(ROOT, room)
+            found = {name for name in os.listdir(path) if os.path.isdir(os.path.join(path, name))} - {"detail", "golden"}
+            self.assertEqual(found - set(folders), set(), f"folders of {room}/ that check_layers.py does not know")
+
+
+if __name__ == "__main__":
+    unittest.main()
