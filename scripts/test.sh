@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what the tests need, compiles with every warning an error, and runs all tests: format and lint, the unit,
+# golden and replay tests of the rooms, then the end-to-end tests of the built program.
+#
+# usage: test.sh [--sanitize] [-k PATTERN]
+#   --sanitize  also run the rooms' tests under the address and undefined-behaviour sanitizers
+#   -k PATTERN  of the end-to-end tests only those whose name contains PATTERN
+#
+# Ends with "N passed, N failed, N skipped"; the exit status is 0 when nothing failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+sanitize=false pattern=()
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    --sanitize) sanitize=true; shift ;;
+    -k) pattern=(-k "${2:?-k needs a pattern}"); shift 2 ;;
+    *) sed -n 's/^# \{0,1\}//; 6,8p' "$0" >&2; exit 2 ;;
+  esac
+done
+
+scripts/install-dependencies.sh test
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+
+compile() { # FOLDER MESON-OPTION…
+  if [[ ! -f $1/build.ninja ]]; then
+    meson setup "$@"
+  fi
+  ninja -C "$1"
+}
+
+run_rooms() { # FOLDER MESON-TEST-OPTION…
+  # Its failures are counted from the log, together with everything else.
+  meson test -C "$1" --print-errorlogs "${@:2}" </dev/null || true
+  cp "$1/meson-logs/testlog.json" "$results/$(basename "$1").json"
+}
+
+# The judgement of a clone; an unpacked archive has no list of its files.
+if git rev-parse --git-dir >/dev/null 2>&1; then
+  echo '== format and lint'
+  status=pass
+  scripts/pre-commit --all || status=fail
+  echo "$status" >"$results/format.status"
+fi
+
+echo '== compiling'
+compile build-test --buildtype=release --werror
+echo '== tests of the rooms'
+run_rooms build-test
+
+if $sanitize; then
+  echo '== tests of the rooms under sanitizers'
+  compile build-sanitize --buildtype=debug -Doptimization=1 -Db_sanitize=address,undefined
+  run_rooms build-sanitize --no-suite lint
+fi
+
+echo '== end-to-end tests'
+IMGBUILD=$PWD/build-test/imgbuild python3 tests/e2e/run.py --summary "$results/e2e.summary" "${pattern[@]}" || true
+
+python3 tests/support/summary.py "$results"
