@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Streams, exit codes and the flags that scripts rely on."""
+
+import json
+import os
+import re
+import time
+
+from support.case import EndToEnd
+from support.oci import open_layout
+from support.tree import tree_of_image
+
+DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
+STAGES = """
+ARG GREETING=hello
+FROM busybox AS first
+ARG GREETING
+RUN echo "$GREETING first" > /first
+FROM busybox AS unused
+RUN echo this stage is not needed && false
+FROM first AS second
+RUN echo second > /second
+"""
+
+
+class Streams(EndToEnd):
+    def test_results_go_to_stdout_and_progress_to_stderr(self):
+        files = self.context({"Buildfile": "FROM busybox\nRUN echo the-output-of-a-step\n"})
+        result = self.build(files)
+        self.assertIn("the-output-of-a-step", result.stderr)
+        self.assertNotIn("the-output-of-a-step", result.stdout)
+
+    def test_quiet_prints_the_digest_of_the_manifest_alone(self):
+        files = self.context({"Buildfile": "FROM busybox\nRUN echo the-output-of-a-step\n"})
+        result = self.imgbuild("build", "-q", files)
+        self.assertRegex(result.digest, DIGEST)
+        self.assertEqual(result.stdout, result.digest + "\n")
+        self.assertEqual(result.stderr, "")
+        self.assertEqual(open_layout(self.export("layout", files)).digest, result.digest)
+
+    def test_build_is_the_default_command(self):
+        files = self.context({"Buildfile": "FROM busybox\nCMD [\"a\"]\n"})
+        self.assertEqual(self.imgbuild("-q", files).digest, self.imgbuild("build", "-q", files).digest)
+
+    def test_iidfile_and_metadata_file(self):
+        files = self.context({"Buildfile": "FROM busybox\nCMD [\"a\"]\n"})
+        self.build("-t", "app:1", "--iidfile", self.path("iid"), "--metadata-file", self.path("metadata.json"), files)
+        digest = self.imgbuild("build", "-q", files).digest
+        with open(self.path("iid"), encoding="ascii") as file:
+            self.assertRegex(file.read(), DIGEST)
+        with open(self.path("metadata.json"), encoding="utf-8") as file:
+            metadata = json.load(file)
+        self.assertEqual(metadata["containerimage.digest"], digest)
+        self.assertRegex(metadata["containerimage.config.digest"], DIGEST)
+        self.assertEqual(metadata["containerimage.descriptor"]["digest"], digest)
+        self.assertIn("app:1", metadata["image.name"])
+
+    def test_a_failed_build_leaves_no_iidfile(self):
+        files = self.context({"Buildfile": "FROM busybox\nRUN false\n"})
+        with open(self.path("iid"), "w", encoding="ascii") as file:
+            file.write("of an earlier build")
+        self.build("--iidfile", self.path("iid"), files, status=1)
+        self.assertFalse(os.path.exists(self.path("iid")))
+
+    def test_the_file_flag_and_the_default_names(self):
+        files = self.context({"Buildfile": "FROM busybox\nLABEL from=Buildfile\n",
+                              "Dockerfile": "FROM busybox\nLABEL from=Dockerfile\n",
+                              "other": "FROM busybox\nLABEL from=other\n"})
+        self.assertEqual(self.label("a", files), "Buildfile")
+        self.assertEqual(self.label("b", "-f", os.path.join(files, "other"), files), "other")
+        os.remove(os.path.join(files, "Buildfile"))
+        self.assertEqual(self.label("c", files), "Dockerfile")
+
+    def label(self, name, *arguments):
+        return open_layout(self.export(name, *arguments)).config["config"]["Labels"]["from"]
+
+    def test_a_buildfile_from_standard_input(self):
+        files = self.context({"a": "alpha\n"})
+        out = self.path("layout")
+        self.build("-f", "-", "-o", f"type=oci,tar=false,dest={out}", files, stdin="FROM busybox\nCOPY a /a\n")
+        self.assertIn("a", tree_of_image(open_layout(out)))
+
+    def test_version_and_help(self):
+        self.assertIn("0.1.0", self.imgbuild("--version").stdout)
+        self.assertIn("--build-arg", self.imgbuild("build", "--help").stdout)
+
+    def test_an_unknown_flag_is_a_usage_error(self):
+        result = self.imgbuild("build", "--no-such-flag", ".", status=2)
+        self.assertIn("--no-such-flag", result.stderr)
+        self.assertEqual(result.stdout, "")
+
+
+class Selection(EndToEnd):
+    def setUp(self):
+        super().setUp()
+        self.files = self.context({"Buildfile": STAGES})
+
+    def test_only_what_the_target_needs_is_built(self):
+        tree = tree_of_image(open_layout(self.export("layout", self.files)))
+        self.assertIn("first", tree)
+        self.assertIn("second", tree)
+
+    def test_target_stops_at_a_stage(self):
+        tree = tree_of_image(open_layout(self.export("layout", "--target", "first", self.files)))
+        self.assertIn("first", tree)
+        self.assertNotIn("second", tree)
+
+    def test_an_unknown_target_names_the_stages(self):
+        self.refuse("--target", "frist", self.files, status=2, says=["frist", "first"])
+
+    def test_a_build_argument_replaces_the_default(self):
+        plain = tree_of_image(open_layout(self.export("plain", self.files)))
+        changed = tree_of_image(open_layout(self.export("changed", "--build-arg", "GREETING=good day", self.files)))
+        self.assertEqual(plain["first"].size, len("hello first\n"))
+        self.assertEqual(changed["first"].size, len("good day first\n"))
+
+    def test_a_build_argument_without_a_value_takes_it_from_the_environment(self):
+        out = self.path("layout")
+        self.build("--build-arg", "GREETING", "-o", f"type=oci,tar=false,dest={out}", self.files,
+                   env={"GREETING": "servus"})
+        self.assertEqual(tree_of_image(open_layout(out))["first"].size, len("servus first\n"))
+
+    def test_the_plan_is_printable_and_runs_nothing(self):
+        plan = self.imgbuild("plan", self.files).stdout
+        self.assertIn("second", plan)
+        self.assertNotIn("this stage is not needed", plan)
+
+    def test_parse_prints_the_syntax_tree_as_json(self):
+        json.loads(self.imgbuild("parse", os.path.join(self.files, "Buildfile")).stdout)
+
+
+class Jobs(EndToEnd):
+    SLEEPERS = "".join(f"FROM busybox AS s{i}\nRUN sleep 2 && echo {i} > /out\n" for i in range(4))
+    FILE = SLEEPERS + "FROM busybox\n" + "".join(f"COPY --from=s{i} /out /out{i}\n" for i in range(4))
+
+    def test_independent_stages_run_side_by_side(self):
+        files = self.context({"Buildfile": self.FILE})
+        begun = time.monotonic()
+        self.build("--jobs", "4", files)
+        # Four sleeps of two seconds: a row of them cannot end before eight.
+        self.assertLess(time.monotonic() - begun, 8)
+
+    def test_one_job_gives_the_same_image(self):
+        files = self.context({"Buildfile": self.FILE.replace("sleep 2", "sleep 0")})
+        one = self.imgbuild("build", "-q", "--no-cache", "--jobs", "1", files).digest
+        many = self.imgbuild("build", "-q", "--no-cache", "--jobs", "7", files).digest
+        self.assertEqual(one, many)
+
+    def test_zero_jobs_is_a_usage_error(self):
+        self.imgbuild("build", "--jobs", "0", self.context({"Buildfile": "FROM busybox\n"}), status=2)

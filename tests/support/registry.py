@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A registry on loopback for the length of one case: Debian's docker-registry on a free port."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import unittest
+import urllib.request
+
+START_LIMIT_SECONDS = 20
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start_registry(case):
+    """Starts a registry that ends with the case; gives "127.0.0.1:PORT"."""
+    program = shutil.which("docker-registry")
+    if program is None:
+        raise unittest.SkipTest("docker-registry is not installed")
+    address = f"127.0.0.1:{free_port()}"
+    configuration = case.path("registry.yml")
+    with open(configuration, "w", encoding="utf-8") as file:
+        json.dump({"version": "0.1", "log": {"level": "warn", "accesslog": {"disabled": True}},
+                   "storage": {"filesystem": {"rootdirectory": case.make_folder("registry")}},
+                   "http": {"addr": address}}, file)
+    with open(case.path("registry.log"), "wb") as log:
+        process = subprocess.Popen([program, "serve", configuration], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                   env={"PATH": os.environ["PATH"], "OTEL_TRACES_EXPORTER": "none"})
+    case.addCleanup(process.wait)
+    case.addCleanup(process.kill)
+    deadline = time.monotonic() + START_LIMIT_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://{address}/v2/", timeout=2):
+                return address
+        except OSError:
+            time.sleep(0.05)
+    with open(case.path("registry.log"), encoding="utf-8", errors="replace") as log:
+        case.fail(f"the registry does not answer:\n{log.read()}")

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An ordinary user with subordinate ids, so that a suite that runs as root can also test what users do."""
+
+import contextlib
+import fcntl
+import os
+import pwd
+import shutil
+import subprocess
+import unittest
+
+NAME = "imgbuild-e2e"
+FIRST_SUBORDINATE_ID = 700_000_000
+SUBORDINATE_IDS = 65536
+LOCK = "/run/lock/imgbuild-e2e-user"
+
+
+@contextlib.contextmanager
+def locked():
+    """Cases run in parallel and share the user."""
+    with open(LOCK, "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def has_subordinate_ids():
+    with contextlib.suppress(FileNotFoundError):
+        with open("/etc/subuid", encoding="utf-8") as file:
+            return any(line.startswith(NAME + ":") for line in file)
+    return False
+
+
+def ordinary_user():
+    """The user, made when missing. Skips the case where this cannot be done."""
+    if os.geteuid() != 0:
+        raise unittest.SkipTest("needs root to become another user")
+    if shutil.which("newuidmap") is None:
+        raise unittest.SkipTest("newuidmap is not installed")
+    with locked():
+        try:
+            user = pwd.getpwnam(NAME)
+        except KeyError:
+            subprocess.run(["useradd", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin",
+                            NAME], check=True, capture_output=True)
+            user = pwd.getpwnam(NAME)
+        if not has_subordinate_ids():
+            span = f"{FIRST_SUBORDINATE_ID}-{FIRST_SUBORDINATE_ID + SUBORDINATE_IDS - 1}"
+            subprocess.run(["usermod", "--add-subuids", span, "--add-subgids", span, NAME], check=True,
+                           capture_output=True)
+    return user
+
+
+def remove_ordinary_user():
+    """Takes the user away again; fine when there is none."""
+    if os.geteuid() == 0 and os.path.exists(LOCK):
+        with locked():
+            subprocess.run(["userdel", "--force", NAME], check=False, capture_output=True)
+
+
+def become_ordinary_user(case):
+    """From here on `case` runs the program as the ordinary user, from a copy that this user can reach."""
+    user = ordinary_user()
+    copy = case.make_folder("bin")
+    source = os.path.dirname(os.path.realpath(case.program))
+    shutil.copy(case.program, os.path.join(copy, "imgbuild"))
+    if os.path.isdir(os.path.join(source, "libexec")):
+        shutil.copytree(os.path.join(source, "libexec"), os.path.join(copy, "libexec"))
+    case.program = os.path.join(copy, "imgbuild")
+    case.identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    os.chmod(case.folder, 0o755)
+    for path in (case.folder, case.home, case.temporary):
+        os.chown(path, user.pw_uid, user.pw_gid)
+    return user
