@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Patterns over slash-separated paths in two dialects, compiled once and matched without backtracking blow-up
+// and without allocation.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace imgbuild::parser {
+
+enum class PatternDialect {
+    glob,    ///< COPY sources: * ? [a-z] [^a] \x within a component; ** is just *
+    ignore,  ///< ignore files, --exclude and --parents: in addition ** spans components
+};
+
+class PathPattern {
+  public:
+    /// Empty, with the reason in `problem`, when the pattern is malformed ("[", "[z-a]", a trailing "\").
+    static std::optional<PathPattern> compile(std::string_view pattern, PatternDialect dialect, std::string& problem);
+
+    /// True if the whole of `path` (relative, clean, no leading slash) matches.
+    bool matches(std::string_view path) const noexcept;
+    /// True if something strictly below the directory `path` could match.
+    bool may_match_below(std::string_view path) const noexcept;
+
+    bool is_literal() const noexcept { return literal_; }
+    /// The bytes before the first wildcard, escapes removed; of a literal pattern the whole.
+    const std::string& literal_prefix() const noexcept { return prefix_; }
+
+  private:
+    enum class Kind : std::uint8_t { byte, any_byte, any_run, deep_run, deep_prefix, character_class };
+    struct Token {
+        Kind kind;
+        char byte;                   ///< of Kind::byte
+        std::uint32_t class_index;   ///< of Kind::character_class
+    };
+    struct CharacterClass {
+        bool negated = false;
+        std::vector<std::pair<char32_t, char32_t>> ranges;
+    };
+    class Compiler;
+
+    bool match_from(std::size_t token, std::string_view path) const noexcept;
+
+    std::vector<Token> tokens_;
+    std::vector<CharacterClass> classes_;
+    std::string prefix_;
+    std::string suffix_;  ///< literal bytes that every match ends with
+    bool literal_ = false;
+};
+
+/// True if `text` holds a wildcard of the dialects (an escaped one does not count).
+bool has_wildcard(std::string_view text) noexcept;
+/// One match without keeping the pattern; false for a malformed one.
+bool glob_match(std::string_view pattern, std::string_view path);
+
+}  // namespace imgbuild::parser
