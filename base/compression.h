@@ -34,7 +34,7 @@ std::string compress_chunk(std::string_view chunk, Compression compression, int 
 
 /// What a decompressor refuses to exceed; numbers of docs/limits.md.
 struct DecompressionLimits {
-    std::uint64_t max_output = std::uint64_t{1} << 40;  ///< bytes
+    std::uint64_t max_output = std::uint64_t{1} << 40;    ///< bytes
     std::uint64_t free_output = std::uint64_t{64} << 20;  ///< bytes before the ratio counts
     std::uint64_t max_ratio = 1000;                       ///< output bytes for one input byte
 };

@@ -37,9 +37,9 @@ class Digest {
 
     const Bytes& bytes() const noexcept { return bytes_; }
     std::string_view raw() const noexcept { return {reinterpret_cast<const char*>(bytes_.data()), size}; }
-    std::string hex() const;                        ///< 64 digits
-    std::string text() const;                       ///< "sha256:" and hex()
-    std::string short_hex() const;                  ///< the first 12 digits, for people
+    std::string hex() const;        ///< 64 digits
+    std::string text() const;       ///< "sha256:" and hex()
+    std::string short_hex() const;  ///< the first 12 digits, for people
     bool is_zero() const noexcept { return *this == Digest{}; }
 
     friend auto operator<=>(const Digest&, const Digest&) = default;

@@ -19,9 +19,9 @@
 namespace imgbuild {
 
 enum class FollowLinks {
-    inside,  ///< links are followed, absolute ones from the held directory, ".." stops there
-    never,   ///< a link anywhere on the way is an error (ELOOP)
-    parents, ///< links in parents are followed inside; the last component is taken as it is
+    inside,   ///< links are followed, absolute ones from the held directory, ".." stops there
+    never,    ///< a link anywhere on the way is an error (ELOOP)
+    parents,  ///< links in parents are followed inside; the last component is taken as it is
 };
 
 class Directory {

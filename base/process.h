@@ -22,11 +22,11 @@ struct ExitStatus {
 };
 
 struct ProcessOptions {
-    std::vector<std::string> arguments;                    ///< argv, the program first
-    std::optional<std::vector<std::string>> environment;   ///< "NAME=value"; ours when empty
-    std::string working_directory;                         ///< ours when empty
-    std::vector<std::pair<int, int>> descriptors;          ///< (ours, number in the child); 0 is /dev/null, 1 and
-                                                           ///< 2 are ours unless named here
+    std::vector<std::string> arguments;                   ///< argv, the program first
+    std::optional<std::vector<std::string>> environment;  ///< "NAME=value"; ours when empty
+    std::string working_directory;                        ///< ours when empty
+    std::vector<std::pair<int, int>> descriptors;         ///< (ours, number in the child); 0 is /dev/null, 1 and
+                                                          ///< 2 are ours unless named here
 };
 
 /// A running child; the destructor kills and reaps one that was not waited for.

@@ -15,10 +15,10 @@ namespace imgbuild {
 class WireWriter {
   public:
     WireWriter& byte(std::uint8_t value);
-    WireWriter& varint(std::uint64_t value);         ///< LEB128
-    WireWriter& signed_varint(std::int64_t value);   ///< zigzag, then LEB128
-    WireWriter& text(std::string_view value);        ///< varint length, then the bytes
-    WireWriter& digest(const Digest& value);         ///< 32 bytes
+    WireWriter& varint(std::uint64_t value);        ///< LEB128
+    WireWriter& signed_varint(std::int64_t value);  ///< zigzag, then LEB128
+    WireWriter& text(std::string_view value);       ///< varint length, then the bytes
+    WireWriter& digest(const Digest& value);        ///< 32 bytes
     const std::string& bytes() const noexcept { return bytes_; }
     std::string take() { return std::move(bytes_); }
 

@@ -36,8 +36,8 @@ struct IdRange {
 struct Rung {
     RootMode mode = RootMode::root;
     bool works = false;
-    std::string reason;  ///< what blocks it, in one sentence
-    std::string remedy;  ///< the command or setting that would open it; may be empty
+    std::string reason;            ///< what blocks it, in one sentence
+    std::string remedy;            ///< the command or setting that would open it; may be empty
     std::vector<IdRange> uid_map;  ///< userns and single
     std::vector<IdRange> gid_map;
 };

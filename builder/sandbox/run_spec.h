@@ -41,14 +41,14 @@ enum class CacheSharing : std::uint8_t { shared, exclusive, locked };  ///< excl
 /// A directory that outlives the build: RUN --mount=type=cache.
 struct CacheMount {
     ImagePath target;
-    std::string id;               ///< any bytes; its hash names the directory
-    ImagePath source;             ///< inside the cache directory
+    std::string id;    ///< any bytes; its hash names the directory
+    ImagePath source;  ///< inside the cache directory
     CacheSharing sharing = CacheSharing::shared;
-    std::uint16_t mode = 0755;    ///< with uid and gid: used when the directory is first made
+    std::uint16_t mode = 0755;  ///< with uid and gid: used when the directory is first made
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;
     bool read_only = false;
-    std::vector<DeltaId> from;    ///< initial content, lowest first; empty for an empty directory
+    std::vector<DeltaId> from;  ///< initial content, lowest first; empty for an empty directory
     ImagePath from_source;
 };
 
@@ -82,16 +82,16 @@ struct ResourceLimit {
 };
 
 struct RunSpec {
-    std::vector<DeltaId> layers;              ///< the root file system, lowest first; all materialised
-    std::vector<std::string> arguments;       ///< argv, not empty
-    std::vector<std::string> environment;     ///< "NAME=value", complete
+    std::vector<DeltaId> layers;           ///< the root file system, lowest first; all materialised
+    std::vector<std::string> arguments;    ///< argv, not empty
+    std::vector<std::string> environment;  ///< "NAME=value", complete
     ImagePath working_directory;
     Credentials credentials;
     NetworkMode network = NetworkMode::standard;
     SecurityMode security = SecurityMode::sandbox;
     std::string hostname = "buildkitsandbox";
     std::vector<std::pair<std::string, std::string>> added_hosts;  ///< (name, address) for /etc/hosts
-    std::uint64_t shm_size = 64 << 20;        ///< bytes
+    std::uint64_t shm_size = 64 << 20;                             ///< bytes
     std::vector<ResourceLimit> limits;
     std::vector<BindMount> binds;
     std::vector<CacheMount> caches;

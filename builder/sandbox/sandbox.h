@@ -37,8 +37,7 @@ class RunResult {
 
     /// Keeps the upper directory as the materialised `id`: paths in `dropped` (in path order) are taken away
     /// from it first, and every entry that `delta` puts gets the time that stands there. Call at most once.
-    virtual void keep(const layerstore::TreeDelta& delta, const DeltaId& id,
-                      std::span<const ImagePath> dropped) = 0;
+    virtual void keep(const layerstore::TreeDelta& delta, const DeltaId& id, std::span<const ImagePath> dropped) = 0;
 
   protected:
     ExitStatus status_;

@@ -46,7 +46,7 @@ struct Index {
 
 struct Healthcheck {
     std::vector<std::string> test;
-    std::int64_t interval = 0;        ///< nanoseconds, as all of these
+    std::int64_t interval = 0;  ///< nanoseconds, as all of these
     std::int64_t timeout = 0;
     std::int64_t start_period = 0;
     std::int64_t start_interval = 0;
@@ -55,7 +55,7 @@ struct Healthcheck {
 };
 
 struct HistoryEntry {
-    std::string created;     ///< RFC 3339, may be empty
+    std::string created;  ///< RFC 3339, may be empty
     std::string created_by;
     std::string comment;
     std::string author;
@@ -69,11 +69,11 @@ struct ImageConfig {
     std::string created;  ///< RFC 3339, may be empty
 
     std::string user;
-    std::vector<std::string> exposed_ports;          ///< "80/tcp", sorted
-    std::vector<std::string> environment;            ///< "NAME=value", order kept
+    std::vector<std::string> exposed_ports;  ///< "80/tcp", sorted
+    std::vector<std::string> environment;    ///< "NAME=value", order kept
     std::optional<std::vector<std::string>> entrypoint;
     std::optional<std::vector<std::string>> command;
-    std::vector<std::string> volumes;                ///< sorted
+    std::vector<std::string> volumes;  ///< sorted
     std::string working_directory;
     std::map<std::string, std::string> labels;
     std::string stop_signal;
@@ -98,9 +98,9 @@ struct ImageConfig {
 
 /// An image as its parts name each other: enough to copy it anywhere once its blobs can be read.
 struct Image {
-    Descriptor descriptor;        ///< of the manifest, platform set
+    Descriptor descriptor;  ///< of the manifest, platform set
     Manifest manifest;
-    std::string manifest_bytes;   ///< exactly what descriptor.digest covers
+    std::string manifest_bytes;  ///< exactly what descriptor.digest covers
     ImageConfig config;
     std::string config_bytes;
 };

@@ -26,9 +26,9 @@ struct PackOptions {
 
 struct PackedLayer {
     DiffId diff_id;
-    Digest blob;                 ///< digest of the compressed bytes
-    std::uint64_t blob_size = 0; ///< bytes
-    std::uint64_t tar_size = 0;  ///< bytes
+    Digest blob;                  ///< digest of the compressed bytes
+    std::uint64_t blob_size = 0;  ///< bytes
+    std::uint64_t tar_size = 0;   ///< bytes
 };
 
 /// Packs `delta` into `out`. Chunks run on `pool`; the caller's thread hashes and writes, in order, and must

@@ -17,16 +17,16 @@ namespace imgbuild::layerstore {
 /// Numbers of docs/limits.md.
 struct TarLimits {
     std::uint64_t max_entries = 4'000'000;
-    std::size_t max_pax_bytes = 1 << 20;       ///< one pax header
-    std::size_t max_name_bytes = 4096;         ///< paths and link targets
+    std::size_t max_pax_bytes = 1 << 20;  ///< one pax header
+    std::size_t max_name_bytes = 4096;    ///< paths and link targets
     std::uint64_t max_file_bytes = std::uint64_t{1} << 40;
 };
 
 struct TarEntry {
-    std::string name;        ///< bytes as they stand in the archive
-    Entry entry;             ///< content is zero: the reader of the data computes it
+    std::string name;  ///< bytes as they stand in the archive
+    Entry entry;       ///< content is zero: the reader of the data computes it
     bool is_hard_link = false;
-    std::string link_name;   ///< of hard links, bytes as they stand
+    std::string link_name;  ///< of hard links, bytes as they stand
 };
 
 class TarReader {

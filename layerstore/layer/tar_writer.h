@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-#include "layerstore/tree/entry.h"
 #include "base/image_path.h"
+#include "layerstore/tree/entry.h"
 
 namespace imgbuild::layerstore {
 

@@ -37,8 +37,8 @@ enum class MemoKind : std::uint8_t {
 
 struct Memo {
     std::string value;
-    std::string preimage;          ///< the labelled parts of the key, for explanations
-    std::int64_t created = 0;      ///< unix seconds
+    std::string preimage;      ///< the labelled parts of the key, for explanations
+    std::int64_t created = 0;  ///< unix seconds
 };
 
 /// A layer blob and what is inside it.

@@ -41,9 +41,9 @@ struct Finding {
 };
 
 struct PruneOptions {
-    bool all = false;                           ///< also what images of the store do not need but builds may reuse
-    std::optional<std::uint64_t> keep_bytes;    ///< stop when the store is that small
-    std::optional<std::int64_t> unused_seconds; ///< only what was not used for that long
+    bool all = false;                            ///< also what images of the store do not need but builds may reuse
+    std::optional<std::uint64_t> keep_bytes;     ///< stop when the store is that small
+    std::optional<std::int64_t> unused_seconds;  ///< only what was not used for that long
     bool dry_run = false;
 };
 struct PruneResult {

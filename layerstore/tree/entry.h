@@ -32,14 +32,14 @@ inline constexpr FileTime default_file_time{315619200, 0};
 
 struct Entry {
     EntryKind kind = EntryKind::file;
-    std::uint16_t mode = 0644;        ///< permission bits, 0 to 07777; symlinks have 0777
+    std::uint16_t mode = 0644;  ///< permission bits, 0 to 07777; symlinks have 0777
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;
-    std::uint64_t size = 0;           ///< bytes; files only, else 0
+    std::uint64_t size = 0;  ///< bytes; files only, else 0
     FileTime mtime;
-    Digest content;                   ///< SHA-256 of the bytes; files only, else zero
-    std::string link_target;          ///< symlinks only; bytes as they are
-    std::uint32_t device_major = 0;   ///< devices only
+    Digest content;                  ///< SHA-256 of the bytes; files only, else zero
+    std::string link_target;         ///< symlinks only; bytes as they are
+    std::uint32_t device_major = 0;  ///< devices only
     std::uint32_t device_minor = 0;
     std::shared_ptr<const Xattrs> xattrs;  ///< null when there are none
 

@@ -77,11 +77,11 @@ class Subtree {
 
 /// What names a stored tree completely.
 struct TreeRef {
-    Entry root;             ///< the root directory's own entry
+    Entry root;  ///< the root directory's own entry
     TreeId node;
     ContentId content_node;
-    Digest links;           ///< of the encoded link table; zero when it is empty
-    Digest content_links;   ///< the same; tables hold no times, so it equals `links`
+    Digest links;          ///< of the encoded link table; zero when it is empty
+    Digest content_links;  ///< the same; tables hold no times, so it equals `links`
 };
 
 class Tree {

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/file_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <cerrno>
+
+#include "base/cancel.h"
+#include "base/error.h"
+
+namespace imgbuild {
+namespace {
+
+Fd open_lock(const Directory& directory, const std::string& name) {
+    Fd fd(::openat(directory.fd(), name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd) throw_errno("lock", directory.name() + "/" + name);
+    return fd;
+}
+
+int operation(LockMode mode) { return mode == LockMode::shared ? LOCK_SH : LOCK_EX; }
+
+}  // namespace
+
+FileLock FileLock::acquire(const Directory& directory, const std::string& name, LockMode mode) {
+    Fd fd = open_lock(directory, name);
+    while (::flock(fd.get(), operation(mode)) < 0) {
+        if (errno != EINTR) throw_errno("lock", directory.name() + "/" + name);
+        throw_if_cancelled();
+    }
+    return FileLock(std::move(fd));
+}
+
+std::optional<FileLock> FileLock::try_acquire(const Directory& directory, const std::string& name, LockMode mode) {
+    Fd fd = open_lock(directory, name);
+    while (::flock(fd.get(), operation(mode) | LOCK_NB) < 0) {
+        if (errno == EWOULDBLOCK) return std::nullopt;
+        if (errno != EINTR) throw_errno("lock", directory.name() + "/" + name);
+    }
+    return FileLock(std::move(fd));
+}
+
+}  // namespace imgbuild

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/image_path.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace imgbuild {
+namespace {
+
+[[noreturn]] void refuse(std::string_view text, std::string_view reason) {
+    throw Error(ErrorKind::invalid_input, fmt::format("path: {}: {}", printable(text.substr(0, 200)), reason));
+}
+
+// '/' lowest, so that "lib/y" comes before "lib-x" and a directory's content follows it at once.
+int weight(char c) noexcept { return c == '/' ? 0 : 1 + static_cast<unsigned char>(c); }
+
+}  // namespace
+
+bool is_path_component(std::string_view name) noexcept {
+    return !name.empty() && name != "." && name != ".." && name.size() <= ImagePath::max_component_bytes &&
+           name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos;
+}
+
+ImagePath ImagePath::clean(std::string_view text) {
+    if (text.find('\0') != std::string_view::npos) refuse(text, "a path cannot hold a NUL byte");
+    std::string out;
+    for (std::string_view part : split(text, '/')) {
+        if (part.empty() || part == ".") continue;
+        if (part == "..") {
+            out.resize(out.empty() ? 0 : out.rfind('/'));
+            continue;
+        }
+        if (part.size() > max_component_bytes) refuse(text, "a name is longer than 255 bytes");
+        out += '/';
+        out += part;
+    }
+    if (out.size() > max_bytes) refuse(text, "longer than 4096 bytes");
+    return ImagePath(std::move(out));
+}
+
+std::optional<ImagePath> ImagePath::parse_strict(std::string_view text) noexcept {
+    if (text.size() > max_bytes) return std::nullopt;
+    std::string out;
+    for (std::string_view part : split(text, '/')) {
+        if (part.empty() || part == ".") continue;
+        if (!is_path_component(part)) return std::nullopt;
+        out += '/';
+        out += part;
+    }
+    if (out.size() > max_bytes) return std::nullopt;
+    return ImagePath(std::move(out));
+}
+
+std::string_view ImagePath::name() const noexcept {
+    return is_root() ? std::string_view() : std::string_view(bytes_).substr(bytes_.rfind('/') + 1);
+}
+
+ImagePath ImagePath::parent() const { return is_root() ? ImagePath() : ImagePath(bytes_.substr(0, bytes_.rfind('/'))); }
+
+ImagePath ImagePath::child(std::string_view name) const {
+    if (!is_path_component(name)) refuse(name, "cannot be the name of a file");
+    if (bytes_.size() + 1 + name.size() > max_bytes) refuse(bytes_, "longer than 4096 bytes");
+    std::string out;
+    out.reserve(bytes_.size() + 1 + name.size());
+    out.append(bytes_).append(1, '/').append(name);
+    return ImagePath(std::move(out));
+}
+
+ImagePath ImagePath::join(const ImagePath& below) const {
+    if (bytes_.size() + below.bytes_.size() > max_bytes) refuse(bytes_, "longer than 4096 bytes");
+    return ImagePath(bytes_ + below.bytes_);
+}
+
+std::vector<std::string_view> ImagePath::components() const {
+    if (is_root()) return {};
+    return split(relative(), '/');
+}
+
+bool ImagePath::is_below(const ImagePath& directory) const noexcept {
+    return bytes_.size() > directory.bytes_.size() && bytes_.starts_with(directory.bytes_) &&
+           bytes_[directory.bytes_.size()] == '/';
+}
+
+ImagePath ImagePath::relative_to(const ImagePath& directory) const {
+    if (*this != directory && !is_below(directory)) refuse(bytes_, "does not lie below " + directory.absolute());
+    return ImagePath(bytes_.substr(directory.bytes_.size()));
+}
+
+std::strong_ordering operator<=>(const ImagePath& a, const ImagePath& b) noexcept {
+    return std::lexicographical_compare_three_way(a.bytes_.begin(), a.bytes_.end(), b.bytes_.begin(), b.bytes_.end(),
+                                                  [](char x, char y) { return weight(x) <=> weight(y); });
+}
+
+}  // namespace imgbuild

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/temporary_directory.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+
+#include "base/error.h"
+
+namespace imgbuild {
+namespace {
+
+constexpr const char* lock_name = "lock";
+
+}  // namespace
+
+TemporaryDirectory TemporaryDirectory::create_in(const Directory& parent) {
+    std::uint64_t value = 0;
+    if (::getrandom(&value, sizeof value, 0) != sizeof value) throw_errno("read", "random numbers");
+    std::string name = fmt::format("{:016x}", value);
+    if (::mkdirat(parent.fd(), name.c_str(), 0700) < 0) throw_errno("make a directory in", parent.name());
+    Directory directory = parent.open_directory(ImagePath().child(name), FollowLinks::never);
+    FileLock lock = FileLock::acquire(directory, lock_name, LockMode::exclusive);
+    return TemporaryDirectory(parent.duplicate(), std::move(directory), std::move(name), std::move(lock));
+}
+
+TemporaryDirectory TemporaryDirectory::create() {
+    const char* place = std::getenv("TMPDIR");
+    return create_in(Directory::open_host(place && *place ? place : "/tmp"));
+}
+
+TemporaryDirectory::TemporaryDirectory(Directory parent, Directory directory, std::string name, FileLock lock)
+    : parent_(std::move(parent)), directory_(std::move(directory)), name_(std::move(name)), lock_(std::move(lock)) {}
+
+TemporaryDirectory::TemporaryDirectory(TemporaryDirectory&& other) noexcept
+    : parent_(std::move(other.parent_)),
+      directory_(std::move(other.directory_)),
+      name_(std::exchange(other.name_, {})),
+      lock_(std::move(other.lock_)) {}
+
+TemporaryDirectory& TemporaryDirectory::operator=(TemporaryDirectory&& other) noexcept {
+    if (this != &other) {
+        remove();
+        parent_ = std::move(other.parent_);
+        directory_ = std::move(other.directory_);
+        name_ = std::exchange(other.name_, {});
+        lock_ = std::move(other.lock_);
+    }
+    return *this;
+}
+
+TemporaryDirectory::~TemporaryDirectory() { remove(); }
+
+void TemporaryDirectory::remove() noexcept {
+    if (name_.empty()) return;
+    try {
+        parent_.remove_tree(name_);
+    } catch (const Error&) {
+        // The next sweep takes what could not be removed now.
+    }
+    name_.clear();
+}
+
+void TemporaryDirectory::sweep(const Directory& parent) {
+    for (const std::string& name : parent.list()) {
+        auto path = ImagePath::parse_strict(name);
+        auto status = path ? parent.status(*path) : std::nullopt;
+        if (!status) continue;
+        if (S_ISDIR(status->st_mode)) {
+            Directory directory = parent.open_directory(*path, FollowLinks::never);
+            if (!FileLock::try_acquire(directory, lock_name, LockMode::exclusive)) continue;
+        }
+        parent.remove_tree(name);
+    }
+}
+
+}  // namespace imgbuild
