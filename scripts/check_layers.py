@@ -33,7 +33,8 @@ FOLDERS = {
         "lexer": ("source",),
         "syntax": ("source", "lexer"),
         "instruction": ("source", "lexer", "syntax"),
-        "buildfile": ("source", "lexer", "syntax", "instruction"),
+        "ignore": ("source",),
+        "buildfile": ("source", "lexer", "syntax", "instruction", "ignore"),
     },
     "layerstore": {
         "blob": (),

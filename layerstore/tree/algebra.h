@@ -37,7 +37,4 @@ struct Normalised {
 };
 Normalised normalise(const TreeDelta& delta, const Tree& base);
 
-/// The two deltas as one: apply(t, squash(a, b)) == apply(apply(t, a), b).
-TreeDelta squash(const TreeDelta& first, const TreeDelta& second);
-
 }  // namespace imgbuild::layerstore

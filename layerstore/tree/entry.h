@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -47,6 +48,10 @@ struct Entry {
     bool is_file() const noexcept { return kind == EntryKind::file; }
     friend bool operator==(const Entry& a, const Entry& b) noexcept;
 };
+
+/// True for the attributes that trees hold: security.capability and user.*, less the names that overlay file
+/// systems and rootless tools keep their own notes under. The rest belongs to the machine and not to an image.
+bool keeps_xattr(std::string_view name) noexcept;
 
 /// Equal in everything but the time.
 bool same_but_time(const Entry& a, const Entry& b) noexcept;

@@ -80,8 +80,7 @@ struct TreeRef {
     Entry root;  ///< the root directory's own entry
     TreeId node;
     ContentId content_node;
-    Digest links;          ///< of the encoded link table; zero when it is empty
-    Digest content_links;  ///< the same; tables hold no times, so it equals `links`
+    Digest links;  ///< of the encoded link table; zero when it is empty
 };
 
 class Tree {
@@ -100,6 +99,8 @@ class Tree {
     const std::shared_ptr<const Subtree>& below() const noexcept { return below_; }
     /// Sorted by first path. Loaded when asked for.
     const std::vector<LinkGroup>& links() const;
+    /// docs/formats/tree.md, "link table": what ref().links is the digest of.
+    std::string encoded_links() const;
     /// The set that `path` belongs to; null when it is a file of its own.
     const LinkGroup* links_of(const ImagePath& path) const;
 

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "layerstore/tree/tree.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace imgbuild::layerstore {
+namespace {
+
+constexpr std::uint8_t encoding_version = 1;
+constexpr std::size_t single_bucket = 1024;   // children; above it a directory is hashed in buckets
+constexpr std::uint8_t boundary_mask = 0xff;  // a bucket begins where the name's hash ends in eight zero bits
+constexpr int max_links = 255;
+
+bool begins_bucket(std::string_view name) { return (Sha256::of(name).bytes().back() & boundary_mask) == 0; }
+
+void encode_child(WireWriter& out, const Child& child, bool with_time) {
+    out.text(child.name);
+    encode_entry(out, child.entry, with_time);
+    if (!child.below) return;
+    if (with_time) out.digest(child.below->id().value);
+    out.digest(child.below->content_id().value);
+}
+
+Digest identity(const std::vector<Child>& children, bool with_time) {
+    Sha256 node;
+    node.update(with_time ? "imgbuild tree node 1\n" : "imgbuild content node 1\n");
+    WireWriter bucket;
+    for (const Child& child : children) {
+        if (children.size() > single_bucket && !bucket.bytes().empty() && begins_bucket(child.name))
+            node.update(Sha256::of(bucket.take()).raw());
+        encode_child(bucket, child, with_time);
+    }
+    node.update(Sha256::of(bucket.bytes()).raw());
+    return node.finish();
+}
+
+std::vector<Child> decode_node(std::string_view bytes, const NodeSource& source) {
+    WireReader in(bytes, "tree node");
+    if (in.byte() != encoding_version) throw Error(ErrorKind::corrupt, "tree node: an encoding of another version");
+    std::vector<Child> children;
+    std::size_t count = in.count(7);
+    children.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        Child child;
+        child.name = in.text();
+        child.entry = decode_entry(in);
+        if (child.entry.is_directory()) {
+            TreeId id{in.digest()};
+            ContentId content{in.digest()};
+            child.below = Subtree::lazy(id, content, source);
+        }
+        children.push_back(std::move(child));
+    }
+    in.expect_end();
+    return children;
+}
+
+std::string encode_links(const std::vector<LinkGroup>& links) {
+    WireWriter out;
+    out.byte(encoding_version).varint(links.size());
+    for (const LinkGroup& group : links) {
+        out.varint(group.size());
+        for (const ImagePath& path : group) out.text(path.bytes());
+    }
+    return out.take();
+}
+
+std::vector<LinkGroup> decode_links(std::string_view bytes) {
+    WireReader in(bytes, "link table");
+    if (in.byte() != encoding_version) throw Error(ErrorKind::corrupt, "link table: an encoding of another version");
+    std::vector<LinkGroup> links(in.count(1));
+    for (LinkGroup& group : links) {
+        std::size_t members = in.count(1);
+        for (std::size_t i = 0; i < members; ++i) group.push_back(ImagePath::clean(in.text()));
+    }
+    in.expect_end();
+    return links;
+}
+
+}  // namespace
+
+std::shared_ptr<const Subtree> Subtree::make(std::vector<Child> children) {
+    std::ranges::sort(children, {}, &Child::name);
+    if (std::ranges::adjacent_find(children, {}, &Child::name) != children.end())
+        throw Error(ErrorKind::internal, "tree: a name stands twice in one directory");
+    auto node = std::make_shared<Subtree>();
+    node->id_ = TreeId{identity(children, true)};
+    node->content_ = ContentId{identity(children, false)};
+    node->children_ = std::move(children);
+    return node;
+}
+
+std::shared_ptr<const Subtree> Subtree::lazy(TreeId id, ContentId content, const NodeSource& source) {
+    auto node = std::make_shared<Subtree>();
+    node->id_ = id;
+    node->content_ = content;
+    node->source_ = &source;
+    return node;
+}
+
+std::shared_ptr<const Subtree> Subtree::empty() {
+    static const std::shared_ptr<const Subtree> node = make({});
+    return node;
+}
+
+const std::vector<Child>& Subtree::children() const {
+    if (source_) std::call_once(loaded_, [this] { children_ = decode_node(source_->load_node(id_), *source_); });
+    return children_;
+}
+
+const Child* Subtree::find(std::string_view name) const {
+    const std::vector<Child>& all = children();
+    auto found =
+        std::ranges::lower_bound(all, name, {}, [](const Child& child) { return std::string_view(child.name); });
+    return found != all.end() && found->name == name ? &*found : nullptr;
+}
+
+std::string Subtree::encode() const {
+    WireWriter out;
+    out.byte(encoding_version).varint(children().size());
+    for (const Child& child : children()) encode_child(out, child, true);
+    return out.take();
+}
+
+struct Tree::LinkTable {
+    Digest id;  ///< zero for an empty table
+    const NodeSource* source = nullptr;
+    mutable std::once_flag loaded;
+    mutable std::vector<LinkGroup> groups;
+};
+
+Tree::Tree()
+    : Tree(Entry{.kind = EntryKind::directory, .mode = 0755, .mtime = default_file_time}, Subtree::empty(), {}) {}
+
+Tree::Tree(Entry root, std::shared_ptr<const Subtree> below, std::vector<LinkGroup> links)
+    : root_(std::move(root)), below_(std::move(below)) {
+    auto table = std::make_shared<LinkTable>();
+    std::ranges::sort(links, {}, [](const LinkGroup& group) -> const ImagePath& { return group.front(); });
+    if (!links.empty()) table->id = Sha256::of(encode_links(links));
+    table->groups = std::move(links);
+    links_ = std::move(table);
+}
+
+Tree Tree::from_ref(const TreeRef& ref, const NodeSource& source) {
+    Tree tree(ref.root, Subtree::lazy(ref.node, ref.content_node, source), {});
+    auto table = std::make_shared<LinkTable>();
+    table->id = ref.links;
+    if (!ref.links.is_zero()) table->source = &source;
+    tree.links_ = std::move(table);
+    return tree;
+}
+
+TreeRef Tree::ref() const { return {root_, below_->id(), below_->content_id(), links_->id}; }
+
+TreeId Tree::id() const {
+    WireWriter root;
+    encode_entry(root, root_, true);
+    return TreeId{
+        KeyHasher("tree").add("root", root.bytes()).add("node", below_->id().value).add("links", links_->id).finish()};
+}
+
+ContentId Tree::content_id() const {
+    WireWriter root;
+    encode_entry(root, root_, false);
+    return ContentId{KeyHasher("content")
+                         .add("root", root.bytes())
+                         .add("node", below_->content_id().value)
+                         .add("links", links_->id)
+                         .finish()};
+}
+
+const std::vector<LinkGroup>& Tree::links() const {
+    if (links_->source)
+        std::call_once(links_->loaded,
+                       [this] { links_->groups = decode_links(links_->source->load_links(links_->id)); });
+    return links_->groups;
+}
+
+std::string Tree::encoded_links() const { return encode_links(links()); }
+
+const LinkGroup* Tree::links_of(const ImagePath& path) const {
+    for (const LinkGroup& group : links())
+        if (std::ranges::binary_search(group, path)) return &group;
+    return nullptr;
+}
+
+std::optional<Entry> Tree::find(const ImagePath& path) const {
+    if (path.is_root()) return root_;
+    auto parent = directory(path.parent());
+    const Child* child = parent ? parent->find(path.name()) : nullptr;
+    return child ? std::optional(child->entry) : std::nullopt;
+}
+
+std::shared_ptr<const Subtree> Tree::directory(const ImagePath& path) const {
+    std::shared_ptr<const Subtree> here = below_;
+    for (std::string_view name : path.components()) {
+        const Child* child = here->find(name);
+        if (!child || !child->below) return nullptr;
+        here = child->below;
+    }
+    return here;
+}
+
+ImagePath Tree::resolve(const ImagePath& path, bool follow_last) const {
+    std::deque<std::string> left;
+    for (std::string_view part : path.components()) left.emplace_back(part);
+    ImagePath here;
+    int links = 0;
+    while (!left.empty()) {
+        std::string name = std::move(left.front());
+        left.pop_front();
+        if (name == "." || name.empty()) continue;
+        if (name == "..") {
+            here = here.parent();
+            continue;
+        }
+        ImagePath next = here.child(name);
+        std::optional<Entry> entry = find(next);
+        if (!entry || entry->kind != EntryKind::symlink || (left.empty() && !follow_last)) {
+            here = std::move(next);
+            continue;
+        }
+        if (++links > max_links)
+            throw Error(ErrorKind::invalid_input,
+                        fmt::format("path: {}: too many levels of symbolic links", printable(path.absolute())));
+        if (entry->link_target.starts_with('/')) here = ImagePath();
+        std::vector<std::string_view> parts = split(entry->link_target, '/');
+        left.insert(left.begin(), parts.begin(), parts.end());
+    }
+    return here;
+}
+
+void Tree::walk(const std::function<bool(const ImagePath&, const Child&)>& visit) const {
+    std::function<void(const ImagePath&, const Subtree&)> below = [&](const ImagePath& at, const Subtree& node) {
+        for (const Child& child : node.children()) {
+            ImagePath path = at.child(child.name);
+            if (visit(path, child) && child.below) below(path, *child.below);
+        }
+    };
+    below(ImagePath(), *below_);
+}
+
+std::size_t Tree::count_entries() const {
+    std::size_t count = 0;
+    walk([&](const ImagePath&, const Child&) { return ++count, true; });
+    return count;
+}
+
+}  // namespace imgbuild::layerstore
