@@ -2,7 +2,8 @@
 #pragma once
 
 // Content-addressed files: blobs/sha256/HEX of a store or of any OCI image layout. A blob appears under its
-// name only when it is whole and its bytes were hashed; readers verify size and digest as they read.
+// name only when it is whole and its bytes were hashed; readers verify size and digest as they read. What
+// stands under a blob's name and is no regular file (a link, a fifo) is never followed or waited for.
 
 #include <cstdint>
 #include <memory>
@@ -24,8 +25,8 @@ class BlobWriter final : public ByteWriter {
     void write(std::span<const std::byte> bytes) override;
     std::uint64_t size() const noexcept { return hash_.count(); }
 
-    /// Makes the blob visible under the digest of its bytes (a blob that is there already stays) and returns
-    /// that digest. Not synced: BlobStore::sync() does that for all of them at once.
+    /// Makes the blob visible under the digest of its bytes (a blob of that size that is there already stays)
+    /// and returns that digest. Not synced: BlobStore::sync() does that for all of them at once.
     Digest commit();
     /// As commit(), but bytes that are not `digest` and `size` are Error{corrupt} naming `what`, and nothing
     /// becomes visible.
@@ -41,16 +42,20 @@ class BlobWriter final : public ByteWriter {
 
 class BlobStore {
   public:
-    /// `root` holds (or will hold) blobs/sha256; scratch files are made in `scratch`, of the same file system.
+    /// `root` holds blobs/sha256; scratch files are made in `scratch`, of the same file system.
+    /// An empty `scratch` makes a store that is only read; else blobs/sha256 is made when missing.
     BlobStore(Directory root, Directory scratch);
 
-    bool has(const Digest& digest) const;
+    bool has(const Digest& digest) const { return size(digest).has_value(); }
+    /// Bytes of the file that stands under the blob's name; empty where none does.
     std::optional<std::uint64_t> size(const Digest& digest) const;
-    /// A reader that verifies; Error{not_found} when the blob is missing. `what` names it in errors.
+    /// A reader that verifies; Error{not_found} when the blob is missing, Error{corrupt} when its file has
+    /// another size or is no file. `what` names it in errors.
     std::unique_ptr<ByteReader> open(const Digest& digest, std::uint64_t size, std::string what) const;
     /// A whole small blob (manifest, config), verified; Error{invalid_input} above `limit` bytes.
     std::string read(const Digest& digest, std::uint64_t limit, std::string_view what) const;
 
+    /// Error{denied} on a store that is only read.
     std::unique_ptr<BlobWriter> begin() const;
     /// Stores `bytes` unless they are there.
     Digest put(std::string_view bytes) const;
@@ -63,6 +68,8 @@ class BlobStore {
     const Directory& directory() const noexcept { return blobs_; }
 
   private:
+    bool is_there() const noexcept { return blobs_.fd() >= 0; }
+
     Directory root_;
     Directory scratch_;
     Directory blobs_;
