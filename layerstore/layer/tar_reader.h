@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A strict reader of tar: ustar, pax and GNU long names and sparse files as layers of the world have them.
-// What is ambiguous is refused, not guessed: fields that disagree, records that are malformed, sizes that are
-// negative or huge, names with NUL. It allocates by what it read, never by what a header claims.
+// A strict reader of tar: ustar, pax and GNU long names as layers of the world have them. What is ambiguous is
+// refused, not guessed: fields that disagree, records that are malformed, sizes that are negative or huge,
+// names with NUL. It allocates by what it read, never by what a header claims.
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -34,17 +35,30 @@ class TarReader {
     /// `source` gives the uncompressed archive and must outlive the reader; `what` names it in errors.
     TarReader(ByteReader& source, std::string what, TarLimits limits = {});
 
-    /// The next entry, or empty at the end marker. Skips data that was not read. Error{invalid_input} names
-    /// the archive, the entry and what is wrong. Bytes after the end marker are read and left out.
+    /// The next entry, or empty at the end marker. Skips data that was not read. Error{invalid_input} names the
+    /// archive, the entry and what is wrong; Error{unsupported} for sparse members.
     std::optional<TarEntry> next();
-    /// Data of the current entry, holes of sparse files as zero bytes; 0 at its end.
+    /// Data of the current entry; 0 at its end.
     std::size_t read(std::span<std::byte> buffer);
 
   private:
-    struct Header;
+    using Records = std::map<std::string, std::string>;
+
+    bool read_block(std::string& block);
+    std::string read_body(std::uint64_t size, std::size_t limit, std::string_view kind);
+    void skip_data();
+    void parse_pax(const std::string& body, Records& out) const;
+    std::uint64_t number(const std::string& block, std::size_t offset, std::size_t width, std::string_view field) const;
+    std::uint64_t member_size(const std::string& block, const Records& records) const;
+    TarEntry make_entry(const std::string& block, const Records& records, std::uint64_t size) const;
+    void set_owner_and_time(Entry& entry, const std::string& block, const Records& records) const;
+    [[noreturn]] void fail(std::string_view reason) const;
+
     ByteReader& source_;
     std::string what_;
     TarLimits limits_;
+    Records global_;
+    std::string current_;  ///< name of the entry in work, for errors
     std::uint64_t entries_ = 0;
     std::uint64_t data_left_ = 0;
     std::size_t padding_left_ = 0;
