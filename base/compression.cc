@@ -151,6 +151,7 @@ class ZstdReader final : public Decompressor {
                 if (inside_frame_ || !seen_frame_) fail("the zstd stream is cut short");
                 return 0;
             }
+            if (!inside_frame_) begin_frame();
             ZSTD_inBuffer in{input_.data(), input_.size(), 0};
             ZSTD_outBuffer out{buffer.data(), buffer.size(), 0};
             std::size_t result = ZSTD_decompressStream(context_.get(), &out, &in);
@@ -158,13 +159,25 @@ class ZstdReader final : public Decompressor {
             input_ = input_.subspan(in.pos);
             inside_frame_ = result != 0;
             seen_frame_ = true;
+            frame_bytes_ += out.pos;
             count_output(out.pos);
+            if (!inside_frame_ && announced_ && *announced_ != frame_bytes_)
+                fail("a zstd frame holds another size than it announces");
             if (out.pos > 0) return out.pos;
         }
     }
 
   private:
+    // A header that is cut by the end of the input block announces nothing; the library checks the rest.
+    void begin_frame() {
+        unsigned long long size = ZSTD_getFrameContentSize(input_.data(), input_.size());
+        bool is_known = size != ZSTD_CONTENTSIZE_UNKNOWN && size != ZSTD_CONTENTSIZE_ERROR;
+        announced_ = is_known ? std::optional<std::uint64_t>(size) : std::nullopt;
+        frame_bytes_ = 0;
+    }
     std::unique_ptr<ZSTD_DCtx, FreeZstd> context_;
+    std::optional<std::uint64_t> announced_;
+    std::uint64_t frame_bytes_ = 0;
     bool inside_frame_ = false;
     bool seen_frame_ = false;
 };
@@ -184,7 +197,7 @@ class PrefixedReader final : public ByteReader {
     PrefixedReader(std::string prefix, ByteReader& rest) : prefix_(std::move(prefix)), head_(prefix_), rest_(rest) {}
     std::size_t read(std::span<std::byte> buffer) override {
         std::size_t count = head_.read(buffer);
-        return count > 0 ? count : rest_.read(buffer);
+        return count + rest_.read(buffer.subspan(count));
     }
 
   private:

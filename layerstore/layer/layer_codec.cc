@@ -27,6 +27,8 @@ class LayerBuilder {
     ImagePath place(std::string_view name) const {
         auto path = ImagePath::parse_strict(name);
         if (!path) fail(name, "a name that is not a path below the root");
+        for (std::string_view part : path->parent().components())
+            if (part.starts_with(whiteout_prefix)) fail(name, "lies below a name that marks a deletion");
         return path->is_root() ? *path : resolve(path->parent(), name).child(path->name());
     }
 
@@ -53,10 +55,11 @@ class LayerBuilder {
         entries_[path] = std::move(linked);
     }
 
-    // True if `name` is a marker of image-spec layer.md and was taken as one.
-    bool take_marker(const ImagePath& path) {
+    // True if the entry is a marker of image-spec layer.md and was taken as one.
+    bool take_marker(const ImagePath& path, const TarEntry& found) {
         std::string_view name = path.name();
         if (!name.starts_with(whiteout_prefix)) return false;
+        if (found.is_hard_link || !found.entry.is_file()) fail(path.bytes(), "a deletion is marked by a plain file");
         if (name == opaque_name) {
             opaque_.insert(path.parent());
             return true;
@@ -193,7 +196,7 @@ TreeDelta read_layer(ByteReader& tar, const Tree& below, const std::string& what
     LayerBuilder builder(below, what);
     while (auto found = reader.next()) {
         ImagePath path = builder.place(found->name);
-        if (builder.take_marker(path)) continue;
+        if (builder.take_marker(path, *found)) continue;
         if (found->is_hard_link) {
             builder.add_hard_link(path, found->link_name);
             continue;

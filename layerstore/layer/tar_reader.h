@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/stream.h"
 #include "layerstore/tree/entry.h"
@@ -36,15 +37,24 @@ class TarReader {
     TarReader(ByteReader& source, std::string what, TarLimits limits = {});
 
     /// The next entry, or empty at the end marker. Skips data that was not read. Error{invalid_input} names the
-    /// archive, the entry and what is wrong; Error{unsupported} for sparse members.
+    /// archive, the entry and what is wrong; Error{unsupported} for sparse members in pax form.
     std::optional<TarEntry> next();
-    /// Data of the current entry; 0 at its end.
+    /// Data of the current entry, holes of an old GNU sparse member as zero bytes; 0 at its end.
     std::size_t read(std::span<std::byte> buffer);
 
   private:
     using Records = std::map<std::string, std::string>;
 
+    /// One run of data in a sparse file; what lies between is zero.
+    struct Extent {
+        std::uint64_t offset = 0;
+        std::uint64_t size = 0;
+        std::uint64_t end() const noexcept { return offset + size; }
+    };
+
     bool read_block(std::string& block);
+    std::size_t read_data(std::span<std::byte> buffer);
+    void read_extents(const std::string& header, std::uint64_t size);
     std::string read_body(std::uint64_t size, std::size_t limit, std::string_view kind);
     void skip_data();
     void parse_pax(const std::string& body, Records& out) const;
@@ -63,6 +73,10 @@ class TarReader {
     std::uint64_t data_left_ = 0;
     std::size_t padding_left_ = 0;
     bool ended_ = false;
+    std::vector<Extent> extents_;  ///< of a sparse file; empty for every other
+    std::size_t extent_ = 0;       ///< the one that position_ is in or before
+    std::uint64_t position_ = 0;   ///< bytes of the sparse file given out
+    std::uint64_t real_size_ = 0;
 };
 
 }  // namespace imgbuild::layerstore
