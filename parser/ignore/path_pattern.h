@@ -26,18 +26,26 @@ class PathPattern {
     /// True if the whole of `path` (relative, clean, no leading slash) matches.
     bool matches(std::string_view path) const noexcept;
     /// True if something strictly below the directory `path` could match.
-    bool may_match_below(std::string_view path) const noexcept;
+    bool may_match_below(std::string_view path) const;
 
     bool is_literal() const noexcept { return literal_; }
     /// The bytes before the first wildcard, escapes removed; of a literal pattern the whole.
     const std::string& literal_prefix() const noexcept { return prefix_; }
 
   private:
-    enum class Kind : std::uint8_t { byte, any_byte, any_run, deep_run, deep_prefix, character_class };
+    enum class Kind : std::uint8_t {
+        byte,
+        any_character,
+        character_class,
+        any_run,      ///< any characters but slashes
+        deep_run,     ///< "**" at the end: anything
+        deep_prefix,  ///< "**" elsewhere: nothing, or anything that ends in a slash
+    };
+    enum class Progress : std::uint8_t { failed, matched, may_go_on };
     struct Token {
         Kind kind;
-        char byte;                   ///< of Kind::byte
-        std::uint32_t class_index;   ///< of Kind::character_class
+        char byte;                  ///< of Kind::byte
+        std::uint32_t class_index;  ///< of Kind::character_class
     };
     struct CharacterClass {
         bool negated = false;
@@ -45,7 +53,9 @@ class PathPattern {
     };
     class Compiler;
 
-    bool match_from(std::size_t token, std::string_view path) const noexcept;
+    std::size_t take_one(const Token& token, std::string_view path, std::size_t at) const noexcept;
+    /// Matches the whole of `path`; with `accept_prefix`, tells whether a longer path could match.
+    Progress run(std::string_view path, bool accept_prefix) const noexcept;
 
     std::vector<Token> tokens_;
     std::vector<CharacterClass> classes_;

@@ -20,12 +20,12 @@ namespace imgbuild::parser {
 
 /// Text in the file after the instruction's line, announced by a word like `<<EOF`.
 struct Heredoc {
-    std::string name;            ///< of the file that COPY makes
+    std::string name;  ///< of the file that COPY makes
     std::optional<int> descriptor;
-    bool strip_tabs = false;     ///< `<<-`
-    bool expand = true;          ///< the name was not quoted
-    std::string body;            ///< raw
-    Span span;                   ///< of the word that announces it
+    bool strip_tabs = false;  ///< `<<-`
+    bool expand = true;       ///< the name was not quoted
+    std::string body;         ///< raw
+    Span span;                ///< of the word that announces it
     Span body_span;
 
     /// What COPY writes: tabs stripped if `<<-`, variables still to expand if the name was not quoted.
@@ -47,7 +47,7 @@ struct From {
     std::optional<std::string> name;  ///< lower-case
     std::string written_name;
     Span name_span;
-    std::string written_as;           ///< "AS", "as", …; empty without a name
+    std::string written_as;  ///< "AS", "as", …; empty without a name
     Span as_span;
 };
 
@@ -56,7 +56,7 @@ enum class RunSecurity { sandbox, insecure };
 
 /// RUN … with a body that begins with "#!": the body is an executable file, and the shell is given its path.
 struct ScriptFile {
-    std::string path;     ///< "/dev/pipes/NAME"; Run::command.text is the same
+    std::string path;  ///< "/dev/pipes/NAME"; Run::command.text is the same
     std::string content;
 };
 
@@ -155,7 +155,7 @@ struct Onbuild {
 };
 
 struct Healthcheck {
-    std::optional<Command> command;  ///< empty: HEALTHCHECK NONE
+    std::optional<Command> command;        ///< empty: HEALTHCHECK NONE
     std::chrono::nanoseconds interval{0};  ///< 0: the runtime's default, for all four
     std::chrono::nanoseconds timeout{0};
     std::chrono::nanoseconds start_period{0};
@@ -172,7 +172,7 @@ struct Instruction {
     /// One line for people: the joined text, keyword in capitals, runs of blanks as they are; for a RUN that
     /// is one heredoc " (first line…)" behind it.
     std::string text;
-    Span span;          ///< from the keyword to the last byte of the last line, heredocs included
+    Span span;  ///< from the keyword to the last byte of the last line, heredocs included
     Span keyword_span;
     std::vector<std::string> comments;        ///< texts of the comment lines above it, without "#" and blanks
     std::vector<std::string> skipped_checks;  ///< of `# check=skip=A,B` above it; "all" stands for all

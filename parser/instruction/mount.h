@@ -42,13 +42,13 @@ std::string_view name_of(CacheSharing sharing) noexcept;
 /// an agent's target are left empty.
 struct Mount {
     MountType type = MountType::bind;
-    std::string target;         ///< may be relative; empty: see above
-    std::string source;         ///< inside `from`; "" is its root. Not for secret and ssh
+    std::string target;  ///< may be relative; empty: see above
+    std::string source;  ///< inside `from`; "" is its root. Not for secret and ssh
     std::optional<std::string> from;
-    std::string id;             ///< cache: default is the target; secret: source, else the target's name; ssh: "default"
+    std::string id;  ///< cache: default is the target; secret: source, else the target's name; ssh: "default"
     std::optional<std::string> environment;  ///< secret: the variable that carries it
-    bool read_only = false;     ///< default true for bind
-    bool required = false;      ///< secret and ssh
+    bool read_only = false;                  ///< default true for bind
+    bool required = false;                   ///< secret and ssh
     CacheSharing sharing = CacheSharing::shared;
     std::optional<std::uint32_t> mode;  ///< as given; the type decides the default
     std::optional<std::uint32_t> uid;

@@ -22,9 +22,9 @@ struct ValueError {
 };
 
 struct PortRange {
-    std::vector<std::string> ports;   ///< "80/tcp", one for each port of the range
+    std::vector<std::string> ports;                   ///< "80/tcp", one for each port of the range
     std::optional<std::string> protocol_in_capitals;  ///< the check ExposeProtoCasing
-    bool has_host_part = false;       ///< an address or a host port was given and dropped (ExposeInvalidFormat)
+    bool has_host_part = false;  ///< an address or a host port was given and dropped (ExposeInvalidFormat)
 };
 /// `[ip:][hostPort:]port[-end][/proto]`.
 std::variant<PortRange, ValueError> parse_port_range(std::string_view text);
@@ -37,6 +37,9 @@ std::optional<ValueError> check_chmod(std::string_view text);
 std::optional<ValueError> check_chown(std::string_view text);
 /// --checksum of ADD: `algorithm:hex`, or a prefix of a commit's hash.
 std::optional<ValueError> check_checksum(std::string_view text);
+
+/// A source of COPY: what only ADD can fetch is an error.
+std::optional<ValueError> check_copy_source(std::string_view text);
 
 /// Go's spelling of a duration ("1m30s", "500ms"); empty when it is none or does not fit.
 std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text);

@@ -8,12 +8,14 @@
 // print() gives back every byte.
 
 #include "parser/lexer/logical_line.h"
+#include "parser/lexer/scan.h"
 #include "parser/source/diagnostic.h"
 #include "parser/source/source.h"
 
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace imgbuild::parser {
@@ -28,7 +30,7 @@ enum class TokenKind {
     text,          ///< a piece of the instruction's rest, up to the end of its line
     continuation,  ///< the escape character that joins the next line, and the blanks behind it
     heredoc_body,
-    heredoc_end,   ///< the line that ends a heredoc, without its newline
+    heredoc_end,  ///< the line that ends a heredoc, without its newline
 };
 
 struct Token {
@@ -48,33 +50,29 @@ struct DirectiveSyntax {
 
 /// A heredoc of an instruction, in the order of the words that announce them.
 struct HeredocSyntax {
-    std::string word;  ///< as written: `3<<-"EOF"`
-    Span word_span;
-    std::string name;            ///< without quotes
-    std::optional<int> descriptor;  ///< the digits before `<<`
-    bool strip_tabs = false;     ///< `<<-`
-    bool expand = true;          ///< no part of the name was quoted
-    bool terminated = true;
-    std::string body;            ///< raw, with line endings, without the ending line
+    HeredocWord word;  ///< its range is one of the joined line
+    std::string body;  ///< raw, with line endings, without the ending line
     Span body_span;
+    bool terminated = true;
 };
 
-/// `--name` or `--name=value` before the arguments.
-struct FlagSyntax {
-    std::string name;                  ///< without the dashes
-    std::optional<std::string> value;  ///< quotes and escapes of the flag's level removed
-    Span span;
-    Span value_span;
+/// How an instruction's joined line falls into its parts; all offsets are of that line.
+struct InstructionParts {
+    TextRange keyword;
+    std::vector<ScannedFlag> flags;
+    std::size_t arguments = 0;  ///< where they begin; they go to the end of the line
 };
+
+/// Cuts the text from `begin` on.
+InstructionParts cut_instruction(std::string_view text, std::size_t begin, char escape);
 
 struct InstructionSyntax {
-    std::string keyword;  ///< as written
-    Span keyword_span;
-    LogicalLine line;            ///< the joined line, keyword included, heredoc bodies not
-    std::size_t rest_begin = 0;  ///< where in `line` the text behind the keyword begins
+    LogicalLine line;  ///< joined, without blanks at the end; heredoc bodies are not in it
+    InstructionParts parts;
     std::vector<HeredocSyntax> heredocs;
-    std::vector<Span> comments;           ///< the comment lines above, from '#', that belong to it
+    std::vector<Span> comments;              ///< the comment lines above, from '#', that belong to it
     std::optional<Span> empty_continuation;  ///< the first blank line inside the continuation
+    Span span;                               ///< from the keyword to the last byte that is no line ending
 };
 
 struct SyntaxNode {
@@ -92,6 +90,10 @@ struct SyntaxTree {
 
 /// Cuts a text into a tree. Always gives a tree; faults of lines, directives and heredocs go to `diagnostics`.
 SyntaxTree parse_syntax(const Source& source, Diagnostics& diagnostics);
+
+/// The syntax of an instruction that stands in no file, for example of an image's ONBUILD trigger: the first
+/// line is the instruction, heredoc bodies may follow. Everything is placed at `span`.
+InstructionSyntax parse_detached_instruction(std::string_view text, Span span, Diagnostics& diagnostics);
 
 /// The text of the tree, token by token: equal to source.text().
 std::string print(const SyntaxTree& tree, const Source& source);
