@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <map>
+
+#include "base/error.h"
+#include "layerstore/snapshot/overlay_codec.h"
+#include "layerstore/snapshot/upper_entry.h"
+
+namespace imgbuild::layerstore {
+namespace {
+
+void copy_range(int from, int to, off_t start, off_t end, const ImagePath& path) {
+    while (start < end) {
+        off_t in = start;
+        off_t out = start;
+        ssize_t count = ::copy_file_range(from, &in, to, &out, static_cast<std::size_t>(end - start), 0);
+        if (count <= 0) throw_errno("copy", path.absolute());
+        start += count;
+    }
+}
+
+// The bytes of a file, holes kept; shared with the source where the file system can.
+void copy_content(int from, int to, off_t size, const ImagePath& path) {
+    if (size == 0 || ::ioctl(to, FICLONE, from) == 0) return;
+    for (off_t at = 0; at < size;) {
+        off_t data = ::lseek(from, at, SEEK_DATA);
+        if (data < 0) break;  // nothing but a hole until the end
+        off_t hole = ::lseek(from, data, SEEK_HOLE);
+        if (hole < 0) throw_errno("copy", path.absolute());
+        copy_range(from, to, data, hole, path);
+        at = hole;
+    }
+    if (::ftruncate(to, size) < 0) throw_errno("copy", path.absolute());
+}
+
+Entry entry_of(const struct stat& status) {
+    Entry entry;
+    entry.kind = S_ISDIR(status.st_mode)    ? EntryKind::directory
+                 : S_ISLNK(status.st_mode)  ? EntryKind::symlink
+                 : S_ISFIFO(status.st_mode) ? EntryKind::fifo
+                 : S_ISCHR(status.st_mode)  ? EntryKind::character_device
+                 : S_ISBLK(status.st_mode)  ? EntryKind::block_device
+                                            : EntryKind::file;
+    entry.mode = static_cast<std::uint16_t>(status.st_mode & 07777);
+    entry.uid = status.st_uid;
+    entry.gid = status.st_gid;
+    entry.mtime = {status.st_mtim.tv_sec, static_cast<std::uint32_t>(status.st_mtim.tv_nsec)};
+    if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) {
+        entry.device_major = ::major(status.st_rdev);
+        entry.device_minor = ::minor(status.st_rdev);
+    }
+    return entry;
+}
+
+class UpperMerger {
+  public:
+    UpperMerger(const Directory& target, OverlaySpelling spelling) : target_(target), spelling_(spelling) {}
+
+    void merge(const Directory& layer) {
+        std::vector<Level> levels;
+        levels.push_back({layer.duplicate(), target_.duplicate(), ImagePath(), {}, layer.list()});
+        levels.back().entry = entry_of(status_of(layer.fd(), ImagePath()));
+        levels.back().entry.xattrs = read_xattrs(layer.fd(), ImagePath());
+        while (!levels.empty()) {
+            if (levels.back().names.empty()) {
+                finish(levels.back());
+                levels.pop_back();
+                continue;
+            }
+            Level& level = levels.back();
+            std::string name = std::move(level.names.back());
+            level.names.pop_back();
+            ImagePath path = level.path.child(name);
+            struct stat found {};
+            if (::fstatat(level.from.fd(), name.c_str(), &found, AT_SYMLINK_NOFOLLOW) < 0)
+                throw_errno("stat", path.absolute());
+            if (S_ISDIR(found.st_mode))
+                levels.push_back(enter(level, name, path, found));
+            else
+                put(level, name, path, found);
+        }
+    }
+
+  private:
+    struct Level {
+        Directory from;
+        Directory to;
+        ImagePath path;
+        Entry entry;
+        std::vector<std::string> names;
+    };
+
+    static struct stat status_of(int fd, const ImagePath& path) {
+        struct stat status {};
+        if (::fstat(fd, &status) < 0) throw_errno("stat", path.absolute());
+        return status;
+    }
+
+    Level enter(const Level& level, const std::string& name, const ImagePath& path, const struct stat& found) {
+        Directory from = level.from.open_directory(ImagePath().child(name), FollowLinks::never);
+        struct stat old {};
+        bool stands = ::fstatat(level.to.fd(), name.c_str(), &old, AT_SYMLINK_NOFOLLOW) == 0;
+        bool opaque = is_opaque(from.fd(), spelling_);
+        // What stood there hid the layers below the two; the directory that takes its place must as well.
+        bool hides = stands && !S_ISDIR(old.st_mode);
+        bool empties = stands && S_ISDIR(old.st_mode) && opaque;
+        if (hides || empties) level.to.remove_tree(name);
+        if (!stands || hides || empties) make_raw_directory(level.to.fd(), path);
+        Directory to = level.to.open_directory(ImagePath().child(name), FollowLinks::never);
+        if (opaque || hides) set_opaque(to.fd(), spelling_, path);
+        Entry entry = entry_of(found);
+        entry.xattrs = read_xattrs(from.fd(), path);
+        std::vector<std::string> names = from.list();
+        return {std::move(from), std::move(to), path, std::move(entry), std::move(names)};
+    }
+
+    void finish(const Level& level) {
+        for (const auto& [name, value] : old_xattrs(level)) ::fremovexattr(level.to.fd(), name.c_str());
+        dress(level.to.fd(), level.entry, level.path);
+        stamp(level.to.fd(), level.entry.mtime, level.path);
+    }
+
+    static Xattrs old_xattrs(const Level& level) {
+        auto found = read_xattrs(level.to.fd(), level.path);
+        return found ? *found : Xattrs{};
+    }
+
+    void put(const Level& level, const std::string& name, const ImagePath& path, const struct stat& found) {
+        level.to.remove_tree(name);
+        if (is_whiteout(found)) {
+            make_whiteout(level.to.fd(), path);
+            return;
+        }
+        if (S_ISREG(found.st_mode) && found.st_nlink > 1 && link_known(level, name, path, found)) return;
+        Entry entry = entry_of(found);
+        if (S_ISREG(found.st_mode)) {
+            copy_file(level, name, path, entry, found.st_size);
+            return;
+        }
+        if (S_ISLNK(found.st_mode)) {
+            entry.link_target.resize(ImagePath::max_bytes);
+            ssize_t length =
+                ::readlinkat(level.from.fd(), name.c_str(), entry.link_target.data(), entry.link_target.size());
+            if (length < 0) throw_errno("read link", path.absolute());
+            entry.link_target.resize(static_cast<std::size_t>(length));
+        }
+        if (make_special(level.to.fd(), path, entry, spelling_)) stamp_at(level.to.fd(), path, entry.mtime);
+    }
+
+    // Makes `name` one more name of a file that was copied before; remembers it when it is the first.
+    bool link_known(const Level& level, const std::string& name, const ImagePath& path, const struct stat& found) {
+        auto [known, is_new] = links_.try_emplace({found.st_dev, found.st_ino}, path);
+        if (is_new) return false;
+        Fd parent = target_.open(known->second.parent(), O_PATH | O_DIRECTORY, FollowLinks::never);
+        std::string first(known->second.name());
+        if (::linkat(parent.get(), first.c_str(), level.to.fd(), name.c_str(), 0) < 0)
+            throw_errno("link", path.absolute());
+        return true;
+    }
+
+    void copy_file(const Level& level, const std::string& name, const ImagePath& path, Entry& entry, off_t size) {
+        Fd from(::openat(level.from.fd(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+        if (!from) throw_errno("open", path.absolute());
+        Fd to(::openat(level.to.fd(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                       entry.mode & 0777));
+        if (!to) throw_errno("make file", path.absolute());
+        copy_content(from.get(), to.get(), size, path);
+        entry.xattrs = read_xattrs(from.get(), path);
+        dress(to.get(), entry, path);
+        stamp(to.get(), entry.mtime, path);
+    }
+
+    const Directory& target_;
+    OverlaySpelling spelling_;
+    std::map<std::pair<dev_t, ino_t>, ImagePath> links_;
+};
+
+}  // namespace
+
+void merge_upper(const Directory& layer, const Directory& target, OverlaySpelling spelling) {
+    UpperMerger(target, spelling).merge(layer);
+}
+
+}  // namespace imgbuild::layerstore

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/error.h"
+#include "layerstore/snapshot/overlay_codec.h"
+#include "layerstore/snapshot/upper_entry.h"
+
+namespace imgbuild::layerstore {
+namespace {
+
+Entry entry_of(const struct stat& status) {
+    Entry entry;
+    entry.mode = static_cast<std::uint16_t>(status.st_mode & 07777);
+    entry.uid = status.st_uid;
+    entry.gid = status.st_gid;
+    entry.mtime = {status.st_mtim.tv_sec, static_cast<std::uint32_t>(status.st_mtim.tv_nsec)};
+    return entry;
+}
+
+class UpperReader {
+  public:
+    UpperReader(const Directory& upper, OverlaySpelling spelling)
+        : upper_(upper), spelling_(spelling), buffer_(stream_block) {}
+
+    TreeDelta read_all() {
+        struct stat status {};
+        if (::fstat(upper_.fd(), &status) < 0) throw_errno("stat", upper_.name());
+        walk(status);
+        std::vector<LinkGroup> groups;
+        for (auto& [inode, link] : links_)
+            if (link.paths.size() > 1) groups.push_back(std::move(link.paths));
+        return TreeDelta::build(std::move(changes_), std::move(groups));
+    }
+
+  private:
+    struct LinkedFile {
+        std::size_t first = 0;  // index in changes_
+        LinkGroup paths;
+    };
+    struct Level {
+        Directory directory;
+        ImagePath path;
+        std::vector<std::string> names;  // in descending order: the next one is the last
+    };
+
+    // Depth first with a stack of our own: a hostile tree is deeper than a thread's stack.
+    void walk(const struct stat& root) {
+        std::vector<Level> levels;
+        levels.push_back(open_level(upper_.duplicate(), ImagePath(), root));
+        while (!levels.empty()) {
+            Level& level = levels.back();
+            if (level.names.empty()) {
+                levels.pop_back();
+                continue;
+            }
+            std::string name = std::move(level.names.back());
+            level.names.pop_back();
+            struct stat found {};
+            ImagePath child = level.path.child(name);
+            if (::fstatat(level.directory.fd(), name.c_str(), &found, AT_SYMLINK_NOFOLLOW) < 0)
+                throw_errno("stat", child.absolute());
+            if (!S_ISDIR(found.st_mode)) {
+                add(level.directory.fd(), child, found);
+                continue;
+            }
+            Fd fd(::openat(level.directory.fd(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+            if (!fd) throw_errno("open directory", child.absolute());
+            levels.push_back(open_level(Directory(std::move(fd), child.absolute()), child, found));
+        }
+    }
+
+    Level open_level(Directory directory, const ImagePath& path, const struct stat& status) {
+        Entry entry = entry_of(status);
+        entry.kind = EntryKind::directory;
+        entry.xattrs = read_xattrs(directory.fd(), path);
+        bool opaque = !path.is_root() && is_opaque(directory.fd(), spelling_);
+        changes_.push_back({path, opaque ? ChangeKind::empty : ChangeKind::put, std::move(entry)});
+        std::vector<std::string> names = directory.list();
+        std::sort(names.begin(), names.end(), std::greater<>());
+        return Level{std::move(directory), path, std::move(names)};
+    }
+
+    void add(int parent, const ImagePath& path, const struct stat& status) {
+        if (is_whiteout(status)) {
+            changes_.push_back({path, ChangeKind::remove, {}});
+            return;
+        }
+        if (S_ISSOCK(status.st_mode)) return;
+        if (S_ISREG(status.st_mode) && status.st_nlink > 1) {
+            auto [known, is_new] = links_.try_emplace({status.st_dev, status.st_ino}, LinkedFile{changes_.size(), {}});
+            known->second.paths.push_back(path);
+            if (!is_new) {
+                Entry same = changes_[known->second.first].entry;
+                changes_.push_back({path, ChangeKind::put, std::move(same)});
+                return;
+            }
+        }
+        changes_.push_back({path, ChangeKind::put, read_entry(parent, path, status)});
+    }
+
+    Entry read_entry(int parent, const ImagePath& path, const struct stat& status) {
+        Entry entry = entry_of(status);
+        std::string name(path.name());
+        if (S_ISREG(status.st_mode)) {
+            entry.kind = EntryKind::file;
+            read_content(parent, path, entry);
+        } else if (S_ISLNK(status.st_mode)) {
+            entry.kind = EntryKind::symlink;
+            entry.mode = 0777;
+            entry.link_target.resize(ImagePath::max_bytes);
+            ssize_t length = ::readlinkat(parent, name.c_str(), entry.link_target.data(), entry.link_target.size());
+            if (length < 0) throw_errno("read link", path.absolute());
+            entry.link_target.resize(static_cast<std::size_t>(length));
+        } else if (S_ISFIFO(status.st_mode)) {
+            entry.kind = EntryKind::fifo;
+        } else {
+            entry.kind = S_ISCHR(status.st_mode) ? EntryKind::character_device : EntryKind::block_device;
+            entry.device_major = ::major(status.st_rdev);
+            entry.device_minor = ::minor(status.st_rdev);
+        }
+        return entry;
+    }
+
+    void read_content(int parent, const ImagePath& path, Entry& entry) {
+        std::string name(path.name());
+        Fd fd(::openat(parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+        if (!fd) throw_errno("open", path.absolute());
+        entry.xattrs = read_xattrs(fd.get(), path);
+        FdReader reader(fd.get(), path.absolute());
+        Sha256 hash;
+        while (std::size_t count = reader.read(buffer_)) {
+            hash.update(std::span<const std::byte>(buffer_).first(count));
+            entry.size += count;
+        }
+        entry.content = hash.finish();
+    }
+
+    const Directory& upper_;
+    OverlaySpelling spelling_;
+    std::vector<std::byte> buffer_;
+    std::vector<Change> changes_;
+    std::map<std::pair<dev_t, ino_t>, LinkedFile> links_;
+};
+
+}  // namespace
+
+TreeDelta read_upper(const Directory& upper, OverlaySpelling spelling) {
+    return UpperReader(upper, spelling).read_all();
+}
+
+}  // namespace imgbuild::layerstore

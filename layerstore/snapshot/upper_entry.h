@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Single objects of an upper directory: made, dressed with owner, mode, attributes and time, marked. What the
+// codec's functions share; for this folder only.
+
+#include <sys/stat.h>
+
+#include <string>
+
+#include "base/fd.h"
+#include "base/image_path.h"
+#include "layerstore/snapshot/overlay_codec.h"
+#include "layerstore/tree/entry.h"
+
+namespace imgbuild::layerstore {
+
+/// True for the character device 0:0, which is how overlay spells a removal.
+bool is_whiteout(const struct stat& status) noexcept;
+/// True if the open directory carries the opaque mark.
+bool is_opaque(int directory, OverlaySpelling spelling);
+void set_opaque(int directory, OverlaySpelling spelling, const ImagePath& path);
+void clear_opaque(int directory, OverlaySpelling spelling);
+void make_whiteout(int parent, const ImagePath& path);
+
+/// Makes a directory that only its owner enters until dress() gives it its mode.
+void make_raw_directory(int parent, const ImagePath& path);
+/// Makes a symlink, fifo or device with everything but its time; a device that `spelling` cannot hold is
+/// left out (false).
+bool make_special(int parent, const ImagePath& path, const Entry& entry, OverlaySpelling spelling);
+/// Owner, mode and attributes of an open file or directory, in the one order that keeps set-uid bits and
+/// capabilities: chown clears both.
+void dress(int fd, const Entry& entry, const ImagePath& path);
+void stamp(int fd, FileTime time, const ImagePath& path);
+void stamp_at(int parent, const ImagePath& path, FileTime time);
+
+/// The attributes of an open file or directory that a tree holds; null when there are none.
+std::shared_ptr<const Xattrs> read_xattrs(int fd, const ImagePath& path);
+
+}  // namespace imgbuild::layerstore

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "layerstore/layer/tar_reader.h"
+#include "layerstore/snapshot/directory_stack.h"
+#include "layerstore/snapshot/overlay_codec.h"
+#include "layerstore/snapshot/upper_entry.h"
+
+namespace imgbuild::layerstore {
+namespace {
+
+constexpr std::string_view whiteout_prefix = ".wh.";
+constexpr std::string_view opaque_name = ".wh..wh..opq";
+constexpr std::size_t hole_block = 4096;
+
+Entry implied_directory() {
+    Entry entry;
+    entry.kind = EntryKind::directory;
+    entry.mode = 0755;
+    entry.mtime = default_file_time;
+    return entry;
+}
+
+bool is_zero(const std::byte* bytes, std::size_t size) noexcept {
+    return bytes[0] == std::byte{0} && std::memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+class UpperWriter {
+  public:
+    UpperWriter(TarReader& tar, const Directory& out, OverlaySpelling spelling)
+        : tar_(tar), out_(out), spelling_(spelling), stack_(out), buffer_(stream_block) {}
+
+    void write_all() {
+        while (std::optional<TarEntry> entry = tar_.next()) write(*entry);
+        stack_.leave_for(ImagePath(), [this](int fd, const ImagePath& path) { finish_directory(fd, path); });
+        dress(out_.fd(), root_, ImagePath());
+        stamp(out_.fd(), root_.mtime, ImagePath());
+    }
+
+  private:
+    struct PendingDirectory {
+        ImagePath path;
+        Entry entry;
+    };
+
+    [[noreturn]] void refuse(std::string_view name, std::string_view reason) const {
+        throw Error(ErrorKind::invalid_input, fmt::format("materialise: {}: {}", printable(name), reason));
+    }
+
+    void write(const TarEntry& entry) {
+        auto path = ImagePath::parse_strict(entry.name);
+        if (!path) refuse(entry.name, "no path of a layer");
+        if (path->is_root()) {
+            if (!entry.entry.is_directory()) refuse(entry.name, "the root is a directory");
+            root_ = entry.entry;
+            return;
+        }
+        std::string_view name = path->name();
+        int parent = enter_parent(path->parent());
+        if (name == opaque_name) {
+            set_opaque(parent, spelling_, path->parent());
+            return;
+        }
+        bool removes = name.starts_with(whiteout_prefix);
+        ImagePath target = removes ? path->parent().child(name.substr(whiteout_prefix.size())) : *path;
+        if (last_ && !(*last_ < target)) refuse(entry.name, "out of order");
+        last_ = target;
+        if (removes)
+            make_whiteout(parent, target);
+        else
+            put(parent, target, entry);
+    }
+
+    void put(int parent, const ImagePath& path, const TarEntry& entry) {
+        if (entry.is_hard_link) {
+            link(parent, path, entry.link_name);
+        } else if (entry.entry.is_directory()) {
+            make_raw_directory(parent, path);
+            pending_.push_back({path, entry.entry});
+            stack_.enter(path);
+        } else if (entry.entry.is_file()) {
+            write_file(parent, path, entry.entry);
+        } else if (make_special(parent, path, entry.entry, spelling_)) {
+            stamp_at(parent, path, entry.entry.mtime);
+        }
+    }
+
+    int enter_parent(const ImagePath& parent) {
+        stack_.leave_for(parent, [this](int fd, const ImagePath& path) { finish_directory(fd, path); });
+        return stack_.enter_or_make(parent, [this](int above, const std::string&, const ImagePath& path) {
+            make_raw_directory(above, path);
+            pending_.push_back({path, implied_directory()});
+        });
+    }
+
+    void finish_directory(int fd, const ImagePath& path) {
+        if (pending_.empty() || pending_.back().path != path)
+            throw Error(ErrorKind::internal, "materialise: " + path.absolute() + ": left twice");
+        dress(fd, pending_.back().entry, path);
+        stamp(fd, pending_.back().entry.mtime, path);
+        pending_.pop_back();
+    }
+
+    void link(int parent, const ImagePath& path, const std::string& link_name) {
+        auto target = ImagePath::parse_strict(link_name);
+        if (!target || target->is_root()) refuse(link_name, "no target of a hard link");
+        Fd from = out_.open(target->parent(), O_PATH | O_DIRECTORY, FollowLinks::never);
+        if (::linkat(from.get(), name_of(*target).c_str(), parent, name_of(path).c_str(), 0) < 0)
+            throw_errno("link", path.absolute());
+    }
+
+    void write_file(int parent, const ImagePath& path, const Entry& entry) {
+        Fd fd(::openat(parent, name_of(path).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                       entry.mode & 0777));
+        if (!fd) throw_errno("make file", path.absolute());
+        write_data(fd.get(), path);
+        dress(fd.get(), entry, path);
+        stamp(fd.get(), entry.mtime, path);
+    }
+
+    void write_data(int fd, const ImagePath& path) {
+        std::uint64_t offset = 0;
+        bool ends_in_hole = false;
+        for (;;) {
+            std::size_t filled = 0;
+            while (filled < buffer_.size()) {
+                std::size_t count = tar_.read(std::span(buffer_).subspan(filled));
+                if (count == 0) break;
+                filled += count;
+            }
+            if (filled == 0) break;
+            ends_in_hole = write_block(fd, path, offset, filled);
+            offset += filled;
+            if (filled < buffer_.size()) break;
+        }
+        if (ends_in_hole && ::ftruncate(fd, static_cast<off_t>(offset)) < 0) throw_errno("write", path.absolute());
+    }
+
+    // Writes the first `size` bytes of the buffer but its whole blocks of zeroes; true if it ends in such.
+    bool write_block(int fd, const ImagePath& path, std::uint64_t offset, std::size_t size) {
+        std::size_t start = 0;
+        std::size_t at = 0;
+        for (; at + hole_block <= size; at += hole_block) {
+            if (!is_zero(buffer_.data() + at, hole_block)) continue;
+            write_at(fd, path, offset + start, start, at);
+            start = at + hole_block;
+        }
+        write_at(fd, path, offset + start, start, size);
+        return start == size;
+    }
+
+    void write_at(int fd, const ImagePath& path, std::uint64_t offset, std::size_t from, std::size_t to) {
+        while (from < to) {
+            ssize_t count = ::pwrite(fd, buffer_.data() + from, to - from, static_cast<off_t>(offset));
+            if (count < 0) throw_errno("write", path.absolute());
+            from += static_cast<std::size_t>(count);
+            offset += static_cast<std::uint64_t>(count);
+        }
+    }
+
+    TarReader& tar_;
+    const Directory& out_;
+    OverlaySpelling spelling_;
+    DirectoryStack stack_;
+    std::vector<std::byte> buffer_;
+    std::vector<PendingDirectory> pending_;
+    Entry root_ = implied_directory();
+    std::optional<ImagePath> last_;
+};
+
+}  // namespace
+
+void write_upper(ByteReader& canonical_tar, const Directory& out, OverlaySpelling spelling) {
+    TarReader tar(canonical_tar, "the delta");
+    UpperWriter(tar, out, spelling).write_all();
+}
+
+}  // namespace imgbuild::layerstore
