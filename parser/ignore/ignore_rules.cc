@@ -31,7 +31,7 @@ std::string clean_pattern(std::string_view pattern) {
     return cleaned.empty() && !absolute ? "." : cleaned;
 }
 
-/// True if the rule's own matches and those of what it matched above make a difference to the verdict.
+/// True if the rule changes the verdict where it matches.
 bool flips(const IgnoreRule& rule, bool ignored) { return rule.exception == ignored; }
 
 }  // namespace
@@ -49,7 +49,8 @@ void IgnoreRules::add(std::string_view line, std::size_t number, Span span, Diag
     std::string problem;
     std::optional<PathPattern> compiled = PathPattern::compile(rule.pattern, PatternDialect::ignore, problem);
     if (!compiled) {
-        diagnostics.error(span, fmt::format("syntax error in pattern: {}: {}", text, problem), "a backslash makes the next character ordinary");
+        diagnostics.error(span, fmt::format("syntax error in pattern: {}: {}", text, problem),
+                          "a backslash makes the next character ordinary");
         return;
     }
     rule.compiled = std::move(*compiled);

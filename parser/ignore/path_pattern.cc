@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parser/ignore/path_pattern.h"
 
-#include "parser/lexer/utf8.h"
+#include "parser/source/utf8.h"
 
 #include <algorithm>
 
@@ -10,7 +10,8 @@ namespace imgbuild::parser {
 /// Reads a pattern from left to right.
 class PathPattern::Compiler {
   public:
-    Compiler(std::string_view pattern, PatternDialect dialect, std::string& problem) : pattern_(pattern), dialect_(dialect), problem_(problem) {}
+    Compiler(std::string_view pattern, PatternDialect dialect, std::string& problem)
+        : pattern_(pattern), dialect_(dialect), problem_(problem) {}
 
     std::optional<PathPattern> run() {
         while (at_ < pattern_.size()) {
@@ -25,7 +26,9 @@ class PathPattern::Compiler {
         problem_ = std::move(problem);
         return false;
     }
-    void add(Kind kind, char byte = '\0', std::uint32_t class_index = 0) { out_.tokens_.push_back({kind, byte, class_index}); }
+    void add(Kind kind, char byte = '\0', std::uint32_t class_index = 0) {
+        out_.tokens_.push_back({kind, byte, class_index});
+    }
 
     bool token();
     void star();
@@ -82,7 +85,8 @@ bool PathPattern::Compiler::character_class() {
         ++at_;
     }
     while (at_ < pattern_.size() && (pattern_[at_] != ']' || result.ranges.empty())) {
-        if (pattern_[at_] == ']' || pattern_[at_] == '-') return fail("a character class is empty or begins a range with '-'");
+        if (pattern_[at_] == ']' || pattern_[at_] == '-')
+            return fail("a character class is empty or begins a range with '-'");
         const std::optional<char32_t> low = class_character();
         std::optional<char32_t> high = low;
         if (at_ < pattern_.size() && pattern_[at_] == '-') {
@@ -105,11 +109,13 @@ void PathPattern::Compiler::finish() {
     const auto prefix_end = std::ranges::find_if_not(out_.tokens_, is_byte);
     for (auto token = out_.tokens_.begin(); token != prefix_end; ++token) out_.prefix_ += token->byte;
     out_.literal_ = prefix_end == out_.tokens_.end();
-    for (auto token = out_.tokens_.rbegin(); token != out_.tokens_.rend() && is_byte(*token); ++token) out_.suffix_ += token->byte;
+    for (auto token = out_.tokens_.rbegin(); token != out_.tokens_.rend() && is_byte(*token); ++token)
+        out_.suffix_ += token->byte;
     std::ranges::reverse(out_.suffix_);
 }
 
-std::optional<PathPattern> PathPattern::compile(std::string_view pattern, PatternDialect dialect, std::string& problem) {
+std::optional<PathPattern> PathPattern::compile(std::string_view pattern, PatternDialect dialect,
+                                                std::string& problem) {
     return Compiler(pattern, dialect, problem).run();
 }
 
@@ -121,7 +127,9 @@ std::size_t PathPattern::take_one(const Token& token, std::string_view path, std
     const CodePoint point = code_point_at(path, at);
     if (token.kind == Kind::any_character) return point.size;
     const CharacterClass& characters = classes_[token.class_index];
-    const bool inside = std::ranges::any_of(characters.ranges, [&](const auto& range) { return point.value >= range.first && point.value <= range.second; });
+    const bool inside = std::ranges::any_of(characters.ranges, [&](const auto& range) {
+        return point.value >= range.first && point.value <= range.second;
+    });
     return inside != characters.negated ? point.size : 0;
 }
 

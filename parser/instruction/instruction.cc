@@ -3,10 +3,11 @@
 
 #include "base/text.h"
 #include "parser/instruction/detail/instruction_parser.h"
-#include "parser/lexer/utf8.h"
+#include "parser/source/utf8.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 namespace imgbuild::parser {
@@ -75,7 +76,8 @@ void read_skipped_checks(std::string_view comment, std::vector<std::string>& ski
 /// " (first line...)" for a RUN that is one heredoc, as step labels show it.
 std::string heredoc_summary(const InstructionSyntax& syntax, const InstructionBody& body) {
     const TextRange arguments{syntax.parts.arguments, syntax.line.text().size()};
-    const bool is_script = std::holds_alternative<Run>(body) && syntax.heredocs.size() == 1 && syntax.heredocs.front().word.range == arguments;
+    const bool is_script = std::holds_alternative<Run>(body) && syntax.heredocs.size() == 1 &&
+                           syntax.heredocs.front().word.range == arguments;
     if (!is_script) return {};
     const std::string_view content = trim(syntax.heredocs.front().body);
     const std::size_t end = content.find('\n');

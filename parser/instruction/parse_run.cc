@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
 #include "parser/instruction/detail/instruction_parser.h"
-#include "parser/lexer/utf8.h"
+#include "parser/source/utf8.h"
 
 #include <fmt/format.h>
 

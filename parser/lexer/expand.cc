@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parser/lexer/shell_pattern.h"
-#include "parser/lexer/utf8.h"
 #include "parser/lexer/word.h"
+#include "parser/source/utf8.h"
 
 #include <fmt/format.h>
 

@@ -64,6 +64,9 @@ Expansion expand(const Word& word, const Environment& environment, const ExpandO
 /// Expands to any number of words: unquoted blanks, also those of values, separate (EXPOSE).
 Expansion expand_words(const Word& word, const Environment& environment, const ExpandOptions& options = {});
 
+/// What is wrong with quotes and ${…} of `word`, whatever the environment will be; empty when nothing is.
+std::optional<Diagnostic> check_syntax(const Word& word);
+
 /// The check UndefinedVar for one name of Expansion::undefined, with the nearest known name as hint.
 Diagnostic undefined_variable(std::string_view name, const Environment& environment, Span span);
 

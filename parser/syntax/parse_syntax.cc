@@ -259,6 +259,7 @@ void SyntaxParser::read_heredocs(InstructionSyntax& syntax, SyntaxNode& node) {
     for (HeredocSyntax& heredoc : syntax.heredocs) {
         read_body(heredoc, syntax.line, node);
         syntax.span.end = heredoc.terminated ? node.span.end : heredoc.body_span.end;
+        if (!heredoc.terminated) return;  // one message is enough: the rest of the file is gone
     }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "parser/lexer/utf8.h"
+#include "parser/source/utf8.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/text.h"
+#include "parser/buildfile/buildfile.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace imgbuild::parser {
+namespace {
+
+/// Refuses what is no Buildfile at all; the parser would drown in its faults.
+bool is_text(const Source& source, Diagnostics& diagnostics) {
+    const std::string& text = source.text();
+    if (text.empty()) {
+        diagnostics.error({}, "the Dockerfile cannot be empty", "a Buildfile begins with FROM");
+    } else if (text.size() > Source::max_bytes) {
+        diagnostics.error({}, fmt::format("the file is larger than {}", human_size(Source::max_bytes)));
+    } else if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) {
+        diagnostics.error({0, 2}, "the file is UTF-16", "save it as UTF-8");
+    } else if (const std::size_t zero = text.find('\0'); zero != std::string::npos) {
+        diagnostics.error({zero, zero + 1}, "the file holds a NUL byte", "is it a binary file?");
+    }
+    return diagnostics.empty();
+}
+
+/// The frontend that `# syntax=` asks for is built in, or it is none of ours.
+void note_syntax(const Directive& syntax, Diagnostics& diagnostics) {
+    std::string_view frontend = std::string_view(syntax.value).substr(0, syntax.value.find(' '));
+    if (frontend.starts_with("docker.io/")) frontend.remove_prefix(10);
+    if (frontend.starts_with("docker/dockerfile") || frontend == "dockerfile.v0") return;
+    diagnostics.add({.severity = Severity::warning,
+                     .message = fmt::format("the frontend {} is not used: imgbuild reads the file itself", frontend),
+                     .span = syntax.span,
+                     .hint = "take the line out, or name docker/dockerfile:1"});
+}
+
+class BuildfileParser {
+  public:
+    BuildfileParser(const Source& source, ParseResult& result)
+        : source_(source), buildfile_(result.buildfile), tree_(result.tree), diagnostics_(result.diagnostics) {}
+
+    void parse() {
+        buildfile_.directives.escape = tree_.escape;
+        for (const SyntaxNode& node : tree_.nodes) {
+            if (node.directive) add_directive(*node.directive);
+            if (node.instruction) add_instruction(*node.instruction);
+        }
+        if (!seen_instruction_) {
+            diagnostics_.error({}, "file with no instructions", "a Buildfile begins with FROM");
+        } else if (buildfile_.stages.empty() && !seen_from_ && !diagnostics_.has_errors()) {
+            diagnostics_.error(buildfile_.global_args.back().keyword_span, "dockerfile contains no stages to build",
+                               "add a FROM line");
+        }
+        // With a stage lost, indexes and names would point to the wrong ones.
+        if (lost_stage_) return;
+        for (const Stage& stage : buildfile_.stages) check_references(stage);
+    }
+
+  private:
+    void add_directive(const DirectiveSyntax& syntax);
+    void add_instruction(const InstructionSyntax& syntax);
+    void check_references(const Stage& stage);
+
+    const Source& source_;
+    Buildfile& buildfile_;
+    const SyntaxTree& tree_;
+    Diagnostics& diagnostics_;
+    bool seen_instruction_ = false;
+    bool seen_from_ = false;
+    bool complained_of_stage_ = false;  ///< once is enough
+    bool in_lost_stage_ = false;        ///< its FROM is wrong: what follows is checked and dropped
+    bool lost_stage_ = false;           ///< there was such a stage
+};
+
+void BuildfileParser::add_directive(const DirectiveSyntax& syntax) {
+    const Directive directive{syntax.value, syntax.value_span};
+    if (syntax.name == "check") buildfile_.directives.check = directive;
+    if (syntax.name != "syntax") return;
+    buildfile_.directives.syntax = directive;
+    note_syntax(directive, diagnostics_);
+}
+
+void BuildfileParser::add_instruction(const InstructionSyntax& syntax) {
+    seen_instruction_ = true;
+    const std::string keyword = to_lower(syntax.parts.keyword.of(syntax.line.text()));
+    if (keyword == "from") {
+        seen_from_ = true;
+        in_lost_stage_ = false;
+    }
+    std::optional<Instruction> instruction = parse_instruction(syntax, tree_.escape, source_, diagnostics_);
+    if (!instruction) {
+        if (keyword == "from") in_lost_stage_ = lost_stage_ = true;
+        return;
+    }
+    if (keyword == "from") {
+        buildfile_.stages.push_back({.index = buildfile_.stages.size(),
+                                     .declaration = std::move(*instruction),
+                                     .instructions = {},
+                                     .span = syntax.span});
+    } else if (in_lost_stage_) {
+        return;
+    } else if (!buildfile_.stages.empty()) {
+        buildfile_.stages.back().span.end = syntax.span.end;
+        buildfile_.stages.back().instructions.push_back(std::move(*instruction));
+    } else if (keyword == "arg") {
+        buildfile_.global_args.push_back(std::move(*instruction));
+    } else if (!std::exchange(complained_of_stage_, true)) {
+        diagnostics_.error(instruction->keyword_span, "no build stage in current context",
+                           "only ARG may stand before the first FROM");
+    }
+}
+
+void BuildfileParser::check_references(const Stage& stage) {
+    const auto report = [&](StageReference reference) {
+        if (Diagnostic* wrong = std::get_if<Diagnostic>(&reference)) diagnostics_.add(std::move(*wrong));
+    };
+    for (const Instruction& instruction : stage.instructions) {
+        if (const Copy* copy = std::get_if<Copy>(&instruction.body); copy && copy->from) {
+            report(resolve_copy_from(buildfile_, *copy->from, stage.index, copy->from_span));
+        }
+        const Run* run = std::get_if<Run>(&instruction.body);
+        if (!run) continue;
+        for (const MountFlag& mount : run->mounts) {
+            if (mount.from) report(resolve_mount_from(buildfile_, *mount.from, stage.index, mount.from_span));
+        }
+    }
+}
+
+}  // namespace
+
+ParseResult parse_buildfile(const Source& source) {
+    ParseResult result;
+    if (!is_text(source, result.diagnostics)) return result;
+    result.tree = parse_syntax(source, result.diagnostics);
+    BuildfileParser(source, result).parse();
+    result.diagnostics.sort_by_place();
+    return result;
+}
+
+TriggerResult parse_trigger(std::string_view text, Span span) {
+    TriggerResult result;
+    const Source source("ONBUILD trigger", std::string(text));
+    Diagnostics found;
+    if (text.size() > Source::max_bytes || text.find('\0') != std::string_view::npos || trim(text).empty()) {
+        found.error(span, "it is no instruction");
+    } else {
+        const InstructionSyntax syntax = parse_detached_instruction(text, span, found);
+        result.instruction = parse_instruction(syntax, '\\', source, found);
+    }
+    if (result.instruction) {
+        const std::string_view keyword = canonical_keyword(result.instruction->body);
+        if (keyword == "FROM" || keyword == "ONBUILD" || keyword == "MAINTAINER") {
+            found.error(span, fmt::format("{} isn't allowed as an ONBUILD trigger", keyword));
+        }
+    }
+    if (found.has_errors()) result.instruction.reset();
+    for (Diagnostic diagnostic : found) {
+        diagnostic.message =
+            fmt::format("ONBUILD trigger \"{}\": {}", text.substr(0, text.find('\n')), diagnostic.message);
+        result.diagnostics.add(std::move(diagnostic));
+    }
+    return result;
+}
+
+}  // namespace imgbuild::parser
