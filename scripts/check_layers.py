@@ -40,7 +40,7 @@ FOLDERS = {
         "blob": (),
         "tree": ("blob",),
         "layer": ("blob", "tree"),
-        "snapshot": ("blob", "tree"),
+        "snapshot": ("blob", "tree", "layer"),
         "image": ("blob", "tree", "layer", "snapshot"),
         "store": ("blob", "tree", "layer", "snapshot", "image"),
     },

@@ -23,7 +23,9 @@ MAX_HEADER_LINES = 200
 MAX_SOURCE_LINES = 500
 
 # (rule, path) -> why the rule does not hold there.
-EXCEPTIONS = {}
+EXCEPTIONS = {
+    ("size", "tests/hostile/gen_hostile.py"): "a catalogue: one short entry for each hostile input",
+}
 
 
 class Ban:

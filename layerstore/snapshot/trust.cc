@@ -18,8 +18,8 @@ constexpr const char* synced_name = "synced";
 constexpr std::uint64_t marker_limit = 256;
 
 std::string read_boot_id() {
-    std::string text = Directory::open_host("/proc/sys/kernel/random")
-                           .read_file(ImagePath().child("boot_id"), marker_limit);
+    std::string text =
+        Directory::open_host("/proc/sys/kernel/random").read_file(ImagePath().child("boot_id"), marker_limit);
     return std::string(trim(text));
 }
 
@@ -50,7 +50,8 @@ std::string text_of(const BootMoment& moment) { return fmt::format("{} {}\n", mo
 BootMoment BootMoment::now() {
     timespec time{};
     ::clock_gettime(CLOCK_BOOTTIME, &time);
-    return {boot_id(), static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec)};
+    return {boot_id(),
+            static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec)};
 }
 
 void write_marker(const Directory& delta) {

@@ -17,8 +17,8 @@ namespace imgbuild::layerstore {
 
 /// A moment of one boot.
 struct BootMoment {
-    std::string boot;                ///< the kernel's boot id
-    std::uint64_t nanoseconds = 0;   ///< since it started, sleep included
+    std::string boot;               ///< the kernel's boot id
+    std::uint64_t nanoseconds = 0;  ///< since it started, sleep included
 
     static BootMoment now();
 };

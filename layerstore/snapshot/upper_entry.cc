@@ -49,8 +49,7 @@ void make_raw_directory(int parent, const ImagePath& path) {
 bool make_special(int parent, const ImagePath& path, const Entry& entry, OverlaySpelling spelling) {
     std::string name = last(path);
     if (entry.kind == EntryKind::symlink) {
-        if (::symlinkat(entry.link_target.c_str(), parent, name.c_str()) < 0)
-            throw_errno("make link", path.absolute());
+        if (::symlinkat(entry.link_target.c_str(), parent, name.c_str()) < 0) throw_errno("make link", path.absolute());
     } else {
         bool fifo = entry.kind == EntryKind::fifo;
         if (!fifo && entry.device_major == 0 && entry.device_minor == 0)
