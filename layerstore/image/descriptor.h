@@ -10,10 +10,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/compression.h"
 #include "base/digest.h"
-#include "base/json.h"
 
 namespace imgbuild::layerstore {
 
@@ -34,21 +34,31 @@ inline constexpr std::string_view docker_layer_zstd = "application/vnd.docker.im
 
 bool is_index(std::string_view type) noexcept;
 bool is_manifest(std::string_view type) noexcept;
-/// The compression that a layer's media type promises; empty when it is no layer that can be unpacked.
+/// OCI's or Docker's image config: what is neither belongs to an artifact, not to an image.
+bool is_image_config(std::string_view type) noexcept;
+/// The compression that a layer's media type promises, those that must not be distributed among them; empty
+/// when it is no layer that can be unpacked.
 std::optional<Compression> layer_compression(std::string_view type) noexcept;
 std::string_view oci_layer_type(Compression compression) noexcept;
 
-/// os/architecture[/variant] in Go's words, normalised: arm64 has no variant v8, arm defaults to v7.
+/// os/architecture[/variant] in Go's words, normalised: arm64 has no variant v8, amd64 none called v1, arm
+/// defaults to v7.
 struct Platform {
     std::string os = "linux";
     std::string architecture;
     std::string variant;
     std::string os_version;
+    std::vector<std::string> os_features;
 
     /// "linux/amd64", "linux/arm/v7", or one of them alone ("arm64"). Error{usage} for anything else.
     static Platform parse(std::string_view text);
     static Platform host();
     std::string text() const;
+    /// In the words described above; documents of other tools need not use them.
+    Platform normalised() const;
+    /// The platforms whose images run on this one, best first, as containerd matches them: itself, then its
+    /// older variants; 32 bit ARM on arm64, 386 on amd64.
+    std::vector<Platform> acceptable() const;
     friend bool operator==(const Platform&, const Platform&) = default;
 };
 
@@ -58,11 +68,13 @@ struct Descriptor {
     std::uint64_t size = 0;  ///< bytes
     std::map<std::string, std::string> annotations;
     std::optional<Platform> platform;
+    std::string other_members;  ///< urls, artifactType and what we do not know: a JSON object, or empty
 
-    /// Checks types, digest grammar and ranges. `what` names the place in errors.
-    static Descriptor from_json(const Json& object, std::string_view what);
+    /// Checks types, digest grammar, ranges, and that embedded data is what the digest says. `what` names the
+    /// place in errors.
+    static Descriptor from_json(const nlohmann::ordered_json& object, std::string_view what);
     /// mediaType, digest, size, then what is not empty, in the order of the specification.
-    Json to_json() const;
+    nlohmann::ordered_json to_json() const;
     friend bool operator==(const Descriptor&, const Descriptor&) = default;
 };
 

@@ -2,16 +2,18 @@
 #pragma once
 
 // Manifests, indexes, configs, and an image as one value (image-spec manifest.md, config.md, image-index.md).
-// Documents that came from elsewhere keep their bytes and the members we do not know.
+// Documents that came from elsewhere keep their bytes; manifests and indexes keep the members we do not know
+// when they are written again. A config does not: what is built on an image says only what the builder knows.
 
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/digest.h"
-#include "base/json.h"
 #include "layerstore/image/descriptor.h"
 
 namespace imgbuild::layerstore {
@@ -25,6 +27,7 @@ struct Manifest {
     Descriptor config;
     std::vector<Descriptor> layers;
     std::map<std::string, std::string> annotations;
+    std::string other_members;  ///< artifactType, subject and what we do not know: a JSON object, or empty
 
     /// Refuses what is ambiguous: both manifests and layers, another schemaVersion, a media type that is not
     /// `expected_type` (where not empty). Error{invalid_input} names `what`.
@@ -37,10 +40,13 @@ struct Index {
     std::string media_type;
     std::vector<Descriptor> manifests;
     std::map<std::string, std::string> annotations;
+    std::string other_members;  ///< as in Manifest
 
+    /// Refuses what Manifest::parse() refuses, the other way round.
     static Index parse(std::string_view bytes, std::string_view what);
     std::string encode() const;
-    /// The manifest for `platform`; variants as containerd matches them. Null when there is none.
+    /// The manifest for `platform`: the best of Platform::acceptable(), the first of equals, else the first that
+    /// names no platform. Null when there is none.
     const Descriptor* find(const Platform& platform) const;
 };
 
@@ -86,7 +92,8 @@ struct ImageConfig {
     std::vector<HistoryEntry> history;
 
     /// Reads a config document. Error{invalid_input} for wrong types, more than max_layers diff IDs, NUL in
-    /// environment, arguments or paths.
+    /// environment, arguments or paths, variables without "=", and a user that is neither a name nor a number
+    /// that the kernel takes: such a one must never wrap to 0.
     static ImageConfig parse(std::string_view bytes, std::string_view what);
     /// Compact, keys in the order BuildKit writes them (spec of the language, section 5.1).
     std::string encode() const;
