@@ -2,6 +2,7 @@
 #include "parser/ignore/ignore_rules.h"
 
 #include "base/text.h"
+#include "parser/source/path_text.h"
 
 #include <fmt/format.h>
 
@@ -12,23 +13,11 @@ namespace {
 
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
-/// As Go's filepath.Clean: "a//b/../c/" is "a/c", "./x" is "x"; one leading slash is taken off too, and what
-/// climbs above the root stays there.
+/// A pattern as it is matched: "a//b/../c/" is "a/c", "/x" and "./x" are "x".
 std::string clean_pattern(std::string_view pattern) {
-    std::vector<std::string_view> kept;
-    const bool absolute = pattern.starts_with('/');
-    for (const std::string_view part : split(pattern, '/')) {
-        if (part.empty() || part == ".") continue;
-        if (part != "..") {
-            kept.push_back(part);
-        } else if (!kept.empty() && kept.back() != "..") {
-            kept.pop_back();
-        } else if (!absolute) {
-            kept.push_back(part);
-        }
-    }
-    const std::string cleaned = fmt::format("{}", fmt::join(kept, "/"));
-    return cleaned.empty() && !absolute ? "." : cleaned;
+    const std::string cleaned = clean_path(pattern);
+    if (cleaned.empty()) return ".";
+    return cleaned.starts_with('/') ? cleaned.substr(1) : cleaned;
 }
 
 /// True if the rule changes the verdict where it matches.

@@ -48,6 +48,17 @@ void InstructionParser::error(Span place, std::optional<ValueError> found) {
     if (found) error(place, std::move(found->message), std::move(found->hint));
 }
 
+void InstructionParser::check(const Word& checked) {
+    if (std::optional<Diagnostic> wrong = check_syntax(checked)) diagnostics_.add(std::move(*wrong));
+}
+
+std::optional<std::string> InstructionParser::constant(const Word& checked) {
+    check(checked);
+    if (has_variables(checked)) return std::nullopt;
+    Expansion expansion = expand(checked, {});
+    return expansion.ok() ? std::optional(std::move(expansion.text)) : std::nullopt;
+}
+
 bool InstructionParser::require_arguments(std::string_view count) {
     if (!has_arguments()) error(keyword_span(), fmt::format("{} requires {}", keyword_, count));
     return has_arguments();

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "parser/instruction/values.h"
+#include "parser/source/path_text.h"
 
 #include <fmt/format.h>
 
@@ -28,23 +29,6 @@ bool is_flag_key(std::string_view key) {
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates) {
     const std::optional<std::string> near = nearest(word, candidates);
     return near ? fmt::format("did you mean {}?", *near) : fmt::format("one of {}", fmt::join(candidates, ", "));
-}
-
-/// "/a/../b/" as "/b"; a relative path stays relative and may keep leading "..".
-std::string clean_path(std::string_view path) {
-    std::vector<std::string_view> kept;
-    const bool absolute = path.starts_with('/');
-    for (const std::string_view part : split(path, '/')) {
-        if (part.empty() || part == ".") continue;
-        if (part != "..") {
-            kept.push_back(part);
-        } else if (!kept.empty() && kept.back() != "..") {
-            kept.pop_back();
-        } else if (!absolute) {
-            kept.push_back(part);
-        }
-    }
-    return (absolute ? "/" : "") + fmt::format("{}", fmt::join(kept, "/"));
 }
 
 /// Makes a Mount of expanded options, in their order, because some are judged by the type that stands before

@@ -30,6 +30,8 @@ std::optional<InstructionBody> parse_from(InstructionParser& parser) {
         return std::nullopt;
     }
     From from{.image = parser.word(words[0]), .platform = parser.flag_word("platform")};
+    parser.check(from.image);
+    if (from.platform) parser.check(*from.platform);
     if (from.platform && from.platform->text.empty()) {
         parser.error(from.platform->span, "empty platform value",
                      "write --platform=linux/amd64, or leave the flag out");

@@ -60,30 +60,21 @@ std::vector<KeyValue> read_pairs(InstructionParser& parser, bool& legacy) {
     return pairs;
 }
 
-/// Expands a word that has no variables, for a check at parse time; reports wrong quotes.
-std::optional<std::string> constant(InstructionParser& parser, const Word& word) {
-    if (has_variables(word)) return std::nullopt;
-    Expansion expansion = expand(word, {});
-    if (expansion.ok()) return std::move(expansion.text);
-    parser.diagnostics().add(std::move(*expansion.error));
-    return std::nullopt;
-}
-
 /// The whole rest as one word.
 std::optional<Word> read_one_word(InstructionParser& parser) {
     parser.check_flags({});
     if (!parser.require_arguments("exactly one argument")) return std::nullopt;
     Word word = parser.word(parser.arguments_range());
-    constant(parser, word);
+    parser.check(word);
     return word;
 }
 
 void check_pairs(InstructionParser& parser, const std::vector<KeyValue>& pairs) {
     for (const KeyValue& pair : pairs) {
-        const std::optional<std::string> key = constant(parser, pair.key);
+        const std::optional<std::string> key = parser.constant(pair.key);
         if (key && key->empty())
             parser.error(pair.key.span, fmt::format("{} names can not be blank", parser.keyword()), "write NAME=VALUE");
-        constant(parser, pair.value);
+        parser.check(pair.value);
     }
 }
 
@@ -116,7 +107,7 @@ std::optional<InstructionBody> parse_arg(InstructionParser& parser) {
             .name = std::string(cut.key.of(parser.text())), .default_value = std::nullopt, .span = parser.span(word)};
         if (cut.value) {
             entry.default_value = parser.word(*cut.value);
-            constant(parser, *entry.default_value);
+            parser.check(*entry.default_value);
         }
         arg.entries.push_back(std::move(entry));
     }
@@ -129,7 +120,7 @@ std::optional<InstructionBody> parse_expose(InstructionParser& parser) {
     Expose expose;
     for (const TextRange word : split_plain(parser.text(), parser.arguments_range().begin)) {
         expose.ports.push_back(parser.word(word));
-        const std::optional<std::string> port = constant(parser, expose.ports.back());
+        const std::optional<std::string> port = parser.constant(expose.ports.back());
         if (!port) continue;
         const std::variant<PortRange, ValueError> range = parse_port_range(*port);
         if (const ValueError* wrong = std::get_if<ValueError>(&range)) parser.error(expose.ports.back().span, *wrong);
@@ -146,7 +137,7 @@ std::optional<InstructionBody> parse_volume(InstructionParser& parser) {
     for (Word& path : volume.paths) {
         path.text = trim(path.text);
         if (path.text.empty()) parser.error(path.span, "VOLUME specified can not be an empty string");
-        constant(parser, path);
+        parser.check(path);
     }
     if (volume.paths.empty() && parser.diagnostics().error_count() == errors_before)
         parser.error(parser.arguments_span(), "VOLUME requires at least one argument");
@@ -171,7 +162,7 @@ std::optional<InstructionBody> parse_workdir(InstructionParser& parser) {
 std::optional<InstructionBody> parse_stopsignal(InstructionParser& parser) {
     std::optional<Word> signal = read_one_word(parser);
     if (!signal) return std::nullopt;
-    if (const std::optional<std::string> name = constant(parser, *signal))
+    if (const std::optional<std::string> name = parser.constant(*signal))
         parser.error(signal->span, check_signal(*name));
     return Stopsignal{std::move(*signal)};
 }

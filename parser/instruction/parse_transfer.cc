@@ -51,6 +51,8 @@ bool read_paths(InstructionParser& parser, Transfer& transfer) {
                      fmt::format("write {} SOURCE... DESTINATION", parser.keyword()));
         return false;
     }
+    for (const Word& word : words) parser.check(word);
+    for (const Heredoc& heredoc : transfer.heredocs) parser.check(heredoc.content());
     transfer.destination = std::move(words.back());
     words.pop_back();
     transfer.sources = std::move(words);
@@ -67,10 +69,13 @@ void read_common_flags(InstructionParser& parser, Transfer& transfer) {
         transfer.excludes.push_back(*flag->value);
         transfer.excludes_span = transfer.excludes.size() == 1 ? span : cover(transfer.excludes_span, span);
     }
-    if (transfer.chown && !has_variables(*transfer.chown))
-        parser.error(transfer.chown->span, check_chown(transfer.chown->text));
-    if (transfer.chmod && !has_variables(*transfer.chmod))
-        parser.error(transfer.chmod->span, check_chmod(transfer.chmod->text));
+    if (transfer.chown) {
+        if (const auto owner = parser.constant(*transfer.chown))
+            parser.error(transfer.chown->span, check_chown(*owner));
+    }
+    if (transfer.chmod) {
+        if (const auto mode = parser.constant(*transfer.chmod)) parser.error(transfer.chmod->span, check_chmod(*mode));
+    }
 }
 
 void read_from(InstructionParser& parser, Copy& copy) {
@@ -90,7 +95,7 @@ void read_from(InstructionParser& parser, Copy& copy) {
 
 void check_checksum_flag(InstructionParser& parser, const Add& add) {
     if (!add.checksum) return;
-    if (!has_variables(*add.checksum)) parser.error(add.checksum->span, check_checksum(add.checksum->text));
+    if (const auto sum = parser.constant(*add.checksum)) parser.error(add.checksum->span, check_checksum(*sum));
     if (add.sources.size() + add.heredocs.size() != 1) {
         parser.error(add.checksum->span, "checksum can't be specified for multiple sources", "use one ADD for each");
     } else if (add.sources.empty() || (!has_variables(add.sources.front()) && !is_http_url(add.sources.front().text) &&

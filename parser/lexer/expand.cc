@@ -63,6 +63,13 @@ class Expander {
           environment_(environment),
           options_(options) {}
 
+    /// Looks at the syntax only.
+    bool check() {
+        std::string ignored;
+        live_ = false;
+        return until(End::of_text, false, ignored, nullptr);
+    }
+
     /// Fills in everything but the place of an error.
     bool run(Expansion& result) {
         WordList words;
@@ -334,6 +341,15 @@ bool Expander::replace(std::string_view name, std::size_t begin, std::string& ou
     return put(out, compiled->replace(value, replacement, all));
 }
 
+Diagnostic failure(const Word& word, const Expander& expander) {
+    constexpr std::size_t max_quoted = 200;
+    const bool cut = word.text.size() > max_quoted;
+    const std::string_view quoted = std::string_view(word.text).substr(0, max_quoted);
+    return make_error(word.span,
+                      fmt::format("failed to process \"{}{}\": {}", quoted, cut ? "…" : "", expander.message()),
+                      expander.hint());
+}
+
 Expansion run(const Word& word, const Environment& environment, const ExpandOptions& options) {
     Expansion result;
     if (word.style == WordStyle::literal) {
@@ -342,15 +358,7 @@ Expansion run(const Word& word, const Environment& environment, const ExpandOpti
         return result;
     }
     Expander expander(word, environment, options);
-    if (!expander.run(result)) {
-        constexpr std::size_t max_quoted = 200;
-        const bool cut = word.text.size() > max_quoted;
-        result.error =
-            make_error(word.span,
-                       fmt::format("failed to process \"{}{}\": {}", std::string_view(word.text).substr(0, max_quoted),
-                                   cut ? "…" : "", expander.message()),
-                       expander.hint());
-    }
+    if (!expander.run(result)) result.error = failure(word, expander);
     return result;
 }
 
@@ -370,6 +378,14 @@ Expansion expand_words(const Word& word, const Environment& environment, const E
     Expansion result = run(word, environment, options);
     result.text.clear();
     return result;
+}
+
+std::optional<Diagnostic> check_syntax(const Word& word) {
+    if (word.style == WordStyle::literal) return std::nullopt;
+    const Environment nothing;
+    const ExpandOptions options;
+    Expander expander(word, nothing, options);
+    return expander.check() ? std::nullopt : std::optional(failure(word, expander));
 }
 
 Diagnostic undefined_variable(std::string_view name, const Environment& environment, Span span) {

@@ -45,6 +45,10 @@ class InstructionParser {
     void error(Span place, std::string message, std::string hint = {});
     /// Reports `found`, if there is one.
     void error(Span place, std::optional<ValueError> found);
+    /// Reports wrong quotes and ${…}.
+    void check(const Word& word);
+    /// The expansion of a word without variables, for checks at this early time; reports as check() does.
+    std::optional<std::string> constant(const Word& word);
     /// "X requires at least one argument" and the like, unless there are arguments.
     bool require_arguments(std::string_view count = "at least one argument");
 
