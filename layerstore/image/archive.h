@@ -16,8 +16,9 @@ namespace imgbuild::layerstore {
 
 enum class ArchiveFormat { oci, docker };
 
-/// Writes the archive of `image`, whose blobs stand in `blobs`. `names` are full references, may be empty.
-/// Layers are streamed; memory does not depend on their size.
+/// Writes the archive of `image`, whose blobs stand in `blobs`. `names` are full references, may be empty. The
+/// annotations of image.descriptor stand in index.json. Layers are streamed and verified; memory does not depend
+/// on their size.
 void write_archive(const Image& image, const std::vector<std::string>& names, const BlobStore& blobs,
                    ArchiveFormat format, ByteWriter& out);
 
@@ -28,7 +29,9 @@ struct LoadedImage {
 };
 
 /// Reads an archive of either kind (also one that docker save of old wrote, with layers as plain tars), its
-/// blobs going into `blobs` verified. Compressed archives are recognised. Error{invalid_input} names `what`.
+/// files going into `blobs` under the digests of their bytes, and checks the images it names; links are followed
+/// inside the archive only. Archives compressed with gzip or zstd are recognised. Of an image for several
+/// platforms, the one for `platform` is taken. Error{invalid_input} names `what`.
 std::vector<LoadedImage> read_archive(ByteReader& in, const BlobStore& blobs, const Platform& platform,
                                       const std::string& what);
 
