@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// store.db: tree nodes, deltas, layers and memos, in SQLite (WAL on a local disk). Everything in it can be
-// made again; a damaged or torn record is a miss and never an error for the user. One connection, guarded by
-// a mutex: all functions are thread-safe, any number of processes share the file.
+// store.db: tree nodes, deltas, layers and memos, in SQLite (WAL on a local disk; docs/formats/records.md).
+// Everything in it can be made again; a damaged or torn record is a miss and never an error for the user. One
+// connection, guarded by a mutex: all functions are thread-safe, any number of processes share the file.
+//
+// References are found, not declared: whatever a memo's value needs must stand in it as a digest, 32 raw bytes
+// or "sha256:" and hex. Collection keeps every node, delta and blob that a kept memo names in this way.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <span>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/digest.h"
@@ -19,9 +24,11 @@
 #include "layerstore/tree/tree.h"
 #include "layerstore/tree/tree_delta.h"
 
-struct sqlite3;
-
 namespace imgbuild::layerstore {
+
+namespace detail {
+class Database;
+}
 
 /// What a memo is about; part of its key. Numbers are stored: never reuse one.
 enum class MemoKind : std::uint8_t {
@@ -41,6 +48,14 @@ struct Memo {
     std::int64_t created = 0;  ///< unix seconds
 };
 
+/// A memo as collection sees it.
+struct MemoRow {
+    MemoKind kind;
+    Digest key;
+    std::string value;
+    std::int64_t used = 0;  ///< unix seconds, a minute exact
+};
+
 /// A layer blob and what is inside it.
 struct LayerRecord {
     Descriptor blob;
@@ -50,9 +65,10 @@ struct LayerRecord {
 
 class Records final : public NodeSource {
   public:
-    /// Opens or makes `path`/store.db. An unknown newer schema is Error{unsupported}; a damaged file is moved
-    /// aside to store.db.damaged and begun anew.
-    explicit Records(const std::string& directory);
+    /// Opens or makes `directory`/store.db. An unknown newer schema is Error{unsupported}; a damaged file is
+    /// moved aside to store.db.damaged and begun anew. For reading only, writing is Error{denied}.
+    explicit Records(const std::string& directory, bool read_only = false);
+    /// Writes the times of use that find_memo() noted.
     ~Records() override;
 
     std::optional<Memo> find_memo(MemoKind kind, const Digest& key);
@@ -61,9 +77,10 @@ class Records final : public NodeSource {
     /// The newest memos of a kind whose preimage begins with `prefix`, newest first: for explanations.
     std::vector<Memo> recent_memos(MemoKind kind, std::string_view preimage_prefix, std::size_t limit);
 
-    /// Saves all nodes of `tree` that are not in the store yet, and its link table.
+    /// Saves all nodes of `tree` that are not in the store yet, and its link table. A node that is in the store
+    /// has all nodes below it there.
     void save_tree(const Tree& tree);
-    /// Encoded TreeRef, for memos: docs/formats/tree.md.
+    /// Encoded TreeRef, for memos: docs/formats/records.md. decode_ref() throws Error{corrupt}.
     static std::string encode_ref(const TreeRef& ref);
     static TreeRef decode_ref(std::string_view bytes);
     std::string load_node(const TreeId& id) const override;
@@ -76,25 +93,59 @@ class Records final : public NodeSource {
 
     void save_layer(const LayerRecord& layer);
     std::optional<LayerRecord> find_layer(const Digest& blob);
-    /// Blobs that hold `delta`, newest first.
+    /// Blobs that hold `delta`, newest first. They need not stand in the store any more.
     std::vector<LayerRecord> layers_of(const DeltaId& delta);
 
-    /// Removes records that nothing in the kept sets needs; see Store::prune().
     struct Counts {
         std::uint64_t nodes = 0, deltas = 0, memos = 0, layers = 0;
     };
     Counts counts();
-    /// SQLite's own integrity check and the digests of every record. Returns findings, one line each.
-    std::vector<std::string> check();
-    /// Groups what follows into one transaction until end(); nests.
+
+    /// SQLite's own integrity check and the digests of every record. Returns findings, one line each; `repair`
+    /// takes the records that are wrong out.
+    std::vector<std::string> check(bool repair = false);
+
+    // For collection, which alone removes what others may name.
+    void each_memo(const std::function<void(const MemoRow&)>& visit);
+    void each_layer(const std::function<void(const LayerRecord&)>& visit);
+    /// Bytes that the record of a delta takes, for each; in the order of ids, as the lists that follow.
+    std::vector<std::pair<DeltaId, std::uint64_t>> deltas();
+    std::vector<Digest> nodes();
+    std::vector<Digest> link_tables();
+    /// The directories right below a node; empty when it is missing or damaged.
+    std::vector<TreeId> children_of(const Digest& node);
+    void remove_node(const Digest& id);
+    void remove_link_table(const Digest& id);
+    void remove_delta(const DeltaId& id);
+    void remove_layer(const Digest& blob);
+    /// Gives the pages that removals freed back to the file system.
+    void shrink();
+
+    /// Groups what follows into one transaction until end(), by the same thread; nests. Use Transaction.
     void begin();
     void end();
 
+    /// Put a memo and the records that it names into one: then either all are there or none.
+    class Transaction {
+      public:
+        explicit Transaction(Records& records) : records_(records) { records_.begin(); }
+        Transaction(const Transaction&) = delete;
+        Transaction& operator=(const Transaction&) = delete;
+        /// What was written stays, also when an Error passes. A full disk loses all of it, silently.
+        ~Transaction();
+
+      private:
+        Records& records_;
+    };
+
   private:
-    struct Statements;
+    void save_node(const Subtree& node);
+    void require_writable() const;
+    void write_uses();
+
     mutable std::recursive_mutex mutex_;
-    sqlite3* database_ = nullptr;
-    std::unique_ptr<Statements> statements_;
+    std::unique_ptr<detail::Database> database_;
+    std::set<std::pair<MemoKind, Digest>> uses_;  ///< memos that were used and are written down later
     int depth_ = 0;
 };
 
