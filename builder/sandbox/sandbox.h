@@ -28,6 +28,9 @@ namespace imgbuild::builder {
 /// What a finished command left; holds its upper directory until keep() or destruction, which discards it.
 class RunResult {
   public:
+    RunResult() = default;
+    RunResult(const RunResult&) = delete;
+    RunResult& operator=(const RunResult&) = delete;
     virtual ~RunResult() = default;
 
     const ExitStatus& status() const noexcept { return status_; }
@@ -35,9 +38,10 @@ class RunResult {
     /// unless the command succeeded.
     const layerstore::TreeDelta& changes() const noexcept { return changes_; }
 
-    /// Keeps the upper directory as the materialised `id`: paths in `dropped` (in path order) are taken away
-    /// from it first, and every entry that `delta` puts gets the time that stands there. Call at most once.
-    virtual void keep(const layerstore::TreeDelta& delta, const DeltaId& id, std::span<const ImagePath> dropped) = 0;
+    /// Keeps the upper directory as the materialised `id`. `delta` is what is left of changes() after normalise()
+    /// and layerstore::complete_for(), and `id` is its own: what it does not name goes from the directory, and
+    /// every entry that it puts gets the time that stands there. Call at most once.
+    virtual void keep(const layerstore::TreeDelta& delta, const DeltaId& id) = 0;
 
   protected:
     ExitStatus status_;
@@ -53,7 +57,9 @@ class Sandbox {
 
     /// True if `delta` stands materialised and whole. Cheap: does not start the helper.
     virtual bool has(const DeltaId& delta) = 0;
-    /// Materialises `delta` from its canonical tar (layerstore/layer/tar_writer), which is read to its end.
+    /// Materialises `delta` from its canonical tar (layerstore/layer/layer_codec), which is read to its end. The
+    /// delta must be complete for what it will lie on: layerstore::complete_for() says why, and its result's id
+    /// is the one to use here and in RunSpec.
     /// Two callers at once, in one process or two: one does it, the other waits.
     virtual void materialise(const DeltaId& delta, ByteReader& canonical_tar) = 0;
 

@@ -17,7 +17,8 @@ bool DirectoryStack::push(const std::string& name, const ImagePath& path) {
 int DirectoryStack::enter(const ImagePath& directory) {
     leave_for(directory, [](int, const ImagePath&) {});
     ImagePath here = levels_.empty() ? ImagePath() : levels_.back().path;
-    for (std::string_view part : directory.relative_to(here).components()) {
+    ImagePath rest = directory.relative_to(here);
+    for (std::string_view part : rest.components()) {
         here = here.child(part);
         if (!push(std::string(part), here)) throw_errno("open directory", root_.name() + here.bytes());
     }

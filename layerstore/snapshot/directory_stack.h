@@ -37,7 +37,8 @@ class DirectoryStack {
     int enter_or_make(const ImagePath& directory, Make make) {
         leave_for(directory, [](int, const ImagePath&) {});
         ImagePath here = levels_.empty() ? ImagePath() : levels_.back().path;
-        for (std::string_view part : directory.relative_to(here).components()) {
+        ImagePath rest = directory.relative_to(here);
+        for (std::string_view part : rest.components()) {
             here = here.child(part);
             std::string name(part);
             if (!push(name, here)) {

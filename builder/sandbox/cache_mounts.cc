@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/sandbox/cache_mounts.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/error.h"
+
+namespace imgbuild::builder {
+namespace {
+
+constexpr int poll_milliseconds = 20;
+
+ImagePath named(const std::string& name) { return ImagePath().child(name); }
+
+}  // namespace
+
+CacheMounts::CacheMounts(const std::string& store, const std::string& spelling_name, const DeltaFolder& deltas)
+    : mounts_(Directory::create_host(store + "/mounts")), spelling_name_(spelling_name), deltas_(deltas) {}
+
+std::string CacheMounts::name_of(const std::string& id) const {
+    return KeyHasher("cache mount").add("spelling", spelling_name_).add("id", id).finish().hex();
+}
+
+FileLock CacheMounts::lock_instance(const CacheMount& mount, const Directory& place, std::size_t& instance,
+                                    const StopCheck& stop) const {
+    LockMode mode = mount.sharing == CacheSharing::shared ? LockMode::shared : LockMode::exclusive;
+    for (instance = 0;;) {
+        if (auto lock = FileLock::try_acquire(place, fmt::format("lock-{}", instance), mode)) return std::move(*lock);
+        if (mount.sharing == CacheSharing::exclusive) {
+            ++instance;
+            continue;
+        }
+        stop();
+        ::poll(nullptr, 0, poll_milliseconds);
+    }
+}
+
+HeldCache CacheMounts::hold(const CacheMount& mount, const StopCheck& stop) const {
+    Directory place = mounts_.make_directory(named(name_of(mount.id)));
+    std::size_t instance = 0;
+    FileLock lock = lock_instance(mount, place, instance, stop);
+    std::string name = fmt::format("data-{}", instance);
+    if (!place.status(named(name))) {
+        // Shared holders may come at once: one fills, under a lock of its own.
+        FileLock filling = FileLock::acquire(place, "filling", LockMode::exclusive);
+        if (!place.status(named(name))) fill(mount, place, name, stop);
+    }
+    return {std::move(lock), place.open_directory(named(name), FollowLinks::never)};
+}
+
+void CacheMounts::fill(const CacheMount& mount, const Directory& place, const std::string& name,
+                       const StopCheck& stop) const {
+    TemporaryDirectory work = deltas_.begin();
+    Directory made = work.directory().make_directory(named("files"));
+    for (const DeltaId& id : mount.from) {
+        stop();
+        layerstore::merge_upper(deltas_.open(id), made, deltas_.spelling());
+    }
+    Directory data = made.open_directory(mount.from_source, FollowLinks::inside);
+    if (::fchown(data.fd(), mount.uid, mount.gid) < 0) throw_errno("set owner of", "the cache mount");
+    if (::fchmod(data.fd(), mount.mode) < 0) throw_errno("set mode of", "the cache mount");
+    Directory parent = made.open_directory(mount.from_source.parent(), FollowLinks::inside);
+    std::string source = mount.from_source.is_root() ? "files" : std::string(mount.from_source.name());
+    int from = mount.from_source.is_root() ? work.directory().fd() : parent.fd();
+    if (::renameat(from, source.c_str(), place.fd(), name.c_str()) < 0) throw_errno("make", "the cache mount");
+}
+
+void CacheMounts::remove(const std::string& id) const {
+    TemporaryDirectory work = deltas_.begin();
+    if (::renameat(mounts_.fd(), name_of(id).c_str(), work.directory().fd(), "gone") < 0 && errno != ENOENT)
+        throw_errno("remove", "the cache mount");
+}
+
+}  // namespace imgbuild::builder

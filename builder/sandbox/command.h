@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The last steps of a process that becomes the command of a RUN.
+
+#include <functional>
+
+#include "base/error.h"
+#include "builder/sandbox/run_spec.h"
+
+namespace imgbuild::builder {
+
+/// Descriptors that the command starts with or in.
+struct CommandDescriptors {
+    int null = -1;               ///< standard input
+    int log = -1;                ///< standard output and error
+    int working_directory = -1;  ///< opened inside the root
+};
+
+/// Never returns: executes the command, or calls `report` with what kept the sandbox from being what was asked
+/// for and exits, or says in the log why the command cannot be started and exits with 127 or 126.
+[[noreturn]] void become_command(const RunSpec& spec, const CommandDescriptors& descriptors,
+                                 const std::function<void(const Error&)>& report);
+
+}  // namespace imgbuild::builder

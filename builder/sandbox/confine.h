@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What a command may do: identity, capabilities, system calls, limits. Applied by the process that becomes the
+// command, as the last things before execve.
+
+#include <vector>
+
+#include "builder/sandbox/run_spec.h"
+
+namespace imgbuild::builder {
+
+/// Docker's default capabilities (chown, dac_override, fsetid, fowner, mknod, net_raw, setgid, setuid, setfcap,
+/// setpcap, net_bind_service, sys_chroot, kill, audit_write).
+inline constexpr std::uint64_t default_capabilities = 0xa80425fb;
+
+/// The number of a limit that ulimit and --ulimit know by `name`; -1 when there is none.
+int resource_of(std::string_view name) noexcept;
+
+/// Fixed limits, so that those of the caller's shell do not reach a build, then `limits`. Error{denied} when a
+/// hard limit cannot be raised that far.
+void set_limits(const std::vector<ResourceLimit>& limits);
+
+/// Supplementary groups, group, bounding set, system call filter, user, capabilities, in the one order in which
+/// each is still allowed to do the next. Set-uid programs keep working: no_new_privs is not set.
+void take_identity(const Credentials& credentials, SecurityMode security);
+
+/// Signals and abstract sockets of processes outside are out of reach from here on, where the kernel can say so
+/// (Landlock, since 6.12): for a command in the host's network namespace.
+void close_scopes();
+
+/// Gives up every capability: for the init, which only waits.
+void drop_all_capabilities();
+
+}  // namespace imgbuild::builder

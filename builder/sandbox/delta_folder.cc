@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/sandbox/delta_folder.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/error.h"
+#include "layerstore/snapshot/trust.h"
+
+namespace imgbuild::builder {
+namespace {
+
+constexpr const char* blocks_name = "blocks";
+constexpr int lock_poll_milliseconds = 10;
+
+std::string files_of(const std::string& hex) { return hex + "/files"; }
+
+}  // namespace
+
+DeltaFolder::DeltaFolder(const std::string& store, const std::string& spelling_name,
+                         layerstore::OverlaySpelling spelling)
+    : deltas_(Directory::create_host(store + "/deltas")),
+      folder_(deltas_.make_directory(ImagePath().child(spelling_name))),
+      pending_(folder_.make_directory(ImagePath().child("pending"))),
+      locks_(folder_.make_directory(ImagePath().child("locks"))),
+      spelling_(spelling) {}
+
+bool DeltaFolder::has(const DeltaId& id) const { return layerstore::is_trusted(deltas_, folder_, id.value.hex()); }
+
+TemporaryDirectory DeltaFolder::begin() const { return TemporaryDirectory::create_in(pending_); }
+
+std::string DeltaFolder::path_of(const TemporaryDirectory& work) { return "pending/" + work.name(); }
+
+void DeltaFolder::sweep() const {
+    try {
+        TemporaryDirectory::sweep(pending_);
+    } catch (const Error&) {
+        // Another process sweeps at the same time and was faster; what stays is swept by the next one.
+    }
+}
+
+FileLock DeltaFolder::lock(const std::string& hex, const StopCheck& stop) const {
+    std::string name = hex.substr(0, 2);
+    for (;;) {
+        if (auto lock = FileLock::try_acquire(locks_, name, LockMode::exclusive)) return std::move(*lock);
+        stop();
+        ::poll(nullptr, 0, lock_poll_milliseconds);
+    }
+}
+
+void DeltaFolder::publish(const TemporaryDirectory& work, const std::string& files, const DeltaId& id) const {
+    if (!has(id)) publish_as(work, files, folder_, id.value.hex());
+}
+
+void DeltaFolder::publish_as(const TemporaryDirectory& work, const std::string& files, const Directory& parent,
+                             const std::string& hex) const {
+    constexpr const char* made = "made";
+    int place = work.directory().fd();
+    if (::mkdirat(place, made, 0755) < 0) throw_errno("make directory", made);
+    Directory delta = work.directory().open_directory(ImagePath().child(made), FollowLinks::never);
+    if (::renameat(place, files.c_str(), delta.fd(), "files") < 0) throw_errno("move", files);
+    layerstore::write_marker(delta);
+    if (::renameat2(place, made, parent.fd(), hex.c_str(), RENAME_NOREPLACE) == 0) return;
+    if (errno != EEXIST) throw_errno("publish delta", hex);
+    // What stands there is not believed: left by another boot. It goes with our work directory.
+    if (::renameat2(place, made, parent.fd(), hex.c_str(), RENAME_EXCHANGE) < 0) throw_errno("publish delta", hex);
+}
+
+void DeltaFolder::remove(const DeltaId& id, const StopCheck& stop) const {
+    std::string hex = id.value.hex();
+    FileLock held = lock(hex, stop);
+    TemporaryDirectory work = begin();
+    // Out of sight at once, then file by file.
+    if (::renameat(folder_.fd(), hex.c_str(), work.directory().fd(), "gone") < 0 && errno != ENOENT)
+        throw_errno("remove delta", hex);
+}
+
+Directory DeltaFolder::open(const DeltaId& id) const {
+    return folder_.open_directory(ImagePath::clean(files_of(id.value.hex())), FollowLinks::never);
+}
+
+std::vector<std::string> DeltaFolder::stack(const std::vector<DeltaId>& layers, const StopCheck& stop) const {
+    std::vector<std::string> lower;
+    std::size_t at = 0;
+    // The lowest block stays in single layers: it holds the base image, the largest part, and is not worth a
+    // copy. Blocks are cut at fixed places, so that a stack that grows uses those of the one before.
+    auto plain = [&](std::size_t end) {
+        for (; at < end; ++at) lower.push_back(files_of(layers[at].value.hex()));
+    };
+    if (layers.size() > max_plain_layers) {
+        plain(layers_in_block);
+        for (; at + layers_in_block <= layers.size(); at += layers_in_block) {
+            auto first = layers.begin() + static_cast<std::ptrdiff_t>(at);
+            lower.push_back(block({first, first + static_cast<std::ptrdiff_t>(layers_in_block)}, stop));
+        }
+    }
+    plain(layers.size());
+    std::reverse(lower.begin(), lower.end());
+    return lower;
+}
+
+std::string DeltaFolder::block(std::vector<DeltaId> layers, const StopCheck& stop) const {
+    KeyHasher key("block of layers");
+    for (const DeltaId& id : layers) key.add("layer", id.value);
+    std::string hex = key.finish().hex();
+    Directory blocks = folder_.make_directory(ImagePath().child(blocks_name));
+    std::string name = std::string(blocks_name) + "/" + files_of(hex);
+    if (layerstore::is_trusted(deltas_, blocks, hex)) return name;
+    FileLock held = lock(hex, stop);
+    if (layerstore::is_trusted(deltas_, blocks, hex)) return name;
+    TemporaryDirectory work = begin();
+    Directory merged = work.directory().make_directory(ImagePath().child("files"));
+    for (const DeltaId& id : layers) {
+        stop();
+        layerstore::merge_upper(open(id), merged, spelling_);
+    }
+    publish_as(work, "files", blocks, hex);
+    return name;
+}
+
+}  // namespace imgbuild::builder

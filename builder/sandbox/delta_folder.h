@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// deltas/<spelling> of a store: materialised deltas, work in progress, and the merged blocks of deep stacks
+// (docs/formats/snapshot.md). What stands under its final name is whole.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/directory.h"
+#include "base/file_lock.h"
+#include "base/temporary_directory.h"
+#include "layerstore/snapshot/overlay_codec.h"
+
+namespace imgbuild::builder {
+
+/// The kernel takes 500 lower layers; stacks above this are merged in blocks.
+inline constexpr std::size_t max_plain_layers = 256;
+inline constexpr std::size_t layers_in_block = 64;
+
+/// Asked while waiting for another process; throws to stop.
+using StopCheck = std::function<void()>;
+
+class DeltaFolder {
+  public:
+    /// Makes what is missing. `store` is the store's path.
+    DeltaFolder(const std::string& store, const std::string& spelling_name, layerstore::OverlaySpelling spelling);
+
+    const Directory& directory() const noexcept { return folder_; }
+    layerstore::OverlaySpelling spelling() const noexcept { return spelling_; }
+    bool has(const DeltaId& id) const;
+
+    /// A folder for work in progress, and its path below directory().
+    TemporaryDirectory begin() const;
+    static std::string path_of(const TemporaryDirectory& work);
+    /// Takes away what killed processes left.
+    void sweep() const;
+
+    /// Held while `hex` is being made, so that others wait instead of doing it too.
+    FileLock lock(const std::string& hex, const StopCheck& stop) const;
+    /// Publishes `files`, a directory in `work`, as the delta `id`; what stands there already stays. The caller
+    /// holds its lock.
+    void publish(const TemporaryDirectory& work, const std::string& files, const DeltaId& id) const;
+    void remove(const DeltaId& id, const StopCheck& stop) const;
+
+    /// Names below directory() of the lower layers that show `layers` (lowest first), highest first. Deep stacks
+    /// are merged in blocks, which are kept.
+    std::vector<std::string> stack(const std::vector<DeltaId>& layers, const StopCheck& stop) const;
+
+    /// The files of a delta.
+    Directory open(const DeltaId& id) const;
+
+  private:
+    void publish_as(const TemporaryDirectory& work, const std::string& files, const Directory& parent,
+                    const std::string& hex) const;
+    std::string block(std::vector<DeltaId> layers, const StopCheck& stop) const;
+
+    Directory deltas_;
+    Directory folder_;
+    Directory pending_;
+    Directory locks_;
+    layerstore::OverlaySpelling spelling_;
+};
+
+}  // namespace imgbuild::builder

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Which user and group ids mean what in a user namespace: the maps of this process, those to give to a new one,
+// and how they are given.
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "builder/sandbox/probe.h"
+
+namespace imgbuild::builder {
+
+/// The text of a file like /proc/self/uid_map as ranges; what is no range is left out.
+std::vector<IdRange> parse_id_map(std::string_view text);
+/// The ranges of /proc/self/uid_map or gid_map.
+std::vector<IdRange> own_id_map(const std::string& file);
+/// True if `ranges` is everything, one to one: the initial user namespace.
+bool is_whole(const std::vector<IdRange>& ranges) noexcept;
+bool is_mapped(const std::vector<IdRange>& ranges, std::uint32_t inside) noexcept;
+
+/// The map of a rootless namespace: 0 is the caller, the ids from 1 on are the subordinate ones, in their order.
+std::vector<IdRange> rootless_map(std::uint32_t caller, const std::vector<IdRange>& subordinate);
+
+/// Gives the maps of `rung` to the namespace that process `pid` has just made: directly for root, else by the
+/// set-uid programs newuidmap and newgidmap. Error{unsupported} says what refused.
+void give_maps(pid_t pid, const Rung& rung);
+
+}  // namespace imgbuild::builder

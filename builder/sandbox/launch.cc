@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/sandbox/launch.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/keyctl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "base/error.h"
+#include "builder/sandbox/channel.h"
+#include "builder/sandbox/command.h"
+#include "builder/sandbox/confine.h"
+#include "builder/sandbox/wire_spec.h"
+
+namespace imgbuild::builder {
+namespace {
+
+// What the init says to the process that started it.
+enum class Report : std::uint8_t { ready, status, error };
+
+void send_stubs(Channel& channel, const std::vector<MountStub>& stubs) {
+    WireWriter out;
+    out.byte(static_cast<std::uint8_t>(Report::ready)).varint(stubs.size());
+    for (const MountStub& stub : stubs)
+        out.text(stub.path.bytes()).varint(stub.device).varint(stub.inode).byte(stub.is_directory);
+    channel.send(out.bytes());
+}
+
+std::vector<MountStub> read_stubs(WireReader& in) {
+    std::vector<MountStub> stubs;
+    for (std::size_t count = in.count(1); count > 0; --count) {
+        MountStub& stub = stubs.emplace_back();
+        stub.path = ImagePath::clean(in.text());
+        stub.device = in.varint();
+        stub.inode = in.varint();
+        stub.is_directory = in.byte() != 0;
+    }
+    return stubs;
+}
+
+void bring_loopback_up() {
+    Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!socket) return;  // a kernel without IPv4 has no loopback to bring up
+    ifreq request{};
+    std::memcpy(request.ifr_name, "lo", 3);
+    request.ifr_flags = IFF_UP | IFF_RUNNING;
+    if (::ioctl(socket.get(), SIOCSIFFLAGS, &request) < 0) throw_errno("bring up", "the loopback interface");
+}
+
+// Dies with the process that started us, also when that died before this line.
+void die_with_parent(const Channel& channel) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    pollfd parent{channel.fd(), 0, 0};
+    if (::poll(&parent, 1, 0) > 0 && (parent.revents & POLLHUP) != 0) ::_exit(1);
+}
+
+void prepare_host_side(const RunSpec& spec) {
+    ::umask(0);
+    // Nobody inside may trace this process or read its memory and descriptors.
+    ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    ::prctl(PR_SET_NAME, "imgbuild-init", 0, 0, 0);
+    if (::sethostname(spec.hostname.data(), spec.hostname.size()) < 0) throw_errno("set", "the host name");
+    if (spec.network == NetworkMode::none) bring_loopback_up();
+    // A new, empty session keyring; a kernel or an outer container without keyrings has none to leak.
+    ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
+}
+
+Fd open_working_directory(const Directory& root, const ImagePath& path) {
+    auto found = root.try_open(path, O_PATH | O_DIRECTORY, FollowLinks::inside);
+    if (!found)
+        throw Error(ErrorKind::not_found,
+                    fmt::format("enter working directory: {}: no such directory in the image", path.absolute()),
+                    "make it with WORKDIR, which creates what is missing");
+    return std::move(*found);
+}
+
+// The init: waits for the command, reaps everything else, and says how the command ended.
+ExitStatus reap_until(pid_t command) {
+    for (;;) {
+        int status = 0;
+        pid_t pid = ::waitpid(-1, &status, 0);
+        if (pid < 0 && errno != EINTR) throw_errno("wait for", "the command");
+        if (pid != command) continue;
+        if (WIFSIGNALED(status)) return {128 + WTERMSIG(status), WTERMSIG(status)};
+        return {WEXITSTATUS(status), 0};
+    }
+}
+
+void run_init(const Launch& what, Channel& channel) {
+    prepare_host_side(what.spec);
+    MountExecutor executor(what.folders);
+    executor.carry_out(what.plan);
+    Fd working_directory = open_working_directory(executor.root(), what.spec.working_directory);
+    Fd null = executor.root().open(ImagePath::clean("/dev/null"), O_RDWR, FollowLinks::never);
+    executor.enter_root();
+    send_stubs(channel, executor.stubs());
+    pid_t command = ::fork();
+    if (command < 0) throw_errno("start", "the command");
+    if (command == 0) {
+        CommandDescriptors descriptors{null.get(), what.log, working_directory.get()};
+        become_command(what.spec, descriptors, [&](const Error& error) {
+            WireWriter out;
+            encode_error(out.byte(static_cast<std::uint8_t>(Report::error)), error);
+            channel.send(out.bytes());
+        });
+    }
+    drop_all_capabilities();
+    // Nothing of the host stays open in the one process that outlives the set-up.
+    Fd report(::fcntl(channel.fd(), F_DUPFD_CLOEXEC, 3));
+    int kept = ::dup3(report.get(), 3, O_CLOEXEC) == 3 ? 3 : report.get();
+    ::close_range(static_cast<unsigned>(kept) + 1, ~0U, 0);
+    Channel quiet{Fd(kept)};
+    WireWriter out;
+    encode_status(out.byte(static_cast<std::uint8_t>(Report::status)), reap_until(command));
+    quiet.send(out.bytes());
+    ::_exit(0);
+}
+
+[[noreturn]] void init_main(const Launch& what, Channel& channel) {
+    die_with_parent(channel);
+    try {
+        run_init(what, channel);
+    } catch (const Error& error) {
+        try {
+            WireWriter out;
+            encode_error(out.byte(static_cast<std::uint8_t>(Report::error)), error);
+            channel.send(out.bytes());
+        } catch (const Error&) {
+            // Nobody is left to tell.
+        }
+    }
+    ::_exit(1);
+}
+
+// Kills the sandbox unless it was waited for; returns only when nothing in it lives.
+class InitProcess {
+  public:
+    explicit InitProcess(pid_t pid) : pid_(pid) {}
+    InitProcess(const InitProcess&) = delete;
+    InitProcess& operator=(const InitProcess&) = delete;
+    ~InitProcess() {
+        if (pid_ > 0) ::kill(pid_, SIGKILL);
+        wait();
+    }
+    int wait() {
+        int status = 0;
+        if (pid_ <= 0) return status;
+        while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+        }
+        pid_ = -1;
+        return status;
+    }
+
+  private:
+    pid_t pid_;
+};
+
+void wait_for_report(const Channel& channel, int watched) {
+    std::array<pollfd, 2> events{pollfd{channel.fd(), POLLIN, 0}, pollfd{watched, POLLIN | POLLRDHUP, 0}};
+    while (::poll(events.data(), events.size(), -1) < 0)
+        if (errno != EINTR) throw_errno("wait for", "the sandbox");
+    if (events[0].revents == 0) throw Error(ErrorKind::interrupted, "run: stopped");
+}
+
+pid_t clone_init(const RunSpec& spec) {
+    unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | SIGCHLD;
+    if (spec.network == NetworkMode::none) flags |= CLONE_NEWNET;
+    long pid = ::syscall(SYS_clone, flags, nullptr, nullptr, nullptr, nullptr);
+    if (pid >= 0) return static_cast<pid_t>(pid);
+    if (errno == ENOSPC)
+        throw Error(ErrorKind::unsupported, "make the sandbox's namespaces: the kernel's limit is reached",
+                    "raise the limits below /proc/sys/user (max_mnt_namespaces and its siblings)");
+    throw_errno("make", "the sandbox's namespaces");
+}
+
+}  // namespace
+
+LaunchOutcome launch(const Launch& what) {
+    auto [ours, theirs] = Channel::make_pair();
+    pid_t pid = clone_init(what.spec);
+    if (pid == 0) {
+        ours.shut();
+        init_main(what, theirs);
+    }
+    InitProcess init(pid);
+    theirs.shut();
+    LaunchOutcome outcome;
+    bool ended = false;
+    for (;;) {
+        wait_for_report(ours, what.watched);
+        auto message = ours.receive();
+        if (!message) break;
+        WireReader in(message->payload, "the sandbox's report");
+        switch (static_cast<Report>(in.byte())) {
+            case Report::ready: outcome.stubs = read_stubs(in); break;
+            case Report::status:
+                outcome.status = decode_status(in);
+                ended = true;
+                break;
+            case Report::error: throw decode_error(in);
+        }
+    }
+    init.wait();
+    // The init itself was killed, by a kernel out of memory: so was the command.
+    if (!ended) outcome.status = {128 + SIGKILL, SIGKILL};
+    return outcome;
+}
+
+}  // namespace imgbuild::builder

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Carries a MountPlan out, in a mount namespace of its own, before any code of the image runs. Targets are
+// descriptors opened inside the new root, so a link in the image can lead nowhere else; what is mounted comes
+// from descriptors as well.
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "base/directory.h"
+#include "builder/sandbox/mount_plan.h"
+#include "layerstore/snapshot/overlay_codec.h"
+
+namespace imgbuild::builder {
+
+/// Where a sandbox finds what the helper prepared. Host paths and no descriptors: a descriptor opened before
+/// the mount namespace was unshared belongs to the old one, and the kernel lets nobody mount on it.
+struct SandboxFolders {
+    std::string layers;               ///< deltas/<spelling>: names of lower layers are below it
+    std::string work_name;            ///< this RUN's folder, below `layers`; holds upper-<stage> and work-<stage>
+    std::vector<std::string> caches;  ///< in the order of RunSpec::caches
+    layerstore::OverlaySpelling spelling = layerstore::OverlaySpelling::trusted;
+};
+
+/// A file or directory made in the image only to be mounted on.
+struct MountStub {
+    ImagePath path;
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    bool is_directory = false;
+};
+
+class MountExecutor {
+  public:
+    /// Makes the mount namespace private and the stages' memory file system. The caller has just unshared it.
+    explicit MountExecutor(const SandboxFolders& folders);
+
+    /// Throws Error with the operation as its frame.
+    void carry_out(const MountPlan& plan);
+    /// Makes the new root the root of this process; nothing of the host stays mounted.
+    void enter_root();
+
+    const Directory& root() const noexcept { return root_; }
+    const std::vector<MountStub>& stubs() const noexcept { return stubs_; }
+
+  private:
+    void apply(const StackLayers& op);
+    void apply(const UseAsRoot& op);
+    void apply(const MountNew& op);
+    void apply(const WriteFile& op);
+    void apply(const BindStaged& op);
+    void apply(const BindHost& op);
+    void apply(const MakeDirectory& op);
+    void apply(const MakeLink& op);
+    void apply(const MakeDevice& op);
+    void apply(const Mask& op);
+    void apply(const Protect& op);
+
+    Directory make_stage(const std::string& name);
+    Directory stage_or_cache(const std::string& name) const;
+    Fd open_target(const ImagePath& target, bool strict, bool is_directory);
+    ImagePath resolve_missing(const ImagePath& target, bool strict) const;
+    Fd make_stubs(const ImagePath& path, bool is_directory);
+    void remember_stub(const ImagePath& path, bool is_directory);
+    void attach_clone(int source, const ImagePath& target, const MountFlags& flags, bool recursive);
+    Fd empty_directory();
+
+    const SandboxFolders& folders_;
+    Directory layers_;
+    Directory work_;
+    Directory stage_;
+    Directory root_;
+    Directory upper_;
+    std::vector<MountStub> stubs_;
+};
+
+/// Takes the stubs away from the upper directory, innermost first: only what is still the object that was made,
+/// and empty. Nothing runs in the sandbox any more.
+void remove_stubs(const Directory& upper, const std::vector<MountStub>& stubs);
+
+}  // namespace imgbuild::builder

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/sandbox/network_files.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+
+namespace imgbuild::builder {
+
+std::string resolv_conf_for(std::string_view host_file, NetworkMode network) {
+    constexpr std::array kept{"nameserver", "search", "domain", "options"};
+    std::string text;
+    if (network == NetworkMode::none) return text;
+    for (std::string_view line : split(host_file, '\n')) {
+        std::string_view content = trim(line);
+        std::string_view word = content.substr(0, content.find_first_of(" \t"));
+        if (std::ranges::find(kept, word) != kept.end()) text += fmt::format("{}\n", content);
+    }
+    return text;
+}
+
+std::string hosts_for(const RunSpec& spec) {
+    std::string text = fmt::format(
+        "127.0.0.1\tlocalhost {}\n"
+        "::1\tlocalhost ip6-localhost ip6-loopback\n",
+        spec.hostname);
+    for (const auto& [name, address] : spec.added_hosts) text += fmt::format("{}\t{}\n", address, name);
+    return text;
+}
+
+}  // namespace imgbuild::builder

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/sandbox/probe.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <pwd.h>
+#include <sys/mount.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "base/directory.h"
+#include "base/error.h"
+#include "base/process.h"
+#include "base/temporary_directory.h"
+#include "base/text.h"
+#include "builder/sandbox/id_maps.h"
+#include "builder/sandbox/sandbox.h"
+#include "layerstore/layer/layer_codec.h"
+#include "layerstore/snapshot/overlay_codec.h"
+#include "layerstore/tree/algebra.h"
+
+namespace imgbuild::builder {
+namespace {
+
+struct NamedMode {
+    std::string_view name;
+    RootMode mode;
+};
+constexpr std::array named_modes{NamedMode{"root", RootMode::root}, NamedMode{"userns", RootMode::userns},
+                                 NamedMode{"single", RootMode::single}, NamedMode{"chroot", RootMode::chroot},
+                                 NamedMode{"emulated", RootMode::emulated}};
+
+constexpr std::uint64_t small_file = 1 << 20;
+constexpr int command_not_found = 127;
+
+// The content of a small file of the host; empty when it cannot be read.
+std::string host_file(const std::string& folder, const std::string& name) {
+    try {
+        return Directory::open_host(folder).read_file(ImagePath().child(name), small_file);
+    } catch (const Error&) {
+        return {};
+    }
+}
+
+std::string user_name(std::uint32_t uid) {
+    std::string passwd = host_file("/etc", "passwd");
+    for (std::string_view line : split(passwd, '\n')) {
+        auto fields = split(line, ':');
+        if (fields.size() > 2 && parse_unsigned(fields[2]) == uid) return std::string(fields[0]);
+    }
+    return {};
+}
+
+// Everything that a RUN needs, done once: layers with a removal and an opaque directory, all mounts, all
+// namespaces, the filter. There is no command in the image, so "not found" is the good answer.
+void try_run(const Rung& rung, const std::string& scratch_directory) {
+    using namespace layerstore;
+    TemporaryDirectory place = TemporaryDirectory::create_in(Directory::open_host(scratch_directory));
+    auto sandbox = make_sandbox(rung, place.path());
+    Entry directory;
+    directory.kind = EntryKind::directory;
+    directory.mode = 0755;
+    ImagePath opaque = ImagePath().child("opaque");
+    TreeDelta delta = TreeDelta::build({{ImagePath(), ChangeKind::put, directory},
+                                        {opaque, ChangeKind::empty, directory},
+                                        {ImagePath().child("removed"), ChangeKind::remove, {}}});
+    ContentSources nothing;
+    MemoryWriter tar;
+    write_layer(delta, nothing, tar);
+    MemoryReader reader(tar.bytes());
+    sandbox->materialise(delta.id(), reader);
+    RunSpec spec;
+    spec.layers = {delta.id()};
+    spec.arguments = {"/probe"};
+    spec.network = NetworkMode::none;
+    Fd log(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+    auto result = sandbox->run(spec, log);
+    if (result->status().code != command_not_found)
+        throw Error(ErrorKind::unsupported, "a trial run ended unexpectedly");
+    sandbox->remove(delta.id());
+}
+
+void refuse(Rung& rung, std::string reason, std::string remedy = {}) {
+    rung.works = false;
+    rung.reason = std::move(reason);
+    rung.remedy = std::move(remedy);
+}
+
+// What the kernel's own switches say, where a trial failed for want of permission.
+void explain(Rung& rung, const Error& error) {
+    std::string limit(trim(host_file("/proc/sys/user", "max_user_namespaces")));
+    std::string apparmor(trim(host_file("/proc/sys/kernel", "apparmor_restrict_unprivileged_userns")));
+    std::string clone(trim(host_file("/proc/sys/kernel", "unprivileged_userns_clone")));
+    std::string seccomp = host_file("/proc/self", "status");
+    bool filtered = seccomp.find("\nSeccomp:\t2") != std::string::npos;
+    if (rung.mode == RootMode::userns && limit == "0")
+        return refuse(rung, "user namespaces are switched off (user.max_user_namespaces is 0)",
+                      "sysctl user.max_user_namespaces=15000");
+    if (rung.mode == RootMode::userns && clone == "0")
+        return refuse(rung, "user namespaces are for root only (kernel.unprivileged_userns_clone is 0)",
+                      "sysctl kernel.unprivileged_userns_clone=1");
+    if (rung.mode == RootMode::userns && apparmor == "1")
+        return refuse(rung,
+                      "AppArmor gives no rights in user namespaces (kernel.apparmor_restrict_unprivileged_userns is 1)",
+                      "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a profile for imgbuild");
+    std::string where = filtered ? " (a system call filter is active: is this a container?)" : "";
+    refuse(rung, error.full_message() + where, error.hint());
+}
+
+void try_rung(Rung& rung, const std::string& scratch_directory) {
+    try {
+        try_run(rung, scratch_directory);
+        rung.works = true;
+    } catch (const Error& error) {
+        explain(rung, error);
+    }
+}
+
+std::string grant_line(const std::string& user) {
+    return fmt::format("usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {}", user);
+}
+
+Rung probe_root(const std::string& scratch_directory) {
+    Rung rung{.mode = RootMode::root};
+    if (::geteuid() != 0)
+        refuse(rung, "this is not root", "sudo imgbuild …");
+    else
+        try_rung(rung, scratch_directory);
+    return rung;
+}
+
+Rung probe_userns(const std::string& scratch_directory) {
+    Rung rung{.mode = RootMode::userns};
+    std::uint32_t uid = ::geteuid();
+    std::string user = user_name(uid);
+    std::string shown = user.empty() ? std::to_string(uid) : user;
+    auto users = parse_subordinate_ids(host_file("/etc", "subuid"), uid, user);
+    auto groups = parse_subordinate_ids(host_file("/etc", "subgid"), uid, user);
+    if (users.empty() || groups.empty()) {
+        refuse(rung,
+               fmt::format("no subordinate ids for {} in {}", shown, users.empty() ? "/etc/subuid" : "/etc/subgid"),
+               grant_line(shown));
+        return rung;
+    }
+    rung.uid_map = rootless_map(uid, users);
+    rung.gid_map = rootless_map(::getegid(), groups);
+    if (uid != 0 && !find_program("newuidmap")) {
+        refuse(rung, "newuidmap is not installed", "apt-get install uidmap");
+        return rung;
+    }
+    try_rung(rung, scratch_directory);
+    return rung;
+}
+
+std::string yes_or_errno(bool works) {
+    int problem = errno;
+    return works ? "yes" : fmt::format("no ({})", strerrordesc_np(problem));
+}
+
+}  // namespace
+
+std::string_view name_of(RootMode mode) noexcept {
+    for (const NamedMode& named : named_modes)
+        if (named.mode == mode) return named.name;
+    return "unknown";
+}
+
+std::optional<RootMode> root_mode_from_name(std::string_view name) noexcept {
+    for (const NamedMode& named : named_modes)
+        if (named.name == name) return named.mode;
+    return std::nullopt;
+}
+
+std::vector<Rung> probe_rungs(const std::string& scratch_directory) {
+    std::vector<Rung> rungs{probe_root(scratch_directory), probe_userns(scratch_directory)};
+    for (auto [mode, what] : {std::pair(RootMode::single, "a user namespace with one id"),
+                              std::pair(RootMode::chroot, "root in an ordinary container"),
+                              std::pair(RootMode::emulated, "no privilege at all")}) {
+        Rung& rung = rungs.emplace_back(Rung{.mode = mode});
+        refuse(rung, fmt::format("{}: not in this version", what));
+    }
+    return rungs;
+}
+
+Rung choose_rung(const std::vector<Rung>& rungs, std::optional<RootMode> wanted) {
+    std::string reasons;
+    std::string remedy;
+    for (const Rung& rung : rungs) {
+        if (wanted && rung.mode != *wanted) continue;
+        if (rung.works) return rung;
+        reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", name_of(rung.mode), rung.reason);
+        if (remedy.empty() || rung.mode == RootMode::userns) remedy = rung.remedy.empty() ? remedy : rung.remedy;
+    }
+    throw Error(ErrorKind::unsupported, fmt::format("run a command: no isolation works here: {}", reasons), remedy);
+}
+
+std::vector<std::pair<std::string, std::string>> kernel_features() {
+    std::vector<std::pair<std::string, std::string>> features;
+    utsname name{};
+    ::uname(&name);
+    features.emplace_back("kernel", name.release);
+    Fd overlay(::fsopen("overlay", FSOPEN_CLOEXEC));
+    features.emplace_back("overlay", yes_or_errno(static_cast<bool>(overlay)));
+    bool by_one = overlay && ::fsconfig(overlay.get(), FSCONFIG_SET_STRING, "lowerdir+", "/", 0) == 0;
+    features.emplace_back("overlay layers one by one", yes_or_errno(by_one));
+    long landlock = ::syscall(444 /* landlock_create_ruleset */, nullptr, 0, 1);
+    features.emplace_back("landlock", landlock > 0 ? fmt::format("yes (version {})", landlock) : yes_or_errno(false));
+    struct statfs status {};
+    bool unified = ::statfs("/sys/fs/cgroup", &status) == 0 && status.f_type == 0x63677270;
+    features.emplace_back("cgroup", unified ? "version 2" : "version 1 or none");
+    features.emplace_back("user namespaces",
+                          std::string(trim(host_file("/proc/sys/user", "max_user_namespaces"))) + " at most");
+    return features;
+}
+
+std::vector<IdRange> parse_subordinate_ids(std::string_view file_content, std::uint32_t uid, std::string_view user) {
+    std::vector<IdRange> ranges;
+    for (std::string_view line : split(file_content, '\n')) {
+        auto fields = split(trim(line), ':');
+        if (fields.size() != 3) continue;
+        bool ours = (!user.empty() && fields[0] == user) || parse_unsigned(fields[0]) == uid;
+        auto first = parse_unsigned(fields[1]);
+        auto count = parse_unsigned(fields[2]);
+        constexpr std::uint64_t limit = 0xffffffff;
+        if (!ours || !first || !count || *count == 0 || *first > limit || *count > limit || *first + *count > limit)
+            continue;
+        ranges.push_back({0, static_cast<std::uint32_t>(*first), static_cast<std::uint32_t>(*count)});
+    }
+    return ranges;
+}
+
+}  // namespace imgbuild::builder

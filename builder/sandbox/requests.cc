@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/sandbox/requests.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/error.h"
+#include "builder/sandbox/cache_mounts.h"
+#include "builder/sandbox/delta_folder.h"
+#include "builder/sandbox/id_maps.h"
+#include "builder/sandbox/launch.h"
+#include "builder/sandbox/network_files.h"
+#include "builder/sandbox/wire_spec.h"
+#include "layerstore/snapshot/upper_entry.h"
+
+namespace imgbuild::builder {
+namespace {
+
+constexpr std::uint64_t resolv_conf_limit = 1 << 20;
+constexpr std::uint32_t tty_group = 5;
+
+// Stops when the main process closed its end or finished sending.
+void check_asker(const Channel& channel) {
+    pollfd asker{channel.fd(), POLLRDHUP, 0};
+    if (::poll(&asker, 1, 0) > 0 && asker.revents != 0) throw Error(ErrorKind::interrupted, "sandbox: stopped");
+}
+
+WireWriter answer_done() {
+    WireWriter out;
+    out.byte(static_cast<std::uint8_t>(Answer::done));
+    return out;
+}
+
+// One request: the place it works in, opened.
+class Service {
+  public:
+    Service(Channel& channel, const RequestPlace& place)
+        : channel_(channel),
+          place_(place),
+          deltas_(place.store, place.spelling_name, place.spelling),
+          caches_(place.store, place.spelling_name, deltas_) {
+        if (place.sweep) deltas_.sweep();
+    }
+
+    void materialise(WireReader& in);
+    void run(WireReader& in, const std::vector<Fd>& fds);
+    void open_files(WireReader& in);
+    void remove_delta(WireReader& in);
+    void remove_cache(WireReader& in);
+
+  private:
+    StopCheck stop() const {
+        return [this] { check_asker(channel_); };
+    }
+    void prepare_uppers(const RunSpec& spec, const MountSources& sources, const Directory& work) const;
+    MountSources find_sources(const RunSpec& spec, const std::string& work_name) const;
+    void keep(const TemporaryDirectory& work);
+
+    Channel& channel_;
+    RequestPlace place_;
+    DeltaFolder deltas_;
+    CacheMounts caches_;
+};
+
+void Service::materialise(WireReader& in) {
+    DeltaId id{in.digest()};
+    std::string hex = id.value.hex();
+    MessageReader tar(channel_);
+    FileLock held = deltas_.lock(hex, [] {});
+    if (deltas_.has(id)) {
+        std::vector<std::byte> ignored(stream_block);
+        while (tar.read(ignored) > 0) {
+        }
+    } else {
+        TemporaryDirectory work = deltas_.begin();
+        Directory files = work.directory().make_directory(ImagePath().child("files"));
+        layerstore::write_upper(tar, files, place_.spelling);
+        deltas_.publish(work, "files", id);
+    }
+    channel_.send(answer_done().bytes());
+}
+
+std::string host_resolv_conf() {
+    try {
+        return Directory::open_host("/etc").read_file(ImagePath().child("resolv.conf"), resolv_conf_limit);
+    } catch (const Error&) {
+        return {};  // a host without one resolves nothing either
+    }
+}
+
+MountFeatures mount_features(layerstore::OverlaySpelling spelling) {
+    MountFeatures features;
+    features.user_namespace = spelling == layerstore::OverlaySpelling::user;
+    struct statfs status {};
+    features.cgroup2 = ::statfs("/sys/fs/cgroup", &status) == 0 && status.f_type == CGROUP2_SUPER_MAGIC;
+    features.tty_group = is_mapped(own_id_map("gid_map"), tty_group);
+    return features;
+}
+
+MountSources Service::find_sources(const RunSpec& spec, const std::string& work_name) const {
+    auto or_empty = [&](std::vector<std::string> lower) {
+        if (lower.empty()) lower.push_back(work_name + "/empty");
+        return lower;
+    };
+    MountSources sources;
+    sources.root = or_empty(deltas_.stack(spec.layers, stop()));
+    for (const BindMount& bind : spec.binds) sources.binds.push_back(or_empty(deltas_.stack(bind.layers, stop())));
+    sources.resolv_conf = resolv_conf_for(host_resolv_conf(), spec.network);
+    sources.hosts = hosts_for(spec);
+    return sources;
+}
+
+// The root directory of an overlay is that of its upper layer: it must look like the one below.
+void copy_root(const Directory& from, const Directory& upper) {
+    struct stat status {};
+    if (::fstat(from.fd(), &status) < 0) throw_errno("stat", from.name());
+    layerstore::Entry entry;
+    entry.kind = layerstore::EntryKind::directory;
+    entry.mode = static_cast<std::uint16_t>(status.st_mode & 07777);
+    entry.uid = status.st_uid;
+    entry.gid = status.st_gid;
+    entry.mtime = {status.st_mtim.tv_sec, static_cast<std::uint32_t>(status.st_mtim.tv_nsec)};
+    entry.xattrs = layerstore::read_xattrs(from.fd(), ImagePath());
+    layerstore::dress(upper.fd(), entry, ImagePath());
+    layerstore::stamp(upper.fd(), entry.mtime, ImagePath());
+}
+
+void Service::prepare_uppers(const RunSpec& spec, const MountSources& sources, const Directory& work) const {
+    auto prepare = [&](const std::string& stage, const std::string& top) {
+        Directory upper = work.make_directory(ImagePath().child("upper-" + stage));
+        work.make_directory(ImagePath().child("work-" + stage));
+        copy_root(deltas_.directory().open_directory(ImagePath::clean(top), FollowLinks::never), upper);
+    };
+    if (::mkdirat(work.fd(), "empty", 0755) < 0) throw_errno("make directory", "empty");
+    prepare("root", sources.root.front());
+    for (std::size_t i = 0; i < spec.binds.size(); ++i)
+        if (spec.binds[i].writable) prepare("bind-" + std::to_string(i), sources.binds[i].front());
+}
+
+void Service::run(WireReader& in, const std::vector<Fd>& fds) {
+    RunSpec spec = decode_spec(in);
+    TemporaryDirectory work = deltas_.begin();
+    std::vector<FileLock> held;
+    SandboxFolders folders{deltas_.directory().name(), DeltaFolder::path_of(work), {}, place_.spelling};
+    for (const CacheMount& cache : spec.caches) {
+        HeldCache found = caches_.hold(cache, stop());
+        held.push_back(std::move(found.lock));
+        folders.caches.push_back(found.data.name());
+    }
+    MountSources sources = find_sources(spec, folders.work_name);
+    prepare_uppers(spec, sources, work.directory());
+    MountPlan plan = plan_mounts(spec, sources, mount_features(place_.spelling));
+    LaunchOutcome outcome = launch({spec, plan, folders, fds.at(0).get(), channel_.fd()});
+    held.clear();
+
+    WireWriter answer = answer_done();
+    encode_status(answer, outcome.status);
+    if (outcome.status.ok()) {
+        Directory upper = work.directory().open_directory(ImagePath().child("upper-root"), FollowLinks::never);
+        remove_stubs(upper, outcome.stubs);
+        answer.text(layerstore::read_upper(upper, place_.spelling).encode());
+    }
+    channel_.send(answer.bytes());
+    if (outcome.status.ok()) keep(work);
+}
+
+// The main process looks at the changes and either names what is to be kept, or closes its end.
+void Service::keep(const TemporaryDirectory& work) {
+    auto message = channel_.receive();
+    if (!message) return;
+    WireReader in(message->payload, "a request to keep a delta");
+    DeltaId id{in.digest()};
+    layerstore::TreeDelta delta = layerstore::TreeDelta::decode(in.text());
+    Directory upper = work.directory().open_directory(ImagePath().child("upper-root"), FollowLinks::never);
+    layerstore::finish_upper(upper, delta, place_.spelling);
+    FileLock held = deltas_.lock(id.value.hex(), stop());
+    deltas_.publish(work, "upper-root", id);
+    channel_.send(answer_done().bytes());
+}
+
+Fd open_regular(const Directory& files, const ImagePath& path) {
+    auto found = files.try_open(path, O_RDONLY | O_NONBLOCK, FollowLinks::never);
+    struct stat status {};
+    if (!found || ::fstat(found->get(), &status) < 0 || !S_ISREG(status.st_mode)) return Fd();
+    return std::move(*found);
+}
+
+// Answers of at most max_message_fds descriptors, each with one byte for every path: is it there.
+void Service::open_files(WireReader& in) {
+    DeltaId id{in.digest()};
+    Directory files = deltas_.open(id);
+    std::size_t left = in.count(1);
+    do {
+        std::vector<Fd> opened;
+        std::vector<int> numbers;
+        std::string found;
+        for (; left > 0 && found.size() < max_message_fds; --left) {
+            Fd file = open_regular(files, ImagePath::clean(in.text()));
+            found.push_back(file ? 1 : 0);
+            if (file) numbers.push_back(file.get());
+            opened.push_back(std::move(file));
+        }
+        WireWriter answer = answer_done();
+        channel_.send(answer.text(found).bytes(), numbers);
+    } while (left > 0);
+}
+
+void Service::remove_delta(WireReader& in) {
+    deltas_.remove(DeltaId{in.digest()}, stop());
+    channel_.send(answer_done().bytes());
+}
+
+void Service::remove_cache(WireReader& in) {
+    caches_.remove(std::string(in.text()));
+    channel_.send(answer_done().bytes());
+}
+
+void answer_request(Channel& channel) {
+    auto message = channel.receive();
+    if (!message) return;
+    WireReader in(message->payload, "a request to the sandbox helper");
+    auto kind = static_cast<Request>(in.byte());
+    RequestPlace place = RequestPlace::decode(in);
+    Service service(channel, place);
+    switch (kind) {
+        case Request::materialise: return service.materialise(in);
+        case Request::run: return service.run(in, message->fds);
+        case Request::open_files: return service.open_files(in);
+        case Request::remove_delta: return service.remove_delta(in);
+        case Request::remove_cache: return service.remove_cache(in);
+    }
+}
+
+}  // namespace
+
+void RequestPlace::encode(WireWriter& out) const {
+    out.text(store).text(spelling_name).byte(static_cast<std::uint8_t>(spelling)).byte(sweep);
+}
+
+RequestPlace RequestPlace::decode(WireReader& in) {
+    RequestPlace place;
+    place.store = in.text();
+    place.spelling_name = in.text();
+    place.spelling = static_cast<layerstore::OverlaySpelling>(in.byte());
+    place.sweep = in.byte() != 0;
+    return place;
+}
+
+void serve_request(Channel& channel) noexcept {
+    auto answer_error = [&](const Error& error) {
+        try {
+            WireWriter out;
+            encode_error(out.byte(static_cast<std::uint8_t>(Answer::error)), error);
+            channel.send(out.bytes());
+        } catch (const std::exception&) {
+            // Nobody is left to tell.
+        }
+    };
+    try {
+        answer_request(channel);
+    } catch (const Error& error) {
+        answer_error(error);
+    } catch (const std::exception& error) {
+        answer_error(Error(ErrorKind::internal, std::string("sandbox: ") + error.what()));
+    }
+}
+
+}  // namespace imgbuild::builder

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/sandbox/sandbox.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <cerrno>
+#include <mutex>
+#include <optional>
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "builder/sandbox/helper.h"
+#include "builder/sandbox/id_maps.h"
+#include "builder/sandbox/requests.h"
+#include "builder/sandbox/wire_spec.h"
+#include "layerstore/snapshot/trust.h"
+
+namespace imgbuild::builder {
+namespace {
+
+constexpr int stop_milliseconds = 5000;
+
+// False when the user asked to stop before the helper said anything.
+bool wait_for_answer(const Channel& channel, int timeout_milliseconds, bool watch_cancel) {
+    std::array<pollfd, 2> events{pollfd{channel.fd(), POLLIN, 0}, pollfd{watch_cancel ? cancel_fd() : -1, POLLIN, 0}};
+    while (::poll(events.data(), events.size(), timeout_milliseconds) < 0)
+        if (errno != EINTR) throw_errno("wait for", "the sandbox helper");
+    return events[0].revents != 0;
+}
+
+[[noreturn]] void helper_died() {
+    throw Error(ErrorKind::unavailable, "sandbox: the process that served this request was killed",
+                "if the kernel killed it for want of memory, dmesg says so");
+}
+
+// The answer's message, past its first byte in `in`; an Error in it is thrown. A wish to stop reaches the helper,
+// which kills and cleans up before it answers.
+Message receive_answer(Channel& channel) {
+    if (!wait_for_answer(channel, -1, true)) {
+        channel.finish_sending();
+        wait_for_answer(channel, stop_milliseconds, false);
+        throw_if_cancelled();
+        throw Error(ErrorKind::interrupted, "sandbox: stopped");
+    }
+    auto message = channel.receive();
+    if (!message) helper_died();
+    WireReader in(message->payload, "the helper's answer");
+    if (static_cast<Answer>(in.byte()) == Answer::error) throw decode_error(in);
+    return std::move(*message);
+}
+
+WireReader answer_body(const Message& message) {
+    return WireReader(std::string_view(message.payload).substr(1), "the helper's answer");
+}
+
+class HelperRunResult final : public RunResult {
+  public:
+    HelperRunResult(Channel channel, WireReader& in) : channel_(std::move(channel)) {
+        status_ = decode_status(in);
+        if (status_.ok()) changes_ = layerstore::TreeDelta::decode(in.text());
+    }
+
+    void keep(const layerstore::TreeDelta& delta, const DeltaId& id) override {
+        WireWriter out;
+        channel_.send(out.digest(id.value).text(delta.encode()).bytes());
+        receive_answer(channel_);
+    }
+
+  private:
+    Channel channel_;  // when it closes, the helper discards what was not kept
+};
+
+class HelperSandbox final : public Sandbox {
+  public:
+    HelperSandbox(Rung rung, const std::string& store) : rung_(std::move(rung)) {
+        place_.store = store;
+        bool initial = rung_.mode == RootMode::root && is_whole(own_id_map("uid_map"));
+        place_.spelling = initial ? layerstore::OverlaySpelling::trusted : layerstore::OverlaySpelling::user;
+        place_.spelling_name = initial ? "root" : "user-" + map_digest();
+    }
+
+    const std::string& spelling() const override { return place_.spelling_name; }
+    bool has(const DeltaId& delta) override;
+    void materialise(const DeltaId& delta, ByteReader& canonical_tar) override;
+    std::unique_ptr<RunResult> run(const RunSpec& spec, const Fd& log) override;
+    std::vector<Fd> open_files(const DeltaId& delta, std::span<const ImagePath> paths) override;
+    void remove(const DeltaId& delta) override;
+    void remove_cache_mount(const std::string& id) override;
+
+  private:
+    std::string map_digest() const;
+    Helper& helper();
+    WireWriter begin(Request kind);
+    Channel ask(const WireWriter& request, std::span<const int> fds = {});
+    bool files_are_ours() const { return rung_.mode == RootMode::root; }
+    std::vector<Fd> open_ourselves(const DeltaId& delta, std::span<const ImagePath> paths) const;
+
+    Rung rung_;
+    RequestPlace place_;
+    std::mutex mutex_;
+    std::optional<Helper> helper_;
+    bool swept_ = false;
+};
+
+std::string HelperSandbox::map_digest() const {
+    KeyHasher key("id maps");
+    bool nested = rung_.mode == RootMode::root;
+    for (bool users : {true, false}) {
+        auto ranges = nested ? own_id_map(users ? "uid_map" : "gid_map") : users ? rung_.uid_map : rung_.gid_map;
+        for (const IdRange& range : ranges)
+            key.add("inside", range.inside).add("outside", range.outside).add("count", range.count);
+    }
+    return key.finish().hex().substr(0, 16);
+}
+
+Helper& HelperSandbox::helper() {
+    std::lock_guard guard(mutex_);
+    if (!helper_) helper_.emplace(rung_);
+    return *helper_;
+}
+
+WireWriter HelperSandbox::begin(Request kind) {
+    RequestPlace place = place_;
+    {
+        std::lock_guard guard(mutex_);
+        place.sweep = !std::exchange(swept_, true);
+    }
+    WireWriter out;
+    place.encode(out.byte(static_cast<std::uint8_t>(kind)));
+    return out;
+}
+
+Channel HelperSandbox::ask(const WireWriter& request, std::span<const int> fds) {
+    throw_if_cancelled();
+    Channel channel = helper().connect();
+    channel.send(request.bytes(), fds);
+    return channel;
+}
+
+bool HelperSandbox::has(const DeltaId& delta) {
+    try {
+        Directory deltas = Directory::open_host(place_.store + "/deltas");
+        Directory folder = deltas.open_directory(ImagePath().child(place_.spelling_name), FollowLinks::never);
+        return layerstore::is_trusted(deltas, folder, delta.value.hex());
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::not_found) throw;
+        return false;  // nothing was ever materialised here
+    }
+}
+
+void HelperSandbox::materialise(const DeltaId& delta, ByteReader& canonical_tar) {
+    WireWriter request = begin(Request::materialise);
+    Channel channel = ask(request.digest(delta.value));
+    std::vector<std::byte> block(stream_block);
+    try {
+        while (std::size_t count = canonical_tar.read(block))
+            channel.send(as_text(std::span<const std::byte>(block).first(count)));
+        channel.send("");
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::unavailable) throw;
+        // The other side stopped reading: its answer says why.
+    }
+    receive_answer(channel);
+}
+
+std::unique_ptr<RunResult> HelperSandbox::run(const RunSpec& spec, const Fd& log) {
+    WireWriter request = begin(Request::run);
+    encode_spec(request, spec);
+    int number = log.get();
+    Channel channel = ask(request, std::span(&number, 1));
+    Message answer = receive_answer(channel);
+    WireReader in = answer_body(answer);
+    return std::make_unique<HelperRunResult>(std::move(channel), in);
+}
+
+std::vector<Fd> HelperSandbox::open_ourselves(const DeltaId& delta, std::span<const ImagePath> paths) const {
+    std::string name = place_.store + "/deltas/" + place_.spelling_name + "/" + delta.value.hex() + "/files";
+    Directory files = Directory::open_host(name);
+    std::vector<Fd> opened;
+    for (const ImagePath& path : paths) {
+        auto found = files.try_open(path, O_RDONLY | O_NONBLOCK, FollowLinks::never);
+        struct stat status {};
+        bool regular = found && ::fstat(found->get(), &status) == 0 && S_ISREG(status.st_mode);
+        opened.push_back(regular ? std::move(*found) : Fd());
+    }
+    return opened;
+}
+
+std::vector<Fd> HelperSandbox::open_files(const DeltaId& delta, std::span<const ImagePath> paths) {
+    if (files_are_ours()) return open_ourselves(delta, paths);
+    std::vector<Fd> opened;
+    if (paths.empty()) return opened;
+    WireWriter request = begin(Request::open_files);
+    request.digest(delta.value).varint(paths.size());
+    for (const ImagePath& path : paths) request.text(path.bytes());
+    Channel channel = ask(request);
+    while (opened.size() < paths.size()) {
+        Message answer = receive_answer(channel);
+        WireReader in = answer_body(answer);
+        auto next = answer.fds.begin();
+        for (char found : in.text()) opened.push_back(found != 0 ? std::move(*next++) : Fd());
+    }
+    return opened;
+}
+
+void HelperSandbox::remove(const DeltaId& delta) {
+    WireWriter request = begin(Request::remove_delta);
+    Channel channel = ask(request.digest(delta.value));
+    receive_answer(channel);
+}
+
+void HelperSandbox::remove_cache_mount(const std::string& id) {
+    WireWriter request = begin(Request::remove_cache);
+    Channel channel = ask(request.text(id));
+    receive_answer(channel);
+}
+
+}  // namespace
+
+std::unique_ptr<Sandbox> make_sandbox(const Rung& rung, const std::string& store_path) {
+    return std::make_unique<HelperSandbox>(rung, store_path);
+}
+
+}  // namespace imgbuild::builder
