@@ -44,7 +44,11 @@ class BuildfileParser {
         buildfile_.directives.escape = tree_.escape;
         for (const SyntaxNode& node : tree_.nodes) {
             if (node.directive) add_directive(*node.directive);
-            if (node.instruction) add_instruction(*node.instruction);
+            if (!node.instruction) continue;
+            const std::size_t stages_before = buildfile_.stages.size();
+            add_instruction(*node.instruction);
+            if (buildfile_.stages.size() > stages_before)
+                buildfile_.stages.back().instructions.reserve(instructions_after(node));
         }
         if (!seen_instruction_) {
             diagnostics_.error({}, "file with no instructions", "a Buildfile begins with FROM");
@@ -58,6 +62,8 @@ class BuildfileParser {
     }
 
   private:
+    /// How many instructions follow until the next FROM, so that a stage need not grow.
+    std::size_t instructions_after(const SyntaxNode& from) const;
     void add_directive(const DirectiveSyntax& syntax);
     void add_instruction(const InstructionSyntax& syntax);
     void check_references(const Stage& stage);
@@ -72,6 +78,16 @@ class BuildfileParser {
     bool in_lost_stage_ = false;        ///< its FROM is wrong: what follows is checked and dropped
     bool lost_stage_ = false;           ///< there was such a stage
 };
+
+std::size_t BuildfileParser::instructions_after(const SyntaxNode& from) const {
+    std::size_t count = 0;
+    for (const SyntaxNode* node = &from + 1; node != tree_.nodes.data() + tree_.nodes.size(); ++node) {
+        if (!node->instruction) continue;
+        if (to_lower(node->instruction->parts.keyword.of(node->instruction->line.text())) == "from") break;
+        ++count;
+    }
+    return count;
+}
 
 void BuildfileParser::add_directive(const DirectiveSyntax& syntax) {
     const Directive directive{syntax.value, syntax.value_span};

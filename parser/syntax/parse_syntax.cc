@@ -40,6 +40,7 @@ class SyntaxParser {
     SyntaxParser(const Source& source, Diagnostics& diagnostics) : source_(source), diagnostics_(diagnostics) {}
 
     SyntaxTree parse() {
+        tree_.nodes.reserve(source_.line_count() + 1);  // growing would move every node several times
         if (source_.text().starts_with(byte_order_mark)) {
             at_ = byte_order_mark.size();
             add_node(NodeKind::byte_order_mark, {0, at_}, {{TokenKind::byte_order_mark, {0, at_}}});
