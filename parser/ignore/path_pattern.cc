@@ -26,8 +26,11 @@ class PathPattern::Compiler {
         problem_ = std::move(problem);
         return false;
     }
-    void add(Kind kind, char byte = '\0', std::uint32_t class_index = 0) {
-        out_.tokens_.push_back({kind, byte, class_index});
+    void add(Kind kind, char32_t value = 0) { out_.tokens_.push_back({kind, value}); }
+    void add_character() {
+        const CodePoint point = code_point_at(pattern_, at_);
+        add(Kind::character, point.value);
+        at_ += point.size;
     }
 
     bool token();
@@ -52,11 +55,15 @@ bool PathPattern::Compiler::token() {
     if (c == '[') return character_class();
     if (c == '\\') {
         if (++at_ == pattern_.size()) return fail("it ends in a backslash");
-        add(Kind::byte, pattern_[at_++]);
+        add_character();
         return true;
     }
-    add(c == '?' ? Kind::any_character : Kind::byte, c);
-    ++at_;
+    if (c == '?') {
+        add(Kind::any_character);
+        ++at_;
+    } else {
+        add_character();
+    }
     return true;
 }
 
@@ -93,25 +100,42 @@ bool PathPattern::Compiler::character_class() {
             ++at_;
             high = at_ < pattern_.size() && pattern_[at_] == ']' ? std::nullopt : class_character();
         }
-        if (!low || !high) break;
+        if (!low || !high) return fail("a character class does not end");
         if (*high < *low) return fail("a range of a character class runs backwards");
         result.ranges.emplace_back(*low, *high);
     }
     if (at_ >= pattern_.size() || pattern_[at_] != ']') return fail("a character class does not end");
     ++at_;
-    add(Kind::character_class, '\0', static_cast<std::uint32_t>(out_.classes_.size()));
+    add(Kind::character_class, static_cast<char32_t>(out_.classes_.size()));
     out_.classes_.push_back(std::move(result));
     return true;
 }
 
 void PathPattern::Compiler::finish() {
-    const auto is_byte = [](const Token& token) { return token.kind == Kind::byte; };
-    const auto prefix_end = std::ranges::find_if_not(out_.tokens_, is_byte);
-    for (auto token = out_.tokens_.begin(); token != prefix_end; ++token) out_.prefix_ += token->byte;
-    out_.literal_ = prefix_end == out_.tokens_.end();
-    for (auto token = out_.tokens_.rbegin(); token != out_.tokens_.rend() && is_byte(*token); ++token)
-        out_.suffix_ += token->byte;
-    std::ranges::reverse(out_.suffix_);
+    std::u32string literal;
+    for (const Token& token : out_.tokens_) {
+        if (token.kind != Kind::character) break;
+        literal += token.value;
+    }
+    out_.prefix_ = encode_utf8(literal);
+    out_.literal_ = literal.size() == out_.tokens_.size();
+
+    literal.clear();
+    char32_t before = '/';  // the begin of the path counts as a slash
+    for (const Token& token : out_.tokens_) {
+        if (token.kind == Kind::deep_prefix) {
+            out_.has_odd_prefix_ = out_.has_odd_prefix_ || before != '/';
+            literal.clear();
+            continue;
+        }
+        before = token.kind == Kind::character ? token.value : 0;
+        if (before == 0) {
+            literal.clear();
+        } else {
+            literal += before;
+        }
+    }
+    out_.suffix_ = encode_utf8(literal);
 }
 
 std::optional<PathPattern> PathPattern::compile(std::string_view pattern, PatternDialect dialect,
@@ -122,20 +146,22 @@ std::optional<PathPattern> PathPattern::compile(std::string_view pattern, Patter
 /// The bytes of `path` at `at` that the one-character token takes; 0 when it does not match.
 std::size_t PathPattern::take_one(const Token& token, std::string_view path, std::size_t at) const noexcept {
     if (at >= path.size()) return 0;
-    if (token.kind == Kind::byte) return path[at] == token.byte ? 1 : 0;
-    if (path[at] == '/') return 0;
     const CodePoint point = code_point_at(path, at);
+    if (token.kind == Kind::character) return point.value == token.value ? point.size : 0;
+    if (path[at] == '/') return 0;
     if (token.kind == Kind::any_character) return point.size;
-    const CharacterClass& characters = classes_[token.class_index];
+    const CharacterClass& characters = classes_[token.value];
     const bool inside = std::ranges::any_of(characters.ranges, [&](const auto& range) {
         return point.value >= range.first && point.value <= range.second;
     });
     return inside != characters.negated ? point.size : 0;
 }
 
-PathPattern::Progress PathPattern::run(std::string_view path, bool accept_prefix) const noexcept {
+PathPattern::Progress PathPattern::run(std::string_view path, bool accept_prefix) const {
+    if (has_odd_prefix_) return run_all(path, accept_prefix);
     // Only the last star and the last "**" before a failure need another try: what stands before them matched
-    // as far left as it could, and an earlier try further right leaves less for the rest.
+    // as far left as it could, and an earlier try further right leaves less for the rest. For "**" this holds
+    // where it begins a component.
     constexpr std::size_t none = std::string_view::npos;
     std::size_t token = 0;
     std::size_t at = 0;
@@ -181,7 +207,46 @@ PathPattern::Progress PathPattern::run(std::string_view path, bool accept_prefix
     }
 }
 
-bool PathPattern::matches(std::string_view path) const noexcept {
+PathPattern::Progress PathPattern::run_all(std::string_view path, bool accept_prefix) const {
+    // The sets of tokens that can be next: `entered` before a token, `inside` within the run of a deep_prefix.
+    std::vector<bool> entered(tokens_.size() + 1);
+    std::vector<bool> inside(tokens_.size());
+    entered[0] = true;
+    const auto skip_what_may_be_empty = [&] {
+        for (std::size_t i = 0; i < tokens_.size(); ++i) {
+            const Kind kind = tokens_[i].kind;
+            if (entered[i] && (kind == Kind::any_run || kind == Kind::deep_prefix || kind == Kind::deep_run))
+                entered[i + 1] = true;
+        }
+    };
+    skip_what_may_be_empty();
+    for (std::size_t at = 0; at < path.size();) {
+        const std::size_t size = code_point_at(path, at).size;
+        const bool slash = path[at] == '/';
+        std::vector<bool> next(tokens_.size() + 1);
+        for (std::size_t i = 0; i < tokens_.size(); ++i) {
+            const Kind kind = tokens_[i].kind;
+            if (kind == Kind::deep_prefix) {
+                inside[i] = inside[i] || entered[i];
+                if (inside[i] && slash) next[i + 1] = true;
+            } else if (!entered[i]) {
+                continue;
+            } else if (kind == Kind::deep_run || (kind == Kind::any_run && !slash)) {
+                next[i] = true;
+            } else if (kind != Kind::any_run && take_one(tokens_[i], path, at) > 0) {
+                next[i + 1] = true;
+            }
+        }
+        entered = std::move(next);
+        skip_what_may_be_empty();
+        at += size;
+    }
+    const auto any = [](const std::vector<bool>& states) { return std::ranges::find(states, true) != states.end(); };
+    if (accept_prefix) return any(entered) || any(inside) ? Progress::may_go_on : Progress::failed;
+    return entered.back() ? Progress::matched : Progress::failed;
+}
+
+bool PathPattern::matches(std::string_view path) const {
     if (literal_) return path == prefix_;
     if (!path.starts_with(prefix_) || !path.ends_with(suffix_)) return false;
     return run(path, false) == Progress::matched;

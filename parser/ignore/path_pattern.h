@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Patterns over slash-separated paths in two dialects, compiled once and matched without backtracking blow-up
-// and without allocation.
+// Patterns over slash-separated paths in two dialects, compiled once and matched in time that no pattern can
+// blow up.
 
 #include <cstdint>
 #include <optional>
@@ -24,7 +24,7 @@ class PathPattern {
     static std::optional<PathPattern> compile(std::string_view pattern, PatternDialect dialect, std::string& problem);
 
     /// True if the whole of `path` (relative, clean, no leading slash) matches.
-    bool matches(std::string_view path) const noexcept;
+    bool matches(std::string_view path) const;
     /// True if something strictly below the directory `path` could match.
     bool may_match_below(std::string_view path) const;
 
@@ -34,7 +34,7 @@ class PathPattern {
 
   private:
     enum class Kind : std::uint8_t {
-        byte,
+        character,
         any_character,
         character_class,
         any_run,      ///< any characters but slashes
@@ -44,8 +44,7 @@ class PathPattern {
     enum class Progress : std::uint8_t { failed, matched, may_go_on };
     struct Token {
         Kind kind;
-        char byte;                  ///< of Kind::byte
-        std::uint32_t class_index;  ///< of Kind::character_class
+        char32_t value;  ///< the character, or the index of the class
     };
     struct CharacterClass {
         bool negated = false;
@@ -55,13 +54,16 @@ class PathPattern {
 
     std::size_t take_one(const Token& token, std::string_view path, std::size_t at) const noexcept;
     /// Matches the whole of `path`; with `accept_prefix`, tells whether a longer path could match.
-    Progress run(std::string_view path, bool accept_prefix) const noexcept;
+    Progress run(std::string_view path, bool accept_prefix) const;
+    /// The same by following every way at once: for a "**" in the middle of a component.
+    Progress run_all(std::string_view path, bool accept_prefix) const;
 
     std::vector<Token> tokens_;
     std::vector<CharacterClass> classes_;
     std::string prefix_;
     std::string suffix_;  ///< literal bytes that every match ends with
     bool literal_ = false;
+    bool has_odd_prefix_ = false;  ///< a deep_prefix that does not begin a component
 };
 
 /// True if `text` holds a wildcard of the dialects (an escaped one does not count).
