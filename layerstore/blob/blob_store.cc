@@ -63,7 +63,11 @@ void BlobWriter::commit_expecting(const Digest& digest, std::uint64_t size, std:
 void BlobWriter::publish(const Digest& digest) {
     auto there = blobs_.status(blob_path(digest));
     // A file of another size is what a power loss left of an earlier attempt: it is replaced.
-    if (there && S_ISREG(there->st_mode) && static_cast<std::uint64_t>(there->st_size) == hash_.count()) return;
+    if (there && S_ISREG(there->st_mode) && static_cast<std::uint64_t>(there->st_size) == hash_.count()) {
+        // It counts as new again: a collection spares what is young.
+        static_cast<void>(::utimensat(blobs_.fd(), digest.hex().c_str(), nullptr, AT_SYMLINK_NOFOLLOW));
+        return;
+    }
     file_.commit_as(digest.hex());
 }
 

@@ -134,11 +134,18 @@ void set_name(Index& index, Descriptor manifest, const std::string& name, RefNam
     }
     if (!ref.empty()) manifest.annotations[std::string(annotation_ref_name)] = ref;
     const std::string image = annotation(manifest, annotation_image_name);
-    std::erase_if(index.manifests, [&](const Descriptor& other) {
+    auto is_replaced = [&](const Descriptor& other) {
         const std::string other_image = annotation(other, annotation_image_name);
         return other_image.empty() ? annotation(other, annotation_ref_name) == ref : other_image == image;
-    });
-    index.manifests.push_back(std::move(manifest));
+    };
+    // In its place, so that naming an image again as it is named changes nothing.
+    auto first = std::find_if(index.manifests.begin(), index.manifests.end(), is_replaced);
+    if (first == index.manifests.end()) {
+        index.manifests.push_back(std::move(manifest));
+        return;
+    }
+    *first = std::move(manifest);
+    index.manifests.erase(std::remove_if(first + 1, index.manifests.end(), is_replaced), index.manifests.end());
 }
 
 Descriptor find_in_layout(const Index& index, std::string_view selector, const std::string& what) {

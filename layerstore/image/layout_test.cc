@@ -149,8 +149,8 @@ TEST_CASE("a name replaces the entry of the same name and leaves the others") {
     set_name(index, first, "other:1");
     set_name(index, second, "docker.io/library/app:1");
     REQUIRE(index.manifests.size() == 2);
-    CHECK(index.manifests[1].digest == second.digest);
-    CHECK(index.manifests[1].annotations ==
+    CHECK(index.manifests[0].digest == second.digest);
+    CHECK(index.manifests[0].annotations ==
           std::map<std::string, std::string>{{"io.containerd.image.name", "docker.io/library/app:1"},
                                              {"org.opencontainers.image.ref.name", "1"}});
     set_name(index, first, "");
@@ -159,7 +159,7 @@ TEST_CASE("a name replaces the entry of the same name and leaves the others") {
     set_name(index, second, "");
     CHECK(index.manifests.size() == 3);
     set_name(index, second, "app:1", RefName::familiar);
-    CHECK(index.manifests.back().annotations.at("org.opencontainers.image.ref.name") == "app:1");
+    CHECK(index.manifests.front().annotations.at("org.opencontainers.image.ref.name") == "app:1");
 }
 
 TEST_CASE("an image of a layout is found by tag, full name, digest, or as the only one") {

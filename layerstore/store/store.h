@@ -10,13 +10,19 @@
 //   contexts/                               file indexes of contexts
 //   mounts/<hash of id>/                    RUN --mount=type=cache
 //   logs/                                   full logs of failed steps
-//   pending/                                work in progress, swept once its lock is free
-//   leases/                                 what running builds use
+//   pending/                                work in progress, swept once nobody uses the store
+//   leases/, leases.lock                    what running builds use
+//   corrupt/                                what fsck took out
 //   format                                  the version and the owner
+//   use.lock                                held shared by every open Store, exclusively where it must be alone
 
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/directory.h"
@@ -35,9 +41,10 @@ struct NamedImage {
 };
 
 struct Finding {
-    std::string object;  ///< "blob sha256:…", "index.json", "record …"
+    std::string object;  ///< "blob sha256:…", "index.json", "image docker.io/library/app:1", "records"
     std::string what;
     bool repaired = false;
+    bool harmless = false;  ///< takes space and nothing else
 };
 
 struct PruneOptions {
@@ -50,59 +57,87 @@ struct PruneResult {
     std::uint64_t blobs = 0, deltas = 0, bytes = 0;
 };
 
+/// Takes the materialised delta deltas/`spelling`/`id` away. Without root its files belong to subordinate ids,
+/// and only the sandbox of that spelling can remove them. False when it could not.
+using RemoveDelta = std::function<bool(const std::string& spelling, const DeltaId& id)>;
+
 class Store {
   public:
-    /// Opens the store at `path`, made when missing (mode 0700). Error{denied} when another user owns it (both
-    /// named), Error{unsupported} for a newer format; sweeps what dead processes left in pending/.
+    /// Opens the store at `path`, made when missing or empty (mode 0700). Error{denied} when another user owns it
+    /// (both named), Error{unsupported} for a newer format, Error{invalid_input} for a directory of something
+    /// else; none of them is touched. Where we may not write, the store is opened for reading only. The first
+    /// process sweeps what dead ones left in pending/.
     static std::unique_ptr<Store> open(const std::string& path);
     /// $IMGBUILD_STORE, else /var/lib/imgbuild for root, else $XDG_DATA_HOME/imgbuild or ~/.local/share/imgbuild.
+    /// Error{usage} where none of them is set.
     static std::string default_path();
+    ~Store();
 
     const std::string& path() const noexcept { return root_.name(); }
     const Directory& root() const noexcept { return root_; }
+    bool is_writable() const noexcept { return is_writable_; }
     BlobStore& blobs() noexcept { return *blobs_; }
-    Records& records();  ///< opened at first use: --version and friends do not pay for SQLite
+    Records& records();  ///< opened at first use: --version and friends do not pay for SQLite; thread-safe
     const Directory& pending() const noexcept { return pending_; }
     Directory subdirectory(const std::string& name) const;  ///< made when missing
 
     std::vector<NamedImage> images();
-    /// The image called `name` (normalised by Reference), or "@sha256:…" or a unique digest prefix of at least
-    /// 6 digits. Empty when there is none.
+    /// The image called `name` (normalised by Reference, or a name@digest), or "@sha256:…" or a unique digest
+    /// prefix of at least 6 digits. Empty when there is none; Error{usage} when a prefix is not unique.
     std::optional<NamedImage> find_image(std::string_view name);
-    /// Names `manifest`, whose blobs must stand in the store and are made durable first. Under the lock.
+    /// Names `manifest` (an image's or an index), whose blobs must stand in the store and are made durable first.
+    /// Without names it is kept without one. Error{not_found} says which blob is missing.
     void tag(const std::vector<std::string>& names, const Descriptor& manifest);
-    /// Takes a name away; the image stays while another name holds it. False when there was none.
+    /// Takes a name away, or with a digest as for find_image() an image with all its names. An image stays while
+    /// another name holds it. False when there was none.
     bool untag(std::string_view name);
     Image read_image(const Descriptor& descriptor, const Platform& platform, const std::string& what);
 
     /// Makes everything written so far survive a power loss.
     void sync();
 
-    /// Says which blobs this running build needs, before it relies on them; pruning spares them.
+    /// Says which blobs this running build needs; pruning spares them. Thread-safe. First lease, then look whether
+    /// it is there: what was there before the lease may be gone.
     class Lease {
       public:
         void add(const Digest& blob);
         void add(const DeltaId& delta);
+        ~Lease();
 
       private:
         friend class Store;
-        FileLock lock_;
-        std::string name_;
+        Lease(Directory root, Directory directory, std::string name, FileLock lock);
+        void write(std::string_view line);
+
+        std::mutex mutex_;
+        Directory root_;
         Directory directory_;
+        std::string name_;
+        FileLock lock_;
     };
     std::unique_ptr<Lease> lease();
 
     /// Re-hashes every blob, checks every document, record and reference. Findings, worst first; `repair`
-    /// moves damaged blobs to corrupt/ and drops records that use them.
+    /// moves damaged blobs to corrupt/, drops records that use them, and names of images that cannot be whole.
     std::vector<Finding> fsck(bool repair);
-    PruneResult prune(const PruneOptions& options);
+    /// Removes what no image, no running build and no recent use needs, least recently used first. While other
+    /// processes use the store, what is younger than ten minutes and all tree records are spared.
+    PruneResult prune(const PruneOptions& options, const RemoveDelta& remove_delta);
 
   private:
     Store() = default;
+    Index read_index() const;
+    void change_index(const std::function<void(Index&)>& change);
+    void require_writable(std::string_view doing) const;
+    friend class Checker;
 
     Directory root_;
+    bool is_writable_ = false;
+    FileLock use_;  ///< held while the store can be written
     Directory pending_;
+    std::optional<TemporaryDirectory> scratch_;  ///< where blobs are written before they have a name
     std::unique_ptr<BlobStore> blobs_;
+    std::mutex records_mutex_;
     std::unique_ptr<Records> records_;
 };
 

@@ -88,8 +88,9 @@ void Database::open() {
     if (!is_writable() && ::access(path_.c_str(), F_OK) != 0) {
         name = ":memory:";
         is_missing_ = true;
-    } else if (!is_writable()) {
-        // immutable: without it SQLite wants to make files beside the database even for reading.
+    } else if (!is_writable() && ::access((path_ + "-wal").c_str(), F_OK) != 0) {
+        // immutable: without it SQLite wants to make files beside the database even for reading. What stands in
+        // a log that was left would be overlooked, but then the files are there.
         name = "file:" + path_ + "?immutable=1";
     }
     const int flags = is_writable() || is_missing_ ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE

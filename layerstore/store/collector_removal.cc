@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "layerstore/store/detail/collector.h"
+#include "layerstore/store/detail/format.h"
+#include "layerstore/store/detail/leases.h"
+
+// How a collection takes away what it chose.
+
+namespace imgbuild::layerstore::detail {
+namespace {
+
+// A step whose result came from the context or from trees in the records is done again from there; what a
+// command, an archive or a download made is lost with its bytes.
+bool needs_bytes(MemoKind kind) noexcept {
+    return kind == MemoKind::run || kind == MemoKind::archive || kind == MemoKind::fetch;
+}
+
+}  // namespace
+
+void Collector::remove_memos() {
+    const Records::Transaction transaction(store_.records());
+    auto is_gone = [&](const Digest& digest) { return gone_blobs_.count(digest) > 0; };
+    auto is_gone_delta = [&](const Digest& digest) { return gone_deltas_.count(DeltaId{digest}) > 0; };
+    std::erase_if(memos_, [&](const MemoRow& memo) {
+        const bool is_old = (options_.all || options_.unused_seconds) && !options_.keep_bytes && may_go(memo.used);
+        const bool is_void = !digests_in(memo.value, is_gone).empty() || is_gone(memo.key) ||
+                             (needs_bytes(memo.kind) && !digests_in(memo.value, is_gone_delta).empty());
+        if (is_old || is_void) store_.records().remove_memo(memo.kind, memo.key);
+        return is_old || is_void;
+    });
+}
+
+// A build leases what it is about to use and then looks whether it is there. While the lock is held nobody
+// leases: whoever did before is seen here, whoever comes later sees what is gone.
+void Collector::remove_chosen(const RemoveDelta& remove_delta) {
+    const FileLock lock = lock_leases(store_.root(), LockMode::exclusive);
+    const Leased leased = read_leases(store_.root());
+    for (const Candidate& candidate : chosen_) {
+        const bool is_kept = candidate.delta ? leased.deltas.count(candidate.delta->id) > 0
+                                             : leased.blobs.count(candidate.blob) > 0 || is_young(candidate.blob);
+        if (!is_kept && !candidate.delta) {
+            store_.blobs().remove(candidate.blob);
+            continue;
+        }
+        const bool is_removed =
+            !is_kept && remove_delta && remove_delta(candidate.delta->spelling, candidate.delta->id);
+        if (is_removed) continue;
+        --(candidate.delta ? result_.deltas : result_.blobs);
+        result_.bytes -= candidate.bytes;
+    }
+}
+
+// Only while nobody else has the store open: a build relies on nodes that it has found once.
+void Collector::remove_records() {
+    Records& records = store_.records();
+    UseTable nodes(records.nodes());
+    UseTable links(records.link_tables());
+    UseTable deltas(deltas_.ids());
+    std::vector<Digest> to_visit;
+    auto note = [&](const Digest& digest) {
+        if (nodes.note(digest, UseTable::always)) to_visit.push_back(digest);
+        links.note(digest, UseTable::always);
+        deltas.note(digest, UseTable::always);
+    };
+    auto is_known = [&](const Digest& d) { return nodes.has(d) || links.has(d) || deltas.has(d); };
+    for (const MemoRow& memo : memos_)
+        for (const Digest& digest : digests_in(memo.value, is_known)) note(digest);
+    while (!to_visit.empty()) {
+        const Digest node = to_visit.back();
+        to_visit.pop_back();
+        for (const TreeId& child : records.children_of(node)) note(child.value);
+    }
+    for (const MaterialisedDelta& delta : materialised_deltas(store_.root()))
+        deltas.note(delta.id.value, UseTable::always);
+
+    {
+        const Records::Transaction transaction(records);
+        for (const LayerRecord& layer : layers_) {
+            if (store_.blobs().has(layer.blob.digest))
+                deltas.note(layer.delta.value, UseTable::always);
+            else
+                records.remove_layer(layer.blob.digest);
+        }
+        // Parents and children go in one transaction: a node that is there has all below it there.
+        for (const Digest& id : nodes.ids())
+            if (nodes.of(id) == UseTable::never) records.remove_node(id);
+        for (const Digest& id : links.ids())
+            if (links.of(id) == UseTable::never) records.remove_link_table(id);
+        for (const Digest& id : deltas.ids())
+            if (deltas.of(id) == UseTable::never) records.remove_delta(DeltaId{id});
+    }
+    records.shrink();
+}
+
+void Collector::remove_old_files(const char* folder, std::int64_t oldest) {
+    const ImagePath place = ImagePath().child(folder);
+    if (!store_.root().status(place)) return;
+    const Directory directory = store_.root().open_directory(place, FollowLinks::never);
+    for (const std::string& name : directory.list()) {
+        const auto status = is_path_component(name) ? directory.status(ImagePath().child(name)) : std::nullopt;
+        if (!status || status->st_mtime > oldest) continue;
+        result_.bytes += static_cast<std::uint64_t>(status->st_size);
+        directory.remove_tree(name);
+    }
+}
+
+}  // namespace imgbuild::layerstore::detail
+
+namespace imgbuild::layerstore {
+
+PruneResult Store::prune(const PruneOptions& options, const RemoveDelta& remove_delta) {
+    require_writable("prune");
+    records();
+    // Our own share of the lock would stand in the way.
+    use_.release();
+    auto alone = FileLock::try_acquire(root_, detail::use_lock_name, LockMode::exclusive);
+    if (!alone) use_ = FileLock::acquire(root_, detail::use_lock_name, LockMode::shared);
+    auto share_again = [&] {
+        if (!alone) return;
+        alone->release();
+        use_ = FileLock::acquire(root_, detail::use_lock_name, LockMode::shared);
+    };
+    try {
+        if (alone) TemporaryDirectory::sweep(pending_);
+        const PruneResult result = detail::Collector(*this, options, alone.has_value()).run(remove_delta);
+        share_again();
+        return result;
+    } catch (...) {
+        share_again();
+        throw;
+    }
+}
+
+}  // namespace imgbuild::layerstore

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "layerstore/store/detail/format.h"
+#include "layerstore/store/detail/references.h"
+#include "layerstore/store/store.h"
+
+namespace imgbuild::layerstore {
+
+/// One check of a whole store. What is worst comes first: names, then blobs, then what can be made again.
+class Checker {
+  public:
+    Checker(Store& store, bool repair) : store_(store), repair_(repair) {}
+
+    std::vector<Finding> run() {
+        Index index = check_index();
+        check_blobs();
+        check_images(index);
+        check_records();
+        check_deltas();
+        return std::move(findings_);
+    }
+
+  private:
+    void report(std::string object, std::string what, bool is_repaired) {
+        findings_.push_back({std::move(object), std::move(what), is_repaired});
+    }
+
+    Index check_index() {
+        try {
+            return read_layout_index(store_.root());
+        } catch (const Error& error) {
+            report("index.json", error.message(), repair_);
+        }
+        Index previous{.media_type = std::string(media_type::oci_index)};
+        try {
+            const std::string text =
+                store_.root().read_file(ImagePath().child(detail::previous_index_name), max_manifest_bytes);
+            previous = Index::parse(text, detail::previous_index_name);
+        } catch (const Error& error) {
+            report(detail::previous_index_name, error.message(), false);
+        }
+        if (!repair_) return previous;
+        const FileLock lock = FileLock::acquire(store_.root(), index_lock_name, LockMode::exclusive);
+        set_aside(store_.root(), "index.json");
+        if (store_.root().status(ImagePath().child("oci-layout"))) set_aside(store_.root(), "oci-layout");
+        initialise_layout(store_.root());
+        write_layout_index(store_.root(), previous, Durability::full);
+        return previous;
+    }
+
+    void check_blobs() {
+        const Directory& blobs = store_.blobs().directory();
+        std::vector<std::string> names = blobs.list();
+        std::sort(names.begin(), names.end());
+        for (const std::string& name : names) {
+            const auto digest = Digest::from_hex(name);
+            if (digest)
+                check_blob(*digest);
+            else
+                findings_.push_back(
+                    {fmt::format("blobs/sha256/{}", printable(name)), "the name is no digest", take_out(name), true});
+        }
+    }
+
+    void check_blob(const Digest& digest) {
+        try {
+            const std::uint64_t size = store_.blobs().size(digest).value_or(0);
+            const auto reader = store_.blobs().open(digest, size, "");
+            HashingWriter nowhere;
+            copy_all(*reader, nowhere);
+        } catch (const Error& error) {
+            damaged_.insert(digest);
+            report("blob " + digest.text(), error.message(), take_out(digest.hex()));
+        }
+    }
+
+    bool take_out(const std::string& name) {
+        if (!repair_) return false;
+        set_aside(store_.blobs().directory(), name);
+        return true;
+    }
+
+    // A second name and then none of the first: as good as a rename, for directories a removal.
+    void set_aside(const Directory& directory, const std::string& name) {
+        const Directory corrupt = store_.subdirectory("corrupt");
+        corrupt.remove_tree(name);
+        static_cast<void>(::linkat(directory.fd(), name.c_str(), corrupt.fd(), name.c_str(), 0));
+        directory.remove_tree(name);
+    }
+
+    void check_images(const Index& index) {
+        std::set<std::string> broken;
+        for (const Descriptor& entry : index.manifests) {
+            auto found = entry.annotations.find(std::string(annotation_image_name));
+            const std::string name = found == entry.annotations.end() ? entry.digest.text() : printable(found->second);
+            try {
+                check_image_tree(entry, 0);
+            } catch (const Error& error) {
+                broken.insert(entry.digest.hex());
+                report("image " + name, error.message() + ": build or pull it again", repair_);
+            }
+        }
+        if (broken.empty() || !repair_) return;
+        store_.change_index([&](Index& now) {
+            std::erase_if(now.manifests, [&](const Descriptor& entry) { return broken.count(entry.digest.hex()) > 0; });
+        });
+    }
+
+    void require(const Descriptor& blob, std::string_view what) const {
+        if (damaged_.count(blob.digest) > 0)
+            throw Error(ErrorKind::corrupt, fmt::format("{} {}: damaged", what, blob.digest.text()));
+        if (store_.blobs().size(blob.digest) != blob.size)
+            throw Error(ErrorKind::corrupt,
+                        fmt::format("{} {} of {} bytes: missing", what, blob.digest.text(), blob.size));
+    }
+
+    void check_image_tree(const Descriptor& descriptor, int level) const {
+        require(descriptor, is_index(descriptor.media_type) ? "index" : "manifest");
+        if (is_index(descriptor.media_type)) {
+            if (level == max_index_levels) throw Error(ErrorKind::corrupt, "indexes are nested too deep");
+            const std::string text = store_.blobs().read(descriptor.digest, max_manifest_bytes, "index");
+            for (const Descriptor& inner : Index::parse(text, "index").manifests) check_image_tree(inner, level + 1);
+            return;
+        }
+        Image image;
+        image.manifest_bytes = store_.blobs().read(descriptor.digest, max_manifest_bytes, "manifest");
+        image.manifest = Manifest::parse(image.manifest_bytes, descriptor.media_type, "manifest");
+        require(image.manifest.config, "config");
+        for (const Descriptor& layer : image.manifest.layers) require(layer, "layer");
+        if (!is_image_config(image.manifest.config.media_type)) return;  // an attestation or another artifact
+        image.config_bytes = store_.blobs().read(image.manifest.config.digest, max_config_bytes, "config");
+        image.config = ImageConfig::parse(image.config_bytes, "config");
+        check_image(image, "image");
+    }
+
+    void check_records() {
+        Records& records = store_.records();
+        for (const std::string& line : records.check(repair_)) report("records", line, repair_);
+        if (damaged_.empty() || !repair_) return;
+        std::vector<MemoRow> using_damaged;
+        auto is_damaged = [&](const Digest& digest) { return damaged_.count(digest) > 0; };
+        records.each_memo([&](const MemoRow& memo) {
+            if (!detail::digests_in(memo.value, is_damaged).empty()) using_damaged.push_back(memo);
+        });
+        for (const MemoRow& memo : using_damaged) records.remove_memo(memo.kind, memo.key);
+        for (const Digest& digest : damaged_) records.remove_layer(digest);
+    }
+
+    // Their files belong to the ids of their spelling; what can be said from here is whether somebody knows them.
+    void check_deltas() {
+        for (const detail::MaterialisedDelta& delta : detail::materialised_deltas(store_.root()))
+            if (!store_.records().has_delta(delta.id))
+                findings_.push_back({fmt::format("deltas/{}/{}", printable(delta.spelling), delta.id.value.hex()),
+                                     "no record knows it: `imgbuild prune` takes it away", false, true});
+    }
+
+    Store& store_;
+    bool repair_;
+    std::set<Digest> damaged_;
+    std::vector<Finding> findings_;
+};
+
+std::vector<Finding> Store::fsck(bool repair) {
+    if (repair) require_writable("repair");
+    return Checker(*this, repair).run();
+}
+
+}  // namespace imgbuild::layerstore

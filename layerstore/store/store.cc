@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "layerstore/store/store.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "layerstore/store/detail/format.h"
+#include "layerstore/store/detail/leases.h"
+
+namespace imgbuild::layerstore {
+namespace {
+
+constexpr const char* pending_name = "pending";
+
+// What making a store leaves when it is stopped half way: then it is made again.
+constexpr std::array<std::string_view, 6> parts = {"use.lock", "pending",    "leases",
+                                                   "blobs",    "index.json", "oci-layout"};
+
+std::optional<std::string> variable(const char* name) {
+    const char* value = std::getenv(name);
+    return value && *value ? std::optional<std::string>(value) : std::nullopt;
+}
+
+bool may_write(const Directory& directory) { return ::faccessat(directory.fd(), ".", W_OK, AT_EACCESS) == 0; }
+
+void make_parts(const Directory& root) {
+    if (::fchmod(root.fd(), 0700) < 0) throw_errno("set the mode of", root.name());
+    root.make_directory(ImagePath().child(pending_name));
+    root.make_directory(ImagePath().child(detail::leases_name));
+    initialise_layout(root);
+    // Last: with this file the directory is a store.
+    detail::write_format(root, {.owner = ::geteuid()});
+}
+
+void refuse_other_content(const Directory& root) {
+    for (const std::string& name : root.list()) {
+        const bool is_part = std::find(parts.begin(), parts.end(), name) != parts.end() || name.starts_with(".new-");
+        if (!is_part)
+            throw Error(ErrorKind::invalid_input,
+                        fmt::format("open the store: {}: holds \"{}\" and is no store of imgbuild", root.name(),
+                                    printable(name)),
+                        "name an empty or a new directory with --store");
+    }
+}
+
+// The first process alone sweeps: then nobody is between making a directory in pending/ and locking it.
+FileLock enter(const Directory& root, const Directory& pending) {
+    if (const auto alone = FileLock::try_acquire(root, detail::use_lock_name, LockMode::exclusive)) {
+        TemporaryDirectory::sweep(pending);
+        detail::sweep_leases(root);
+    }
+    return FileLock::acquire(root, detail::use_lock_name, LockMode::shared);
+}
+
+// A store of mode 0700 cannot even be looked into by others; they are told whose it is all the same.
+Directory open_root(const std::string& path) {
+    try {
+        return Directory::create_host(path);
+    } catch (const Error& error) {
+        struct stat status {};
+        if (error.kind() == ErrorKind::denied && ::stat(path.c_str(), &status) == 0)
+            detail::check_owner(status.st_uid, path);
+        throw;
+    }
+}
+
+}  // namespace
+
+std::unique_ptr<Store> Store::open(const std::string& path) {
+    std::unique_ptr<Store> store(new Store);
+    store->root_ = open_root(path);
+    const Directory& root = store->root_;
+    auto format = detail::read_format(root);
+    if (!format) {
+        refuse_other_content(root);
+        const FileLock alone = FileLock::acquire(root, detail::use_lock_name, LockMode::exclusive);
+        format = detail::read_format(root);
+        if (!format) make_parts(root);
+    }
+    if (!may_write(root)) {
+        store->blobs_ = std::make_unique<BlobStore>(root.duplicate(), Directory());
+        return store;
+    }
+    if (format) detail::check_owner(format->owner, path);
+    store->is_writable_ = true;
+    store->pending_ = root.make_directory(ImagePath().child(pending_name));
+    store->use_ = enter(root, store->pending_);
+    store->scratch_ = TemporaryDirectory::create_in(store->pending_);
+    store->blobs_ = std::make_unique<BlobStore>(root.duplicate(), store->scratch_->directory().duplicate());
+    return store;
+}
+
+std::string Store::default_path() {
+    if (auto path = variable("IMGBUILD_STORE")) return *path;
+    if (::geteuid() == 0) return "/var/lib/imgbuild";
+    if (auto data = variable("XDG_DATA_HOME")) return *data + "/imgbuild";
+    if (auto home = variable("HOME")) return *home + "/.local/share/imgbuild";
+    throw Error(ErrorKind::usage, "open the store: neither HOME nor XDG_DATA_HOME is set",
+                "name a directory with --store or IMGBUILD_STORE");
+}
+
+Store::~Store() = default;
+
+void Store::require_writable(std::string_view doing) const {
+    if (!is_writable())
+        throw Error(ErrorKind::denied, fmt::format("{}: {}: the store is opened for reading only", doing, path()));
+}
+
+Records& Store::records() {
+    const std::lock_guard<std::mutex> lock(records_mutex_);
+    if (!records_) records_ = std::make_unique<Records>(path(), !is_writable());
+    return *records_;
+}
+
+Directory Store::subdirectory(const std::string& name) const { return root_.make_directory(ImagePath().child(name)); }
+
+void Store::sync() { blobs_->sync(); }
+
+Store::Lease::Lease(Directory root, Directory directory, std::string name, FileLock lock)
+    : root_(std::move(root)), directory_(std::move(directory)), name_(std::move(name)), lock_(std::move(lock)) {}
+
+Store::Lease::~Lease() { ::unlinkat(directory_.fd(), name_.c_str(), 0); }
+
+void Store::Lease::write(std::string_view line) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const FileLock shared = detail::lock_leases(root_, LockMode::shared);
+    FdWriter(lock_.fd(), directory_.name() + "/" + name_).write(as_bytes(line));
+}
+
+void Store::Lease::add(const Digest& blob) { write(fmt::format("blob {}\n", blob.hex())); }
+void Store::Lease::add(const DeltaId& delta) { write(fmt::format("delta {}\n", delta.value.hex())); }
+
+std::unique_ptr<Store::Lease> Store::lease() {
+    require_writable("lease blobs");
+    Directory directory = subdirectory(detail::leases_name);
+    auto [name, lock] = detail::make_lease(directory);
+    return std::unique_ptr<Lease>(new Lease(root_.duplicate(), std::move(directory), std::move(name), std::move(lock)));
+}
+
+}  // namespace imgbuild::layerstore

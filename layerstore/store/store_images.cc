@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "layerstore/image/reference.h"
+#include "layerstore/store/detail/format.h"
+#include "layerstore/store/store.h"
+
+// The names of images: what the store's index.json says.
+
+namespace imgbuild::layerstore {
+namespace {
+
+constexpr std::size_t min_prefix_digits = 6;
+
+std::string name_of_entry(const Descriptor& descriptor) {
+    auto found = descriptor.annotations.find(std::string(annotation_image_name));
+    return found == descriptor.annotations.end() ? std::string() : found->second;
+}
+
+NamedImage to_image(const Descriptor& descriptor) { return {name_of_entry(descriptor), descriptor}; }
+
+std::optional<Reference> try_parse(std::string_view name) {
+    try {
+        return Reference::parse(name);
+    } catch (const Error&) {
+        return std::nullopt;
+    }
+}
+
+// The digits of "@sha256:…", "sha256:…" or a bare prefix; empty when the selector is none of them.
+std::string_view digits_of(std::string_view selector) {
+    if (selector.starts_with("@")) selector.remove_prefix(1);
+    if (selector.starts_with("sha256:")) selector.remove_prefix(7);
+    const bool is_hex = std::all_of(selector.begin(), selector.end(),
+                                    [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+    return is_hex && selector.size() >= min_prefix_digits && selector.size() <= 64 ? selector : std::string_view();
+}
+
+const Descriptor* find_by_name(const Index& index, std::string_view name) {
+    const auto reference = try_parse(name);
+    if (!reference) return nullptr;
+    for (const Descriptor& entry : index.manifests) {
+        const std::string full = name_of_entry(entry);
+        if (!reference->digest && full == reference->full()) return &entry;
+        const bool is_pinned = reference->digest == entry.digest && full.starts_with(reference->name() + ":");
+        if (is_pinned) return &entry;
+    }
+    return nullptr;
+}
+
+const Descriptor* find_by_digest(const Index& index, std::string_view selector) {
+    const std::string_view digits = digits_of(selector);
+    if (digits.empty()) return nullptr;
+    const Descriptor* found = nullptr;
+    for (const Descriptor& entry : index.manifests) {
+        if (!entry.digest.hex().starts_with(digits)) continue;
+        if (found && found->digest != entry.digest)
+            throw Error(ErrorKind::usage, fmt::format("image \"{}\": several images begin like this", selector),
+                        "write more digits");
+        if (!found) found = &entry;
+    }
+    return found;
+}
+
+void require_blob(const BlobStore& blobs, const Descriptor& blob) {
+    if (blobs.size(blob.digest) != blob.size)
+        throw Error(ErrorKind::not_found,
+                    fmt::format("name the image: blob {} of {} bytes: missing", blob.digest.text(), blob.size));
+}
+
+// All that an image needs must be there before its name is.
+void require_blobs(const BlobStore& blobs, const Descriptor& descriptor, int level) {
+    require_blob(blobs, descriptor);
+    const std::string what = fmt::format("name the image: {}", descriptor.digest.text());
+    if (is_index(descriptor.media_type)) {
+        if (level == max_index_levels)
+            throw Error(ErrorKind::invalid_input, fmt::format("{}: nested deeper than {}", what, max_index_levels));
+        const Index index = Index::parse(blobs.read(descriptor.digest, max_manifest_bytes, what), what);
+        std::set<Digest> seen;
+        for (const Descriptor& inner : index.manifests)
+            if (seen.insert(inner.digest).second) require_blobs(blobs, inner, level + 1);
+    } else if (is_manifest(descriptor.media_type)) {
+        const Manifest manifest =
+            Manifest::parse(blobs.read(descriptor.digest, max_manifest_bytes, what), descriptor.media_type, what);
+        require_blob(blobs, manifest.config);
+        for (const Descriptor& layer : manifest.layers) require_blob(blobs, layer);
+    }
+}
+
+// An image without a name is in the index once, and not at all where a name holds it.
+void add_unnamed(Index& index, Descriptor manifest) {
+    manifest.annotations.erase(std::string(annotation_image_name));
+    manifest.annotations.erase(std::string(annotation_ref_name));
+    const bool is_there = std::any_of(index.manifests.begin(), index.manifests.end(),
+                                      [&](const Descriptor& entry) { return entry.digest == manifest.digest; });
+    if (!is_there) index.manifests.push_back(std::move(manifest));
+}
+
+}  // namespace
+
+// What is invalid in somebody's layout is damage in ours.
+Index Store::read_index() const {
+    try {
+        return read_layout_index(root_);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::invalid_input && error.kind() != ErrorKind::not_found) throw;
+        throw Error(ErrorKind::corrupt, error.message(),
+                    "`imgbuild fsck --repair` brings back the one before its last change");
+    }
+}
+
+std::vector<NamedImage> Store::images() {
+    std::vector<NamedImage> list;
+    for (const Descriptor& entry : read_index().manifests) list.push_back(to_image(entry));
+    return list;
+}
+
+std::optional<NamedImage> Store::find_image(std::string_view name) {
+    const Index index = read_index();
+    const Descriptor* found = find_by_name(index, name);
+    if (!found) found = find_by_digest(index, name);
+    return found ? std::optional(to_image(*found)) : std::nullopt;
+}
+
+void Store::change_index(const std::function<void(Index&)>& change) {
+    require_writable("change index.json");
+    const FileLock lock = FileLock::acquire(root_, index_lock_name, LockMode::exclusive);
+    Index index = read_index();
+    const std::string before = index.encode();
+    change(index);
+    if (index.encode() == before) return;
+    write_file_atomically(root_, detail::previous_index_name, before, Durability::none);
+    write_layout_index(root_, index, Durability::full);
+}
+
+void Store::tag(const std::vector<std::string>& names, const Descriptor& manifest) {
+    require_writable("name the image");
+    for (const std::string& name : names)
+        if (Reference::parse(name).digest)
+            throw Error(ErrorKind::usage,
+                        fmt::format("name the image: \"{}\": a name holds no digest", printable(name)));
+    require_blobs(*blobs_, manifest, 0);
+    auto change = [&](Index& index) {
+        for (const std::string& name : names) set_name(index, manifest, name, RefName::familiar);
+        if (names.empty()) add_unnamed(index, manifest);
+    };
+    // A build that was cached names its image as it is named already: that costs no sync.
+    Index index = read_index();
+    const std::string before = index.encode();
+    change(index);
+    if (index.encode() == before) return;
+    // What a name stands for must outlive a power loss that the name outlives.
+    sync();
+    change_index(change);
+}
+
+bool Store::untag(std::string_view name) {
+    bool is_removed = false;
+    change_index([&](Index& index) {
+        std::function<bool(const Descriptor&)> is_meant = [](const Descriptor&) { return false; };
+        if (const Descriptor* named = find_by_name(index, name))
+            is_meant = [full = name_of_entry(*named)](const Descriptor& entry) { return name_of_entry(entry) == full; };
+        else if (const Descriptor* found = find_by_digest(index, name))
+            is_meant = [digest = found->digest](const Descriptor& entry) { return entry.digest == digest; };
+        is_removed = std::erase_if(index.manifests, is_meant) > 0;
+    });
+    return is_removed;
+}
+
+Image Store::read_image(const Descriptor& descriptor, const Platform& platform, const std::string& what) {
+    try {
+        return layerstore::read_image(*blobs_, descriptor, platform, what);
+    } catch (Error& error) {
+        if (error.kind() == ErrorKind::corrupt)
+            error.set_hint("`imgbuild fsck --repair` takes it out; then build or pull the image again");
+        throw;
+    }
+}
+
+}  // namespace imgbuild::layerstore

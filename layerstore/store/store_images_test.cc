@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "layerstore/store/store.h"
+#include "layerstore/store/test_support.h"
+
+using namespace imgbuild;
+using namespace imgbuild::layerstore;
+using namespace imgbuild::layerstore::test;
+
+namespace {
+
+std::vector<std::string> names(Store& store) {
+    std::vector<std::string> list;
+    for (const NamedImage& image : store.images()) list.push_back(image.name);
+    return list;
+}
+
+}  // namespace
+
+TEST_CASE("an image is found by its name in any spelling, by digest, and by the first digits of one") {
+    StorePlace at;
+    auto store = at.open();
+    const Descriptor image = put_image(*store, {"layer"});
+    store->tag({"app:1", "localhost:5000/team/app"}, image);
+    CHECK(names(*store) == std::vector<std::string>{"docker.io/library/app:1", "localhost:5000/team/app:latest"});
+    for (const std::string& name : {std::string("app:1"), std::string("docker.io/app:1"),
+                                    std::string("localhost:5000/team/app"), "@" + image.digest.text(),
+                                    image.digest.text(), image.digest.hex().substr(0, 6), "app@" + image.digest.text()})
+        CHECK(store->find_image(name)->descriptor.digest == image.digest);
+    for (const std::string& name : {std::string("app"), std::string("app:2"), image.digest.hex().substr(0, 5),
+                                    std::string("NO SUCH"), "other@" + image.digest.text()})
+        CHECK_FALSE(store->find_image(name));
+    CHECK(store->read_image(store->find_image("app:1")->descriptor, Platform::parse("amd64"), "app:1")
+              .manifest.layers.size() == 1);
+}
+
+TEST_CASE("other tools find an image by its familiar name") {
+    StorePlace at;
+    auto store = at.open();
+    store->tag({"docker.io/library/app:1"}, put_image(*store, {"layer"}));
+    CHECK(find_in_layout(read_layout_index(store->root()), "app:1", "store")
+              .annotations.at("org.opencontainers.image.ref.name") == "app:1");
+}
+
+TEST_CASE("a name moves to another image, and naming again what is named writes nothing") {
+    StorePlace at;
+    auto store = at.open();
+    const Descriptor one = put_image(*store, {"1"});
+    const Descriptor two = put_image(*store, {"2"});
+    store->tag({"app:1", "app:2"}, one);
+    store->tag({"app:1"}, two);
+    CHECK(store->find_image("app:1")->descriptor.digest == two.digest);
+    CHECK(store->find_image("app:2")->descriptor.digest == one.digest);
+    const auto before = store->root().status(ImagePath::clean("index.json"));
+    store->tag({"app:2"}, one);
+    CHECK(store->root().status(ImagePath::clean("index.json"))->st_ino == before->st_ino);
+}
+
+TEST_CASE("an image without a name is kept once, and only while no name holds it") {
+    StorePlace at;
+    auto store = at.open();
+    const Descriptor image = put_image(*store, {"1"});
+    store->tag({}, image);
+    store->tag({}, image);
+    CHECK(names(*store) == std::vector<std::string>{""});
+    CHECK(store->find_image(image.digest.text()));
+    CHECK(store->untag(image.digest.hex().substr(0, 12)));
+    CHECK(names(*store).empty());
+}
+
+TEST_CASE("a name is taken away alone, a digest with all its names") {
+    StorePlace at;
+    auto store = at.open();
+    const Descriptor image = put_image(*store, {"1"});
+    store->tag({"a:1", "b:1", "c:1"}, image);
+    CHECK(store->untag("a:1"));
+    CHECK_FALSE(store->untag("a:1"));
+    CHECK(names(*store).size() == 2);
+    CHECK(store->untag(image.digest.text()));
+    CHECK(names(*store).empty());
+}
+
+TEST_CASE("an image is not named before all of it is there") {
+    StorePlace at;
+    auto store = at.open();
+    const Descriptor image = put_image(*store, {"layer"});
+    const Digest layer = Sha256::of("layer");
+    store->blobs().remove(layer);
+    CHECK(refusal([&] { store->tag({"app:1"}, image); }) ==
+          "not_found: name the image: blob " + layer.text() + " of 5 bytes: missing");
+    CHECK(refusal([&] { store->tag({"app@" + image.digest.text()}, image); }) ==
+          "usage: name the image: \"app@" + image.digest.text() + "\": a name holds no digest");
+    CHECK(store->images().empty());
+}
+
+TEST_CASE("digits that begin two images are refused") {
+    StorePlace at;
+    auto store = at.open();
+    // Two manifests whose digests begin alike are not at hand: the index is written with what looks like some.
+    Index index{.media_type = std::string(media_type::oci_index)};
+    for (char last : {'0', '1'}) {
+        Descriptor entry{.media_type = std::string(media_type::oci_manifest)};
+        entry.digest = *Digest::from_hex(std::string(63, 'a') + last);
+        index.manifests.push_back(entry);
+    }
+    write_layout_index(store->root(), index, Durability::none);
+    CHECK(refusal([&] { store->find_image("aaaaaaaa"); }) ==
+          "usage: image \"aaaaaaaa\": several images begin like this");
+    CHECK(store->find_image(std::string(63, 'a') + "1"));
+}
+
+TEST_CASE("a torn index.json is said, and repaired from the one before") {
+    StorePlace at;
+    auto store = at.open();
+    const Descriptor image = put_image(*store, {"1"});
+    store->tag({"a:1"}, image);
+    store->tag({"b:1"}, image);
+    at.overwrite("index.json", R"({"schemaVersion":2,"manif)");
+    CHECK(refusal([&] { store->images(); }).starts_with("corrupt: " + at.path + "/index.json: line 1, column "));
+    CHECK(refusal([&] { store->tag({"c:1"}, image); }).starts_with("corrupt: " + at.path + "/index.json: line 1"));
+    auto findings = store->fsck(true);
+    REQUIRE(findings.size() == 1);
+    CHECK(findings[0].object == "index.json");
+    CHECK(findings[0].repaired);
+    CHECK(names(*store) == std::vector<std::string>{"docker.io/library/a:1"});
+    CHECK(at.has("corrupt/index.json"));
+    CHECK(store->fsck(false).empty());
+}
