@@ -75,7 +75,7 @@ ImagePath ImagePath::join(const ImagePath& below) const {
     return ImagePath(bytes_ + below.bytes_);
 }
 
-std::vector<std::string_view> ImagePath::components() const {
+std::vector<std::string_view> ImagePath::components() const& {
     if (is_root()) return {};
     return split(relative(), '/');
 }

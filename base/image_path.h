@@ -50,7 +50,8 @@ class ImagePath {
     /// This path with all components of `below` behind it.
     ImagePath join(const ImagePath& below) const;
     /// Its components, outermost first. The views live as long as this object.
-    std::vector<std::string_view> components() const;
+    std::vector<std::string_view> components() const&;
+    std::vector<std::string_view> components() && = delete;  ///< the views would outlive the path
 
     /// True if this path lies strictly below `directory`.
     bool is_below(const ImagePath& directory) const noexcept;

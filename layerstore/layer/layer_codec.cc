@@ -27,9 +27,10 @@ class LayerBuilder {
     ImagePath place(std::string_view name) const {
         auto path = ImagePath::parse_strict(name);
         if (!path) fail(name, "a name that is not a path below the root");
-        for (std::string_view part : path->parent().components())
+        ImagePath parent = path->parent();
+        for (std::string_view part : parent.components())
             if (part.starts_with(whiteout_prefix)) fail(name, "lies below a name that marks a deletion");
-        return path->is_root() ? *path : resolve(path->parent(), name).child(path->name());
+        return path->is_root() ? *path : resolve(parent, name).child(path->name());
     }
 
     void add(const ImagePath& path, Entry entry) {
