@@ -2,8 +2,6 @@
 #include "base/atomic_file.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -11,21 +9,11 @@
 #include "base/error.h"
 
 namespace imgbuild {
-namespace {
-
-std::string random_name() {
-    std::uint64_t value = 0;
-    if (::getrandom(&value, sizeof value, 0) != sizeof value) throw_errno("read", "random numbers");
-    return fmt::format(".new-{:016x}", value);
-}
-
-}  // namespace
-
 AtomicFile::AtomicFile(const Directory& scratch, const Directory& target, std::string name, Durability durability,
                        unsigned mode)
     : scratch_(scratch),
       target_(target),
-      scratch_name_(random_name()),
+      scratch_name_(".new-" + random_name()),
       name_(std::move(name)),
       durability_(durability) {
     fd_.reset(::openat(scratch_.fd(), scratch_name_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode));

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/openat2.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -112,6 +113,12 @@ std::vector<std::string> names_in(int fd, const std::string& what) {
 }
 
 }  // namespace
+
+std::string random_name() {
+    std::uint64_t value = 0;
+    if (::getrandom(&value, sizeof value, 0) != sizeof value) throw_errno("read", "random numbers");
+    return fmt::format("{:016x}", value);
+}
 
 void set_openat2_disabled(bool disabled) noexcept { openat2_disabled = disabled; }
 

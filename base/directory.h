@@ -63,6 +63,9 @@ class Directory {
     std::string name_;
 };
 
+/// A name that nobody has taken, for scratch files and folders: 16 random hex digits. Throws Error.
+std::string random_name();
+
 /// For tests of the fallback: while set, openat2 is treated as missing.
 void set_openat2_disabled(bool disabled) noexcept;
 

@@ -83,10 +83,10 @@ std::size_t VerifyingReader::read(std::span<std::byte> buffer) {
 }
 
 std::uint64_t copy_all(ByteReader& source, ByteWriter& sink) {
-    std::vector<std::byte> buffer(stream_block);
+    StreamBlock block;
     std::uint64_t total = 0;
-    while (std::size_t count = source.read(buffer)) {
-        sink.write(std::span<const std::byte>(buffer).first(count));
+    while (std::size_t count = source.read(block.bytes())) {
+        sink.write(block.bytes().first(count));
         total += count;
     }
     return total;

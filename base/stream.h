@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,6 +19,15 @@ namespace imgbuild {
 
 /// The block in which streams move bytes.
 inline constexpr std::size_t stream_block = 256 * 1024;
+
+/// One block to read into, not zeroed: most files are far smaller than it, and one is needed for each.
+class StreamBlock {
+  public:
+    std::span<std::byte> bytes() noexcept { return {bytes_.get(), stream_block}; }
+
+  private:
+    std::unique_ptr<std::byte[]> bytes_ = std::make_unique_for_overwrite<std::byte[]>(stream_block);
+};
 
 class ByteReader {
   public:

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/temporary_directory.h"
 
-#include <fmt/format.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include <cstdlib>
@@ -17,9 +15,7 @@ constexpr const char* lock_name = "lock";
 }  // namespace
 
 TemporaryDirectory TemporaryDirectory::create_in(const Directory& parent) {
-    std::uint64_t value = 0;
-    if (::getrandom(&value, sizeof value, 0) != sizeof value) throw_errno("read", "random numbers");
-    std::string name = fmt::format("{:016x}", value);
+    std::string name = random_name();
     if (::mkdirat(parent.fd(), name.c_str(), 0700) < 0) throw_errno("make a directory in", parent.name());
     Directory directory = parent.open_directory(ImagePath().child(name), FollowLinks::never);
     FileLock lock = FileLock::acquire(directory, lock_name, LockMode::exclusive);

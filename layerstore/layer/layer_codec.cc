@@ -14,8 +14,6 @@
 namespace imgbuild::layerstore {
 namespace {
 
-constexpr std::string_view whiteout_prefix = ".wh.";
-constexpr std::string_view opaque_name = ".wh..wh..opq";
 constexpr int max_links = 40;
 
 // Collects the entries of one layer in the order of its tar and turns them into a delta at the end.
@@ -61,7 +59,7 @@ class LayerBuilder {
         std::string_view name = path.name();
         if (!name.starts_with(whiteout_prefix)) return false;
         if (found.is_hard_link || !found.entry.is_file()) fail(path.bytes(), "a deletion is marked by a plain file");
-        if (name == opaque_name) {
+        if (name == opaque_marker_name) {
             opaque_.insert(path.parent());
             return true;
         }
@@ -153,11 +151,7 @@ class LayerBuilder {
     void hide_lower(const ImagePath& path) {
         if (!entries_.contains(path)) {
             std::optional<Entry> lower = removed_.contains(path) ? std::nullopt : below_.find(path);
-            Entry implied;
-            implied.kind = EntryKind::directory;
-            implied.mode = 0755;
-            implied.mtime = default_file_time;
-            entries_[path] = Put{lower && lower->is_directory() ? *lower : implied, next_set_++};
+            entries_[path] = Put{lower && lower->is_directory() ? *lower : implied_directory(), next_set_++};
         }
         hiding_.insert(path);
     }
@@ -179,10 +173,10 @@ class LayerBuilder {
 };
 
 Digest hash_file(TarReader& tar, const ImagePath& path, const FileBytes& on_file) {
-    std::vector<std::byte> buffer(stream_block);
+    StreamBlock block;
     Sha256 hash;
-    while (std::size_t count = tar.read(buffer)) {
-        std::span<const std::byte> bytes = std::span(buffer).first(count);
+    while (std::size_t count = tar.read(block.bytes())) {
+        std::span<const std::byte> bytes = block.bytes().first(count);
         hash.update(bytes);
         if (on_file) on_file(path, bytes);
     }

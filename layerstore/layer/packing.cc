@@ -45,23 +45,26 @@ class Packer {
     PackedLayer pack() {
         std::size_t begin = 0;
         std::uint64_t held = 0;
+        Headers headers;  // of the entries from begin on
         std::span<const Change> changes = delta_.changes();
         for (std::size_t i = 0; i < changes.size(); ++i) {
-            std::uint64_t size = tar_bytes(changes[i]);
+            std::string header = layer_header(delta_, targets_, changes[i]);
+            std::uint64_t size = header.size() + data_bytes(changes[i]);
             bool at_boundary = held >= small_chunk && ends_here(changes[i].path);
             if (i > begin && (at_boundary || held + size > large_chunk)) {
-                submit_entries(begin, i);
+                submit_entries(begin, std::exchange(headers, {}));
                 begin = i;
                 held = 0;
             }
-            held += size;
             if (size > large_chunk) {
-                stream_large(changes[i]);
+                stream_large(changes[i], std::move(header));
                 begin = i + 1;
-                held = 0;
+                continue;
             }
+            headers.push_back(std::move(header));
+            held += size;
         }
-        if (begin < changes.size()) submit_entries(begin, changes.size());
+        if (!headers.empty()) submit_entries(begin, std::move(headers));
         submit(std::string(tar_end()));
         while (!running_.empty()) finish_one();
         PackedLayer packed;
@@ -73,14 +76,14 @@ class Packer {
     }
 
   private:
+    using Headers = std::vector<std::string>;  // one for each entry of a chunk
+
     static bool ends_here(const ImagePath& path) {
         return (Sha256::of(path.bytes()).bytes().back() & boundary_mask) == 0;
     }
 
-    std::uint64_t tar_bytes(const Change& change) const {
-        std::uint64_t data =
-            has_data(targets_, delta_, change) ? change.entry.size + tar_padding(change.entry.size) : 0;
-        return layer_header(delta_, targets_, change).size() + data;
+    std::uint64_t data_bytes(const Change& change) const {
+        return has_data(targets_, delta_, change) ? change.entry.size + tar_padding(change.entry.size) : 0;
     }
 
     Chunk compress(std::string tar) const {
@@ -93,15 +96,17 @@ class Packer {
         running_.push_back(pool_.submit([this, tar = std::move(tar)]() mutable { return compress(std::move(tar)); }));
     }
 
-    void submit_entries(std::size_t begin, std::size_t end) {
+    void submit_entries(std::size_t begin, Headers headers) {
         make_room();
-        running_.push_back(pool_.submit([this, begin, end] { return compress(read_entries(begin, end)); }));
+        running_.push_back(pool_.submit(
+            [this, begin, headers = std::move(headers)] { return compress(read_entries(begin, headers)); }));
     }
 
-    std::string read_entries(std::size_t begin, std::size_t end) const {
+    std::string read_entries(std::size_t begin, const Headers& headers) const {
         MemoryWriter tar;
-        for (const Change& change : delta_.changes().subspan(begin, end - begin)) {
-            tar.write(as_bytes(layer_header(delta_, targets_, change)));
+        for (std::size_t i = 0; i < headers.size(); ++i) {
+            const Change& change = delta_.changes()[begin + i];
+            tar.write(as_bytes(headers[i]));
             if (!has_data(targets_, delta_, change)) continue;
             auto reader = contents_.require(change.entry.content, change.entry.size, change.path.bytes());
             check_size(change, copy_all(*reader, tar));
@@ -111,8 +116,7 @@ class Packer {
     }
 
     // A file larger than a chunk is read here, in order, and cut at multiples of the chunk's size.
-    void stream_large(const Change& change) {
-        std::string tar = layer_header(delta_, targets_, change);
+    void stream_large(const Change& change, std::string tar) {
         auto reader = contents_.require(change.entry.content, change.entry.size, change.path.bytes());
         std::vector<std::byte> buffer(stream_block);
         std::uint64_t total = 0;

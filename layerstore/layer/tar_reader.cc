@@ -100,10 +100,11 @@ std::size_t TarReader::read_data(std::span<std::byte> buffer) {
 }
 
 void TarReader::skip_data() {
-    std::vector<std::byte> sink(stream_block);
-    while (data_left_ > 0) read_data(sink);
-    for (; padding_left_ > 0;) {
-        std::size_t count = source_.read(std::span(sink).first(padding_left_));
+    if (data_left_ == 0 && padding_left_ == 0) return;
+    StreamBlock sink;
+    while (data_left_ > 0) read_data(sink.bytes());
+    while (padding_left_ > 0) {
+        std::size_t count = source_.read(sink.bytes().first(padding_left_));
         if (count == 0) fail("the archive ends inside padding");
         padding_left_ -= count;
     }

@@ -148,9 +148,11 @@ std::string tar_link_header(const ImagePath& path, const Entry& entry, const Ima
 }
 
 std::string tar_whiteout(const ImagePath& path) {
-    return marker(prefix_of(path.parent()) + ".wh." + std::string(path.name()));
+    return marker(prefix_of(path.parent()) + std::string(whiteout_prefix) + std::string(path.name()));
 }
-std::string tar_opaque_marker(const ImagePath& directory) { return marker(prefix_of(directory) + ".wh..wh..opq"); }
+std::string tar_opaque_marker(const ImagePath& directory) {
+    return marker(prefix_of(directory) + std::string(opaque_marker_name));
+}
 
 std::string_view tar_end() noexcept {
     static const std::string end(2 * tar_block, '\0');

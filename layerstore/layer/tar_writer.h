@@ -14,6 +14,9 @@
 namespace imgbuild::layerstore {
 
 inline constexpr std::size_t tar_block = 512;
+/// Names that image-spec layer.md keeps: of deletions, and of the marker inside an opaque directory.
+inline constexpr std::string_view whiteout_prefix = ".wh.";
+inline constexpr std::string_view opaque_marker_name = ".wh..wh..opq";
 
 /// The header blocks of an entry; the data (entry.size bytes for files) and tar_padding() follow it. Names
 /// of directories end in "/"; the root is "./".

@@ -6,14 +6,6 @@
 namespace imgbuild::layerstore {
 namespace {
 
-Entry implied_directory() {
-    Entry entry;
-    entry.kind = EntryKind::directory;
-    entry.mode = 0755;
-    entry.mtime = default_file_time;
-    return entry;
-}
-
 class Completion {
   public:
     Completion(const TreeDelta& delta, const Tree& base) : delta_(delta), base_(base) {}

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "layerstore/layer/tar_reader.h"
+#include "layerstore/layer/tar_writer.h"
 #include "layerstore/snapshot/directory_stack.h"
 #include "layerstore/snapshot/overlay_codec.h"
 #include "layerstore/snapshot/upper_entry.h"
@@ -17,17 +18,7 @@
 namespace imgbuild::layerstore {
 namespace {
 
-constexpr std::string_view whiteout_prefix = ".wh.";
-constexpr std::string_view opaque_name = ".wh..wh..opq";
 constexpr std::size_t hole_block = 4096;
-
-Entry implied_directory() {
-    Entry entry;
-    entry.kind = EntryKind::directory;
-    entry.mode = 0755;
-    entry.mtime = default_file_time;
-    return entry;
-}
 
 bool is_zero(const std::byte* bytes, std::size_t size) noexcept {
     return bytes[0] == std::byte{0} && std::memcmp(bytes, bytes + 1, size - 1) == 0;
@@ -65,7 +56,7 @@ class UpperWriter {
         }
         std::string_view name = path->name();
         int parent = enter_parent(path->parent());
-        if (name == opaque_name) {
+        if (name == opaque_marker_name) {
             set_opaque(parent, spelling_, path->parent());
             return;
         }

@@ -15,8 +15,6 @@ namespace {
 
 using Changes = std::span<const Change>;
 
-Entry implied_directory() { return {.kind = EntryKind::directory, .mode = 0755, .mtime = default_file_time}; }
-
 // The component of `path` that follows the first `prefix` bytes and their slash.
 std::string_view component_behind(const ImagePath& path, std::size_t prefix) {
     std::string_view rest = std::string_view(path.bytes()).substr(prefix + 1);

@@ -41,6 +41,14 @@ std::shared_ptr<const Xattrs> decode_xattrs(WireReader& in) {
 
 }  // namespace
 
+Entry implied_directory() {
+    Entry entry;
+    entry.kind = EntryKind::directory;
+    entry.mode = 0755;
+    entry.mtime = default_file_time;
+    return entry;
+}
+
 bool keeps_xattr(std::string_view name) noexcept {
     if (name == "security.capability") return true;
     return name.starts_with("user.") && !name.starts_with("user.overlay.") && name != "user.rootlesscontainers";

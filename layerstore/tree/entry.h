@@ -49,6 +49,9 @@ struct Entry {
     friend bool operator==(const Entry& a, const Entry& b) noexcept;
 };
 
+/// The directory that stands where an entry lies below one that nobody made: 0755, root, default_file_time.
+Entry implied_directory();
+
 /// True for the attributes that trees hold: security.capability and user.*, less the names that overlay file
 /// systems and rootless tools keep their own notes under. The rest belongs to the machine and not to an image.
 bool keeps_xattr(std::string_view name) noexcept;

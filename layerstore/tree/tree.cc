@@ -135,8 +135,7 @@ struct Tree::LinkTable {
     mutable std::vector<LinkGroup> groups;
 };
 
-Tree::Tree()
-    : Tree(Entry{.kind = EntryKind::directory, .mode = 0755, .mtime = default_file_time}, Subtree::empty(), {}) {}
+Tree::Tree() : Tree(implied_directory(), Subtree::empty(), {}) {}
 
 Tree::Tree(Entry root, std::shared_ptr<const Subtree> below, std::vector<LinkGroup> links)
     : root_(std::move(root)), below_(std::move(below)) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "layerstore/store/detail/leases.h"
 
-#include <fmt/format.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,12 +11,6 @@ namespace imgbuild::layerstore::detail {
 namespace {
 
 constexpr std::uint64_t max_lease_bytes = std::uint64_t{64} << 20;
-
-std::string random_name() {
-    std::uint64_t value = 0;
-    if (::getrandom(&value, sizeof value, 0) != sizeof value) throw_errno("read", "random numbers");
-    return fmt::format("{:016x}", value);
-}
 
 void read_lease(const std::string& text, Leased& leased) {
     for (std::string_view line : split(text, '\n')) {
