@@ -2,7 +2,7 @@
 #pragma once
 
 // Single objects of an upper directory: made, dressed with owner, mode, attributes and time, marked. What the
-// codec's functions share; for this folder only.
+// codec's functions share; for this folder only, but read_xattrs(), which scans of other directories use too.
 
 #include <sys/stat.h>
 

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What a scan found, as a Tree.
+
+#include "builder/context/detail/found.h"
+#include "layerstore/tree/tree.h"
+
+namespace imgbuild::builder {
+
+/// Everything included, owned by 0:0, at the times it was first seen; with `git_modes`, 0644 and 0755 only.
+layerstore::Tree context_tree(const FoundPaths& found, bool git_modes);
+
+}  // namespace imgbuild::builder

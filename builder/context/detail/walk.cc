@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/context/detail/walk.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <deque>
+#include <unordered_map>
+
+#include "base/cancel.h"
+#include "base/image_path.h"
+#include "base/text.h"
+#include "builder/context/detail/listing.h"
+#include "layerstore/snapshot/upper_entry.h"
+
+namespace imgbuild::builder {
+namespace {
+
+using layerstore::EntryKind;
+
+// A context may be deeper than a process may hold descriptors: levels further up are opened again on the way back.
+constexpr std::size_t open_levels = 64;
+constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+
+struct InodeHash {
+    std::size_t operator()(const std::pair<std::uint64_t, std::uint64_t>& key) const noexcept {
+        return std::hash<std::uint64_t>()(key.first * 0x9e3779b97f4a7c15 ^ key.second);
+    }
+};
+
+EntryKind kind_of(mode_t mode) noexcept {
+    switch (mode & S_IFMT) {
+        case S_IFDIR: return EntryKind::directory;
+        case S_IFLNK: return EntryKind::symlink;
+        case S_IFIFO: return EntryKind::fifo;
+        case S_IFCHR: return EntryKind::character_device;
+        case S_IFBLK: return EntryKind::block_device;
+        default: return EntryKind::file;  // sockets too: an empty file stands for them
+    }
+}
+
+class Walker {
+  public:
+    Walker(const Directory& root, const WantedPaths& wanted, const ContextIndex& index, const WalkOptions& options)
+        : root_(root), ignore_(options.ignore), settled_before_(options.settled_before), old_(index) {
+        found_.kept.resize(index.count());
+        struct stat status {};
+        if (::fstat(root.fd(), &status) < 0) throw_unreadable({});
+        status.st_mode = S_IFDIR | 0755;  // whoever made the directory said nothing about the image's root
+        Fd fd(::openat(root.fd(), ".", directory_flags));
+        if (!fd) throw_unreadable({});
+        add(status, -1, {});
+        push(std::move(fd), wanted.everything ? nullptr : &wanted, {});
+    }
+
+    FoundPaths run() {
+        while (!levels_.empty()) {
+            throw_if_cancelled();
+            Level& level = levels_.back();
+            path_.resize(level.path_size);
+            if (level.next < level.names.names().size()) {
+                visit(level, level.names.names()[level.next++]);
+                continue;
+            }
+            skip_below(!level.listed);
+            levels_.pop_back();
+        }
+        for (const Found& found : found_.entries)
+            if (!found.included && found.indexed != nothing) found_.kept[found.indexed] = true;
+        return std::move(found_);
+    }
+
+  private:
+    struct Level {
+        Fd fd;
+        std::size_t path_size = 0;
+        std::uint32_t entry = 0;
+        bool listed = true;                   // all names were seen, not only the wanted ones
+        const WantedPaths* wanted = nullptr;  // null: everything below
+        parser::IgnoreState ignore;
+        Listing names;
+        std::size_t next = 0;
+    };
+
+    void push(Fd fd, const WantedPaths* wanted, parser::IgnoreState ignore) {
+        Level level{.path_size = path_.size(),
+                    .entry = static_cast<std::uint32_t>(found_.entries.size() - 1),
+                    .listed = wanted == nullptr,
+                    .wanted = wanted,
+                    .ignore = std::move(ignore)};
+        if (level.listed)
+            level.names = Listing::read(fd.get(), path_);
+        else
+            for (const auto& [name, below] : wanted->children) level.names.add(name, DT_UNKNOWN);
+        level.fd = std::move(fd);
+        levels_.push_back(std::move(level));
+        if (levels_.size() > open_levels) levels_[levels_.size() - 1 - open_levels].fd.reset();
+    }
+
+    int descriptor_of(Level& level) {
+        if (!level.fd)
+            level.fd = root_.open(ImagePath::clean(std::string_view(path_).substr(0, level.path_size)), directory_flags,
+                                  FollowLinks::never);
+        return level.fd.get();
+    }
+
+    void visit(Level& level, const Listing::Name& item) {
+        std::string_view name = level.names.text(item);
+        path_ += '/';
+        path_ += name;
+        skip_to_here(!level.listed);
+        std::optional<struct stat> status;
+        bool is_directory = item.type == DT_DIR;
+        if (item.type == DT_UNKNOWN) {
+            status = status_at(descriptor_of(level), name.data(), path_);
+            if (!status) return forget();
+            is_directory = S_ISDIR(status->st_mode);
+        }
+        parser::IgnoreState state;
+        bool ignored = false;
+        if (ignore_) {
+            std::string_view path = std::string_view(path_).substr(1);
+            ignored = ignore_->match(path, level.ignore, is_directory ? &state : nullptr).ignored;
+            if (ignored && !(is_directory && ignore_->may_reinclude_below(path))) return keep();
+        }
+        if (path_.size() > ImagePath::max_bytes) {
+            if (ignored) return keep();
+            throw Error(
+                ErrorKind::invalid_input,
+                fmt::format("context: {}: the path is longer than {} bytes", shown(path_), ImagePath::max_bytes),
+                "list it in .dockerignore");
+        }
+        if (!status) status = status_at(descriptor_of(level), name.data(), path_);
+        if (!status) return forget();
+        if (S_ISDIR(status->st_mode) != is_directory) throw changed_while_reading(path_);
+        if (is_directory)
+            enter(level, name, *status, std::move(state), ignored);
+        else
+            add(*status, descriptor_of(level), name);
+    }
+
+    void enter(Level& level, std::string_view name, const struct stat& status, parser::IgnoreState state,
+               bool ignored) {
+        Fd fd(::openat(descriptor_of(level), name.data(), directory_flags));
+        if (!fd && ignored) return keep();
+        if (!fd) throw_unreadable(path_);
+        const WantedPaths* wanted = level.wanted ? &level.wanted->children.find(name)->second : nullptr;
+        if (wanted && wanted->everything) wanted = nullptr;
+        add(status, -1, name, !ignored).record.xattrs = layerstore::read_xattrs(fd.get(), ImagePath::clean(path_));
+        push(std::move(fd), wanted, std::move(state));
+    }
+
+    // Notes the path; `parent` is the descriptor of its directory, for links.
+    Found& add(const struct stat& status, int parent, std::string_view name, bool included = true) {
+        Found& found = found_.entries.emplace_back();
+        auto index = static_cast<std::uint32_t>(found_.entries.size() - 1);
+        found.path_at = found_.bytes.size();
+        found.path_size = static_cast<std::uint32_t>(path_.size());
+        found_.bytes += path_;
+        found.depth = static_cast<std::uint32_t>(levels_.size());
+        found.parent = levels_.empty() ? nothing : levels_.back().entry;
+        found.included = included;
+        for (std::uint32_t up = found.parent; included && up != nothing && !found_.entries[up].included;
+             up = found_.entries[up].parent)
+            found_.entries[up].included = true;
+        found.record.kind = kind_of(status.st_mode);
+        found.record.mode = static_cast<std::uint16_t>(status.st_mode & 07777);
+        found.known = !S_ISREG(status.st_mode);
+        if (found.record.kind == EntryKind::file)
+            describe_file(found, index, status);
+        else
+            describe_other(found, status, parent, name);
+        compare_with_index(found, S_ISREG(status.st_mode));
+        return found;
+    }
+
+    void describe_file(Found& found, std::uint32_t index, const struct stat& status) {
+        found.record.identity = identity_of(status);
+        found.record.settled = std::max(found.record.identity.mtime, found.record.identity.ctime) < settled_before_;
+        if (S_ISSOCK(status.st_mode)) {
+            found.record.identity.size = 0;
+            found.record.content = Sha256::of("");
+        } else if (status.st_nlink > 1) {
+            found.same_file = links_.try_emplace({status.st_dev, status.st_ino}, index).first->second;
+            if (found_.entries[found.same_file].record.identity != found.record.identity)
+                throw changed_while_reading(path_);
+        }
+    }
+
+    void describe_other(Found& found, const struct stat& status, int parent, std::string_view name) {
+        if (found.record.kind == EntryKind::symlink) {
+            found.record.mode = 0777;
+            found.link_target = link_target_at(parent, name.data(), path_);
+            found.record.content = Sha256::of(found.link_target);
+        } else if (found.record.kind != EntryKind::directory && found.record.kind != EntryKind::fifo) {
+            found.device_major = ::major(status.st_rdev);
+            found.device_minor = ::minor(status.st_rdev);
+            found.record.content = Sha256::of(fmt::format("{}:{}", found.device_major, found.device_minor));
+        }
+    }
+
+    void compare_with_index(Found& found, bool is_regular) {
+        if (old_.at_end() || old_.path() != path_) return;
+        const IndexRecord& old = old_.record();
+        found.indexed = old_.number();
+        if (is_regular && old.settled && old.kind == EntryKind::file && old.identity == found.record.identity) {
+            found.known = true;
+            found.record.settled = true;
+            found.record.content = old.content;
+            found.record.xattrs = old.xattrs;
+        }
+        IndexRecord same = found.record;
+        same.first_seen = old.first_seen;
+        if (found.known && same == old) {
+            found.record.first_seen = old.first_seen;
+        } else {
+            found.replaced = static_cast<std::uint32_t>(found_.replaced.size());
+            found_.replaced.push_back(old);
+        }
+        old_.next();
+    }
+
+    // The index's records before this path: of names that are gone, or that nobody looked for (`keep`).
+    void skip_to_here(bool keep) {
+        for (; !old_.at_end() && compare_paths(old_.path(), path_) < 0; old_.next()) keep_record(keep);
+    }
+    void skip_below(bool keep) {
+        for (; !old_.at_end() && lies_below(old_.path(), path_); old_.next()) keep_record(keep);
+    }
+    void keep_record(bool keep) { found_.kept[old_.number()] = keep; }
+
+    // This path and all below it stay in the index, not looked at, or leave it.
+    void keep() { pass(true); }
+    void forget() { pass(false); }
+    void pass(bool keep) {
+        if (!old_.at_end() && old_.path() == path_) {
+            keep_record(keep);
+            old_.next();
+        }
+        skip_below(keep);
+    }
+
+    const Directory& root_;
+    const parser::IgnoreRules* ignore_;
+    layerstore::FileTime settled_before_;
+    ContextIndex::Cursor old_;
+    FoundPaths found_;
+    std::deque<Level> levels_;  // references stay good while it grows
+    std::string path_;          // of what is being looked at
+    std::unordered_map<std::pair<std::uint64_t, std::uint64_t>, std::uint32_t, InodeHash> links_;
+};
+
+}  // namespace
+
+FoundPaths walk_context(const Directory& root, const WantedPaths& wanted, const ContextIndex& index,
+                        const WalkOptions& options) {
+    return Walker(root, wanted, index, options).run();
+}
+
+}  // namespace imgbuild::builder
