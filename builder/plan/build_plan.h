@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The instruction graph: what has to be done for one target, and nothing else. Every variable is expanded, every
+// name of a stage or image is resolved; what is left open needs the content of files (owners by name, wildcards,
+// links).
+//
+// A node gives one file tree. Its inputs stand before it in the list, so that the order of the list is an order
+// in which it can be evaluated.
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/image_path.h"
+#include "builder/plan/image_resolver.h"
+#include "layerstore/image/image.h"
+#include "parser/instruction/instruction.h"
+#include "parser/instruction/mount.h"
+#include "parser/lexer/environment.h"
+#include "parser/source/source.h"
+
+namespace imgbuild::builder {
+
+using NodeId = std::size_t;
+
+/// Nothing: an empty root directory.
+struct FromScratch {};
+
+/// The file tree of an image.
+struct FromImage {
+    std::shared_ptr<const ResolvedImage> image;
+};
+
+/// A directory of the host, less what its ignore rules hide.
+struct ContextFiles {
+    std::string context;            ///< a name of PlanRequest::contexts; "" is the main context
+    std::vector<ImagePath> wanted;  ///< below which steps look; the root is everything
+};
+
+/// A file from a web server, alone in a tree, as ADD takes it.
+struct FetchUrl {
+    std::string url;
+    std::string checksum;  ///< "sha256:HEX"; empty when the Buildfile says none
+};
+
+/// WORKDIR: the directory and its parents, where missing.
+struct MakeDirectory {
+    ImagePath path;
+    std::string owner;  ///< as USER gives it; "" is root
+};
+
+/// One source of COPY or ADD: a path or pattern in the tree of input 1 + `input`.
+struct TransferSource {
+    std::size_t input = 0;
+    std::string pattern;  ///< from the root of that tree, cleaned, no leading slash; "" is the root itself
+    std::string pivot;    ///< with --parents: the part of the path that is not kept
+    std::string written;  ///< for messages
+};
+
+/// A file that stands in the Buildfile: a heredoc.
+struct InlineFile {
+    std::string name;
+    std::string content;
+};
+
+/// COPY, and ADD of what needs no fetching or was fetched.
+struct TransferFiles {
+    std::vector<TransferSource> sources;
+    std::vector<InlineFile> inline_files;
+    ImagePath destination;
+    bool into_directory = false;  ///< the destination is a directory, whatever stands there
+    std::string chown;            ///< "user[:group]"; empty: as it is at the source
+    std::string chmod;            ///< octal or symbolic; empty: as it is at the source
+    bool link = false;
+    bool parents = false;
+    bool unpack = false;  ///< archives are unpacked
+    std::vector<std::string> excludes;
+};
+
+/// A pure edit of the tree of input 0.
+struct EditFiles {
+    std::variant<MakeDirectory, TransferFiles> edit;
+};
+
+/// A mount with its place; `input` is the node whose tree it shows.
+struct RunMount {
+    parser::Mount mount;
+    ImagePath target;
+    std::optional<std::size_t> input;  ///< index into the node's inputs
+};
+
+struct RunCommand {
+    std::vector<std::string> arguments;
+    std::vector<std::string> environment;  ///< "NAME=value", complete but for unkeyed
+    std::vector<std::string> unkeyed;      ///< proxy variables that nobody declared: passed, not part of the key
+    std::string user;                      ///< as USER gives it; "" is root
+    ImagePath working_directory;
+    parser::RunNetwork network = parser::RunNetwork::inherit;
+    parser::RunSecurity security = parser::RunSecurity::sandbox;
+    std::vector<RunMount> mounts;
+    std::optional<parser::ScriptFile> script;
+    layerstore::Platform platform;
+};
+
+using Operation = std::variant<FromScratch, FromImage, ContextFiles, FetchUrl, EditFiles, RunCommand>;
+
+/// "FromImage", …: as printed plans and keys name it.
+std::string_view name_of(const Operation& operation) noexcept;
+
+struct PlanNode {
+    Operation operation;
+    std::vector<NodeId> inputs;
+    std::string label;           ///< "COPY a /a": the instruction with its variables expanded
+    std::string stage;           ///< display name of the stage
+    parser::Span span;           ///< of the instruction; empty for what no instruction made
+    std::size_t number = 0;      ///< of the step within its stage, from 1; 0: no step of its own
+    std::size_t step_count = 0;  ///< steps of that stage
+};
+
+/// What the target is, before its layers are known.
+struct PlannedImage {
+    NodeId root = 0;
+    std::vector<NodeId> layers;      ///< nodes that give a layer each (or, FromImage, all of an image's), lowest first
+    layerstore::ImageConfig config;  ///< without diff IDs; history of the base and of every instruction
+    std::size_t base_history = 0;    ///< how many leading entries of the history came with the base
+    bool has_base_image = false;
+};
+
+struct BuildPlan {
+    std::vector<PlanNode> nodes;
+    PlannedImage image;
+    std::string target_stage;
+    /// The environment that each planned stage over an image begins with, by stage index: for build checks.
+    std::map<std::size_t, parser::Environment> base_environments;
+};
+
+}  // namespace imgbuild::builder

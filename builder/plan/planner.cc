@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/plan/planner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "builder/plan/stage_planner.h"
+#include "layerstore/image/reference.h"
+
+namespace imgbuild::builder {
+namespace {
+
+using parser::Stage;
+
+class Planner final : public PlanSpace {
+  public:
+    explicit Planner(const PlanRequest& request) : request_(request) {}
+
+    PlanResult run();
+
+    NodeId add(PlanNode node) override {
+        plan_.nodes.push_back(std::move(node));
+        return plan_.nodes.size() - 1;
+    }
+    PlanNode& node(NodeId id) override { return plan_.nodes[id]; }
+    const PlanRequest& request() const override { return request_; }
+    parser::Diagnostics& diagnostics() override { return diagnostics_; }
+    const parser::Environment& globals() const override { return globals_; }
+    NodeId stage_tree(const Stage& stage) override {
+        auto context = find_context(stage.name().value_or(""));
+        return context ? context_tree(*context, request_.platform) : planned(stage).root;
+    }
+    NodeId outside_tree(const std::string& name, const layerstore::Platform& platform) override;
+
+  private:
+    void set_globals(const Stage& target);
+    std::string global(const parser::Word& word);
+    const StageState& planned(const Stage& stage);
+    void needed_by(const Stage& stage, std::set<std::size_t>& needed);
+    void plan_stage(const Stage& stage);
+    void begin_stage(const Stage& stage, StageState& state);
+    void begin_with_image(const Stage& stage, StageState& state, std::shared_ptr<const ResolvedImage> image);
+    std::shared_ptr<const ResolvedImage> image_of(const std::string& name, const layerstore::Platform& platform);
+    void run_triggers(const Stage& stage, StageState& state);
+    void number_steps(const StageState& state, const Stage& stage, NodeId first);
+    std::optional<std::string> find_context(const std::string& name) const;
+    NodeId context_tree(const std::string& name, const layerstore::Platform& platform);
+    NodeId image_tree(std::shared_ptr<const ResolvedImage> image);
+
+    const PlanRequest& request_;
+    BuildPlan plan_;
+    parser::Diagnostics diagnostics_;
+    parser::Environment globals_;
+    std::map<std::size_t, StageState> stages_;
+    std::map<std::string, NodeId> directories_;  // nodes of named contexts
+    std::map<Digest, NodeId> images_;            // nodes of images, by manifest
+    std::map<std::string, std::shared_ptr<const ResolvedImage>> resolved_;
+};
+
+std::string Planner::global(const parser::Word& word) {
+    parser::Expansion expansion = parser::expand(word, globals_);
+    if (expansion.error) diagnostics_.add(*expansion.error);
+    return std::move(expansion.text);
+}
+
+void Planner::set_globals(const Stage& target) {
+    auto set_platform = [&](const std::string& prefix, const layerstore::Platform& platform) {
+        globals_.set(prefix + "PLATFORM", platform.text());
+        globals_.set(prefix + "OS", platform.os);
+        globals_.set(prefix + "OSVERSION", platform.os_version);
+        globals_.set(prefix + "ARCH", platform.architecture);
+        globals_.set(prefix + "VARIANT", platform.variant);
+    };
+    set_platform("BUILD", request_.build_platform);
+    set_platform("TARGET", request_.platform);
+    globals_.set("TARGETSTAGE", target.name().value_or("default"));
+    std::vector<parser::Variable> predefined = globals_.variables();
+    for (const parser::Variable& variable : predefined)
+        if (auto given = request_.build_args.find(variable.name); given != request_.build_args.end())
+            globals_.set(variable.name, given->second);
+    for (const parser::Instruction& instruction : request_.buildfile.global_args) {
+        for (const parser::ArgEntry& entry : std::get<parser::Arg>(instruction.body).entries) {
+            auto given = request_.build_args.find(entry.name);
+            if (given != request_.build_args.end())
+                globals_.set(entry.name, given->second);
+            else if (entry.default_value)
+                globals_.set(entry.name, global(*entry.default_value));
+            else
+                globals_.declare(entry.name);
+        }
+    }
+}
+
+// A name of --build-context is compared as the user gave it, with or without ":latest".
+std::optional<std::string> Planner::find_context(const std::string& name) const {
+    if (name.empty() || name == "scratch" || name == "context") return std::nullopt;
+    for (const std::string& spelling : {name, name + ":latest"})
+        if (request_.contexts.contains(spelling)) return spelling;
+    if (name.ends_with(":latest")) {
+        std::string bare = name.substr(0, name.size() - 7);
+        if (request_.contexts.contains(bare)) return bare;
+    }
+    return std::nullopt;
+}
+
+NodeId Planner::context_tree(const std::string& name, const layerstore::Platform& platform) {
+    const NamedContext& context = request_.contexts.at(name);
+    if (context.kind == NamedContext::Kind::image) return image_tree(image_of(context.place, platform));
+    if (context.kind == NamedContext::Kind::layout)
+        return image_tree(request_.resolver.resolve_layout(context.place, platform));
+    auto [place, is_new] = directories_.try_emplace(name);
+    if (is_new) place->second = add({ContextFiles{name, {}}, {}, name.empty() ? "context" : "context " + name});
+    return place->second;
+}
+
+std::shared_ptr<const ResolvedImage> Planner::image_of(const std::string& name, const layerstore::Platform& platform) {
+    auto& image = resolved_[name + " " + platform.text()];
+    if (!image) image = request_.resolver.resolve(name, platform);
+    return image;
+}
+
+NodeId Planner::image_tree(std::shared_ptr<const ResolvedImage> image) {
+    auto [place, is_new] = images_.try_emplace(image->image.descriptor.digest);
+    if (is_new) {
+        std::string label = fmt::format("FROM {}@{}", image->name, image->image.descriptor.digest.text());
+        place->second = add({FromImage{std::move(image)}, {}, std::move(label)});
+    }
+    return place->second;
+}
+
+NodeId Planner::outside_tree(const std::string& name, const layerstore::Platform& platform) {
+    if (name.empty()) return context_tree(name, platform);
+    if (auto context = find_context(name)) return context_tree(*context, platform);
+    return image_tree(image_of(name, platform));
+}
+
+const StageState& Planner::planned(const Stage& stage) {
+    if (auto known = stages_.find(stage.index); known != stages_.end()) return known->second;
+    // What a stage needs stands before it, so planning in the order of the file never goes deep.
+    std::set<std::size_t> needed{stage.index};
+    for (auto next = needed.rbegin(); next != needed.rend(); ++next)
+        needed_by(request_.buildfile.stages[*next], needed);
+    for (std::size_t index : needed)
+        if (!stages_.contains(index)) plan_stage(request_.buildfile.stages[index]);
+    return stages_.at(stage.index);
+}
+
+void Planner::needed_by(const Stage& stage, std::set<std::size_t>& needed) {
+    const parser::Buildfile& file = request_.buildfile;
+    auto need = [&](const Stage* other) {
+        if (other && !find_context(other->name().value_or(""))) needed.insert(other->index);
+    };
+    parser::Expansion base = parser::expand(stage.from().image, globals_);
+    if (base.ok()) need(file.find_base_stage(base.text, stage.index));
+    for (const parser::Instruction& instruction : stage.instructions) {
+        if (auto* copy = std::get_if<parser::Copy>(&instruction.body); copy && copy->from) {
+            auto found = parser::resolve_copy_from(file, *copy->from, stage.index, copy->from_span);
+            if (auto* other = std::get_if<const Stage*>(&found)) need(*other);
+        } else if (auto* run = std::get_if<parser::Run>(&instruction.body)) {
+            for (const parser::MountFlag& mount : run->mounts) {
+                if (!mount.from) continue;
+                auto found = parser::resolve_mount_from(file, *mount.from, stage.index, mount.from_span);
+                if (auto* other = std::get_if<const Stage*>(&found)) need(*other);
+            }
+        }
+    }
+}
+
+void Planner::begin_stage(const Stage& stage, StageState& state) {
+    const parser::From& from = stage.from();
+    std::string name = global(from.image);
+    state.config.platform = request_.platform;
+    if (from.platform) {
+        std::string platform = global(*from.platform);
+        if (platform.empty()) {
+            diagnostics_.error(from.platform->span, "the platform is empty after expansion");
+            return;
+        }
+        state.config.platform = layerstore::Platform::parse(platform);
+    }
+    if (name.empty()) {
+        diagnostics_.error(from.image.span, "the name of the base is empty after expansion");
+        return;
+    }
+    if (auto context = find_context(name)) {
+        const NamedContext& what = request_.contexts.at(*context);
+        if (what.kind == NamedContext::Kind::image) {
+            begin_with_image(stage, state, image_of(what.place, state.config.platform));
+        } else if (what.kind == NamedContext::Kind::layout) {
+            begin_with_image(stage, state, request_.resolver.resolve_layout(what.place, state.config.platform));
+        } else {
+            NodeId files = context_tree(*context, state.config.platform);
+            std::get<ContextFiles>(node(files).operation).wanted = {ImagePath()};
+            TransferFiles all{.sources = {{0, "", "", "/"}}, .into_directory = true};
+            NodeId nothing = add({FromScratch{}, {}, "FROM scratch", stage.display_name()});
+            state.root = add({EditFiles{std::move(all)}, {nothing, files}, "FROM " + name, stage.display_name()});
+            state.layers = {state.root};
+        }
+        return;
+    }
+    if (const Stage* parent = request_.buildfile.find_base_stage(name, stage.index)) {
+        StageState inherited = planned(*parent);
+        inherited.index = stage.index;
+        inherited.command_was_set = false;
+        if (from.platform) inherited.config.platform = state.config.platform;
+        state = std::move(inherited);
+        return;
+    }
+    if (name == "scratch") {
+        state.root = add({FromScratch{}, {}, "FROM scratch", stage.display_name()});
+        state.environment.set("PATH", std::string(default_path));
+        state.config.set_environment("PATH", default_path);
+        state.config.working_directory = "/";
+        plan_.base_environments[stage.index] = state.environment;
+        return;
+    }
+    begin_with_image(stage, state, image_of(name, state.config.platform));
+}
+
+void Planner::begin_with_image(const Stage& stage, StageState& state, std::shared_ptr<const ResolvedImage> image) {
+    layerstore::Platform platform = state.config.platform;
+    state.config = image->image.config;
+    if (state.config.platform.os != platform.os || state.config.platform.architecture != platform.architecture)
+        state.config.platform = platform;
+    state.config.created.clear();
+    state.base_history = state.config.history.size();
+    state.has_base_image = true;
+    if (!state.config.find_environment("PATH")) state.config.set_environment("PATH", default_path);
+    for (const std::string& variable : state.config.environment) {
+        std::size_t equals = variable.find('=');
+        state.environment.set(variable.substr(0, equals), variable.substr(equals + 1));
+    }
+    plan_.base_environments[stage.index] = state.environment;
+    state.root = image_tree(std::move(image));
+    PlanNode& base = node(state.root);
+    if (base.stage.empty()) {
+        base.stage = stage.display_name();
+        base.span = stage.declaration.span;
+    }
+    state.layers = {state.root};
+}
+
+void Planner::run_triggers(const Stage& stage, StageState& state) {
+    std::vector<std::string> triggers = std::move(state.config.on_build);
+    state.config.on_build.clear();
+    StagePlanner steps(*this, stage, state);
+    for (const std::string& text : triggers) {
+        parser::TriggerResult trigger = parser::parse_trigger(text, stage.declaration.span);
+        diagnostics_.append(trigger.diagnostics);
+        if (trigger.instruction) steps.plan(*trigger.instruction, true);
+    }
+}
+
+void Planner::plan_stage(const Stage& stage) {
+    StageState state;
+    state.index = stage.index;
+    with_context(fmt::format("FROM in stage {}", stage.display_name()), [&] { begin_stage(stage, state); });
+    NodeId first = plan_.nodes.size();
+    run_triggers(stage, state);
+    StagePlanner steps(*this, stage, state);
+    for (const parser::Instruction& instruction : stage.instructions) steps.plan(instruction);
+    number_steps(state, stage, first);
+    stages_.emplace(stage.index, std::move(state));
+}
+
+// As BuildKit counts: the base, when it is an image, and each step behind it.
+void Planner::number_steps(const StageState& state, const Stage& stage, NodeId first) {
+    bool pulls = !state.layers.empty() && std::holds_alternative<FromImage>(node(state.layers.front()).operation) &&
+                 node(state.layers.front()).stage == stage.display_name();
+    std::vector<NodeId> steps;
+    if (pulls) steps.push_back(state.layers.front());
+    for (NodeId id : state.layers)
+        if (id >= first && node(id).stage == stage.display_name()) steps.push_back(id);
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+        node(steps[i]).number = i + 1;
+        node(steps[i]).step_count = steps.size();
+    }
+}
+
+PlanResult Planner::run() {
+    auto found = parser::find_target(request_.buildfile, request_.target);
+    if (auto* wrong = std::get_if<parser::Diagnostic>(&found)) {
+        diagnostics_.add(*wrong);
+        return {std::nullopt, std::move(diagnostics_)};
+    }
+    const Stage& target = *std::get<const Stage*>(found);
+    set_globals(target);
+    if (diagnostics_.has_errors()) return {std::nullopt, std::move(diagnostics_)};
+    const StageState& state = planned(target);
+    diagnostics_.sort_by_place();
+    if (diagnostics_.has_errors()) return {std::nullopt, std::move(diagnostics_)};
+    plan_.image = {state.root, state.layers, state.config, state.base_history, state.has_base_image};
+    for (const auto& [name, value] : request_.labels) plan_.image.config.labels[name] = value;
+    plan_.target_stage = target.display_name();
+    return {std::move(plan_), std::move(diagnostics_)};
+}
+
+}  // namespace
+
+std::string_view name_of(const Operation& operation) noexcept {
+    constexpr std::string_view names[] = {"FromScratch", "FromImage", "ContextFiles",
+                                          "FetchUrl",    "EditFiles", "RunCommand"};
+    return names[operation.index()];
+}
+
+PlanResult make_plan(const PlanRequest& request) { return Planner(request).run(); }
+
+}  // namespace imgbuild::builder

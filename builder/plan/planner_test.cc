@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/plan/planner.h"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+using namespace imgbuild;
+using namespace imgbuild::builder;
+
+namespace {
+
+// Knows the image "base" and the layout "/layout", and counts how often it was asked.
+class FakeResolver final : public ImageResolver {
+  public:
+    std::shared_ptr<const ResolvedImage> resolve(const std::string& reference, const layerstore::Platform&) override {
+        ++asked;
+        if (reference != "base") throw Error(ErrorKind::unavailable, reference + ": nobody has it");
+        return image("base", config);
+    }
+    std::shared_ptr<const ResolvedImage> resolve_layout(const std::string& place,
+                                                        const layerstore::Platform&) override {
+        return image(place, config);
+    }
+
+    layerstore::ImageConfig config = [] {
+        layerstore::ImageConfig config;
+        config.platform = layerstore::Platform::parse("linux/amd64");
+        config.environment = {"COLOUR=green", "PATH=/bin"};
+        config.working_directory = "/base";
+        config.command = std::vector<std::string>{"from-base"};
+        config.history.push_back({.created_by = "made the base"});
+        return config;
+    }();
+    int asked = 0;
+
+  private:
+    static std::shared_ptr<const ResolvedImage> image(const std::string& name, const layerstore::ImageConfig& config) {
+        auto image = std::make_shared<ResolvedImage>();
+        image->name = name;
+        image->image.config = config;
+        image->image.descriptor.digest = Sha256::of(name);
+        return image;
+    }
+};
+
+struct Planned {
+    FakeResolver resolver;
+    PlanResult result;
+
+    const BuildPlan& plan() const {
+        REQUIRE_MESSAGE(result.plan, (result.diagnostics.empty() ? "no plan" : result.diagnostics[0].message));
+        return *result.plan;
+    }
+    template <class Kind>
+    std::vector<const Kind*> all() const {
+        std::vector<const Kind*> found;
+        for (const PlanNode& node : plan().nodes)
+            if (auto* kind = std::get_if<Kind>(&node.operation)) found.push_back(kind);
+        return found;
+    }
+    std::vector<std::string> history() const {
+        std::vector<std::string> lines;
+        for (const auto& entry : plan().image.config.history) lines.push_back(entry.created_by);
+        return lines;
+    }
+    std::string first_error() const {
+        REQUIRE(result.diagnostics.has_errors());
+        return result.diagnostics[0].message;
+    }
+};
+
+using Change = std::function<void(PlanRequest&)>;
+
+Planned planned(
+    const std::string& text, const Change& change = [](PlanRequest&) {}) {
+    parser::Source source("Buildfile", text);
+    parser::ParseResult parsed = parser::parse_buildfile(source);
+    REQUIRE_MESSAGE(parsed.ok(), parsed.diagnostics.render(source));
+    Planned planned;
+    PlanRequest request{.buildfile = parsed.buildfile, .resolver = planned.resolver};
+    request.platform = request.build_platform = layerstore::Platform::parse("linux/amd64");
+    request.contexts[""] = {NamedContext::Kind::directory, "."};
+    change(request);
+    planned.result = make_plan(request);
+    return planned;
+}
+
+}  // namespace
+
+TEST_CASE("only what the target needs is planned, and nobody is asked for the base of the rest") {
+    Planned all =
+        planned("FROM base AS a\nRUN one\nFROM missing AS unused\nRUN two\nFROM scratch\nCOPY --from=a /x /x\n");
+    CHECK(all.all<RunCommand>().size() == 1);
+    CHECK(all.resolver.asked == 1);
+    Planned first = planned("FROM scratch AS a\nCOPY x /x\nFROM a\nCOPY y /y\n", [](auto& r) { r.target = "A"; });
+    CHECK(first.all<EditFiles>().size() == 1);
+}
+
+TEST_CASE("the inputs of a node stand before it") {
+    Planned file = planned(
+        "FROM base AS a\nRUN one\nFROM a AS b\nCOPY --from=a /x /x\nFROM b\n"
+        "RUN --mount=type=bind,from=a,target=/m two\n");
+    const auto& nodes = file.plan().nodes;
+    for (NodeId id = 0; id < nodes.size(); ++id)
+        for (NodeId input : nodes[id].inputs) CHECK(input < id);
+}
+
+TEST_CASE("a base that nobody has is an error with the stage in it") {
+    try {
+        planned("FROM none AS first\n");
+        FAIL("no error");
+    } catch (const Error& error) {
+        CHECK(error.full_message() == "FROM in stage first: none: nobody has it");
+    }
+}
+
+TEST_CASE("variables come from the base, from ENV and from ARG, the later one wins") {
+    Planned file = planned("ARG G=global\nFROM base\nARG G\nENV A=$COLOUR-$G\nARG A=late\nWORKDIR /$A\nRUN x\n");
+    const RunCommand& run = *file.all<RunCommand>().front();
+    CHECK(run.environment == std::vector<std::string>{"COLOUR=green", "PATH=/bin", "G=global", "A=late"});
+    CHECK(run.working_directory.bytes() == "/late");
+    CHECK(file.plan().image.config.find_environment("A") == "green-global");
+    CHECK(file.history().back() == "RUN |2 G=global A=late /bin/sh -c x # buildkit");
+}
+
+TEST_CASE("a build argument replaces the default, also by an empty value, and a required one is then not missing") {
+    auto give = [](std::string value) { return [value](PlanRequest& r) { r.build_args["N"] = value; }; };
+    const std::string text = "FROM base\nARG N=${M:?not-given}\nRUN x\n";
+    CHECK(planned(text, give("")).all<RunCommand>().front()->environment.back() == "N=");
+    CHECK(planned(text).first_error().find("not-given") != std::string::npos);
+}
+
+TEST_CASE("proxies are passed without being declared, and are part of the key only when they are") {
+    auto proxy = [](PlanRequest& r) { r.build_args["http_proxy"] = "http://proxy"; };
+    CHECK(planned("FROM base\nRUN x\n", proxy).all<RunCommand>().front()->unkeyed ==
+          std::vector<std::string>{"http_proxy=http://proxy"});
+    Planned declared = planned("FROM base\nARG http_proxy\nRUN x\n", proxy);
+    CHECK(declared.all<RunCommand>().front()->unkeyed.empty());
+    CHECK(declared.all<RunCommand>().front()->environment.back() == "http_proxy=http://proxy");
+}
+
+TEST_CASE("ENTRYPOINT takes the base's CMD away, but not one of its own stage before it") {
+    CHECK_FALSE(planned("FROM base\nENTRYPOINT [\"a\"]\n").plan().image.config.command);
+    CHECK(planned("FROM base\nCMD [\"b\"]\nENTRYPOINT [\"a\"]\n").plan().image.config.command ==
+          std::vector<std::string>{"b"});
+}
+
+TEST_CASE("history has BuildKit's strings") {
+    Planned file = planned(
+        "FROM base\nENV A=1 B=\"2 3\"\nLABEL l=v\nEXPOSE 443 80-81/udp\nVOLUME /b /a\nUSER me\nSTOPSIGNAL INT\n"
+        "SHELL [\"/bin/ash\", \"-c\"]\nHEALTHCHECK --interval=90s CMD true\nWORKDIR sub\nCOPY --chown=1:2 a b ./d/\n"
+        "CMD echo \"hi\"\n");
+    CHECK(file.history() ==
+          std::vector<std::string>{
+              "made the base", "ENV A=1 B=2 3", "LABEL l=v", "EXPOSE [443/tcp 80/udp 81/udp]", "VOLUME [/b /a]",
+              "USER me", "STOPSIGNAL INT", "SHELL [/bin/ash -c]",
+              "HEALTHCHECK {Test:[CMD-SHELL true] Interval:1m30s Timeout:0s StartPeriod:0s StartInterval:0s Retries:0}",
+              "WORKDIR /base/sub", "COPY --chown=1:2 a b ./d/ # buildkit",
+              "CMD [\"/bin/ash\" \"-c\" \"echo \\\"hi\\\"\"]"});
+    CHECK(file.plan().image.base_history == 1);
+}
+
+TEST_CASE("as many entries of the history have a layer as the plan has layers above its base") {
+    Planned file = planned("FROM base\nWORKDIR /\nWORKDIR /a\nRUN x\nCOPY a b\nENV A=1\n");
+    std::size_t layered = 0;
+    for (const auto& entry : file.plan().image.config.history) layered += entry.empty_layer ? 0 : 1;
+    CHECK(layered == file.plan().image.layers.size());
+}
+
+TEST_CASE("a destination ends in a slash, is the working directory, or may be a file") {
+    auto destination = [](const std::string& written) {
+        Planned file = planned("FROM base\nCOPY a " + written + "\n");
+        return std::get<TransferFiles>(file.all<EditFiles>().front()->edit);
+    };
+    CHECK(destination("x").destination.bytes() == "/base/x");
+    CHECK_FALSE(destination("x").into_directory);
+    CHECK(destination("/x/").into_directory);
+    CHECK(destination(".").destination.bytes() == "/base");
+    CHECK(destination(".").into_directory);
+    CHECK(destination("../../../x/.").destination.bytes() == "/x");
+}
+
+TEST_CASE("a context is looked through only where a source can lie") {
+    Planned file =
+        planned("FROM base\nCOPY a/b ../c /x/\nCOPY src/*.c /y/\nRUN --mount=type=bind,source=m,target=/m x\n");
+    CHECK(file.all<ContextFiles>().size() == 1);
+    std::vector<std::string> wanted;
+    for (const ImagePath& path : file.all<ContextFiles>().front()->wanted) wanted.push_back(path.bytes());
+    CHECK(wanted == std::vector<std::string>{"/a/b", "/c", "/src", "/m"});
+}
+
+TEST_CASE("a named context takes the place of an image, of a stage and of --from") {
+    auto layout = [](PlanRequest& r) { r.contexts["mine"] = {NamedContext::Kind::layout, "/layout"}; };
+    CHECK(planned("FROM mine:latest\n", layout).all<FromImage>().front()->image->name == "/layout");
+    Planned stage = planned("FROM missing AS mine\nRUN x\nFROM base\nCOPY --from=mine /a /a\n", layout);
+    CHECK(stage.all<RunCommand>().empty());
+    Planned folder = planned("FROM base\nCOPY --from=other a /a\n", [](auto& r) {
+        r.contexts["other"] = {NamedContext::Kind::directory, "/other"};
+    });
+    CHECK(folder.all<ContextFiles>().front()->context == "other");
+}
+
+TEST_CASE("triggers of the base run before the stage and are gone from the result") {
+    Planned file = planned(
+        "FROM scratch AS lib\nCOPY l /l\nFROM scratch AS parent\nONBUILD COPY --from=lib /l /m\n"
+        "ONBUILD ENV T=1\nFROM parent\nENV U=$T\n");
+    CHECK(file.plan().image.config.find_environment("U") == "1");
+    CHECK(file.plan().image.config.on_build.empty());
+    CHECK(file.all<EditFiles>().size() == 2);
+}
+
+TEST_CASE("the host's network and full privileges need to be allowed") {
+    CHECK(planned("FROM base\nRUN --network=host x\n").first_error() == "entitlement network.host is not allowed");
+    CHECK(planned("FROM base\nRUN --security=insecure x\n").first_error() ==
+          "entitlement security.insecure is not allowed");
+    CHECK(planned("FROM base\nRUN --network=host x\n", [](auto& r) { r.allow_host_network = true; }).result.plan);
+}
+
+TEST_CASE("ADD of a URL fetches a file of that name, and a git repository is refused aloud") {
+    Planned file = planned("FROM base\nADD http://host/dir/file.tgz?x=1 /d/\n");
+    CHECK(file.all<FetchUrl>().front()->url == "http://host/dir/file.tgz?x=1");
+    const auto& files = std::get<TransferFiles>(file.all<EditFiles>().front()->edit);
+    CHECK(files.sources.front().pattern == "file.tgz");
+    CHECK_FALSE(files.unpack);
+    CHECK(planned("FROM base\nADD https://host/r.git /d/\n").first_error().starts_with("ADD of a git repository"));
+}
+
+TEST_CASE("steps are numbered within their stage, the base is the first") {
+    Planned file = planned("FROM base AS a\nENV X=1\nRUN one\nCOPY a b\n");
+    std::vector<std::string> steps;
+    for (const PlanNode& node : file.plan().nodes)
+        if (node.number)
+            steps.push_back(fmt::format("{}/{} {}", node.number, node.step_count, name_of(node.operation)));
+    CHECK(steps == std::vector<std::string>{"1/3 FromImage", "2/3 RunCommand", "3/3 EditFiles"});
+}
+
+TEST_CASE("all errors of a plan come in one go") {
+    Planned file = planned("FROM base\nEXPOSE ${A:-x}\nSTOPSIGNAL ${A:-y}\n");
+    CHECK(file.result.diagnostics.error_count() == 2);
+    CHECK_FALSE(file.result.plan);
+}
