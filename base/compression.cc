@@ -191,21 +191,6 @@ class PlainReader final : public ByteReader {
     ByteReader& source_;
 };
 
-// Gives back the bytes that were read to detect the format, then the rest.
-class PrefixedReader final : public ByteReader {
-  public:
-    PrefixedReader(std::string prefix, ByteReader& rest) : prefix_(std::move(prefix)), head_(prefix_), rest_(rest) {}
-    std::size_t read(std::span<std::byte> buffer) override {
-        std::size_t count = head_.read(buffer);
-        return count + rest_.read(buffer.subspan(count));
-    }
-
-  private:
-    std::string prefix_;
-    MemoryReader head_;
-    ByteReader& rest_;
-};
-
 class DetectingReader final : public ByteReader {
   public:
     DetectingReader(std::string prefix, ByteReader& rest, std::string what, const DecompressionLimits& limits)
@@ -292,15 +277,7 @@ std::unique_ptr<ByteReader> make_decompressor(ByteReader& source, Compression co
 std::unique_ptr<ByteReader> make_detecting_decompressor(ByteReader& source, std::string what,
                                                         const DecompressionLimits& limits) {
     constexpr std::size_t longest_magic = 4;
-    std::string prefix(longest_magic, '\0');
-    std::size_t filled = 0;
-    while (filled < prefix.size()) {
-        std::size_t count = source.read(std::as_writable_bytes(std::span(prefix).subspan(filled)));
-        if (count == 0) break;
-        filled += count;
-    }
-    prefix.resize(filled);
-    return std::make_unique<DetectingReader>(std::move(prefix), source, std::move(what), limits);
+    return std::make_unique<DetectingReader>(read_ahead(source, longest_magic), source, std::move(what), limits);
 }
 
 }  // namespace imgbuild

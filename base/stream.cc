@@ -39,6 +39,11 @@ std::size_t MemoryReader::read(std::span<std::byte> buffer) {
     return count;
 }
 
+std::size_t PrefixedReader::read(std::span<std::byte> buffer) {
+    std::size_t count = head_.read(buffer);
+    return count + rest_.read(buffer.subspan(count));
+}
+
 void HashingWriter::write(std::span<const std::byte> bytes) {
     if (next_) next_->write(bytes);
     hash_.update(bytes);
@@ -90,6 +95,18 @@ std::uint64_t copy_all(ByteReader& source, ByteWriter& sink) {
         total += count;
     }
     return total;
+}
+
+std::string read_ahead(ByteReader& source, std::size_t size) {
+    std::string bytes(size, '\0');
+    std::size_t filled = 0;
+    while (filled < size) {
+        std::size_t count = source.read(std::as_writable_bytes(std::span(bytes).subspan(filled)));
+        if (count == 0) break;
+        filled += count;
+    }
+    bytes.resize(filled);
+    return bytes;
 }
 
 std::string read_all(ByteReader& source, std::uint64_t limit, std::string_view what) {

@@ -84,6 +84,20 @@ class MemoryReader final : public ByteReader {
     std::string_view left_;
 };
 
+/// Gives back bytes that were read ahead, then what `rest`, which must outlive it, still has.
+class PrefixedReader final : public ByteReader {
+  public:
+    PrefixedReader(std::string prefix, ByteReader& rest) : prefix_(std::move(prefix)), head_(prefix_), rest_(rest) {}
+    PrefixedReader(const PrefixedReader&) = delete;
+    PrefixedReader& operator=(const PrefixedReader&) = delete;
+    std::size_t read(std::span<std::byte> buffer) override;
+
+  private:
+    std::string prefix_;
+    MemoryReader head_;
+    ByteReader& rest_;
+};
+
 /// Collects bytes in a string.
 class MemoryWriter final : public ByteWriter {
   public:
@@ -157,6 +171,8 @@ class VerifyingReader final : public ByteReader {
 
 /// Moves everything from `source` to `sink` and says how many bytes that were.
 std::uint64_t copy_all(ByteReader& source, ByteWriter& sink);
+/// The first `size` bytes of `source`, fewer where it has no more.
+std::string read_ahead(ByteReader& source, std::size_t size);
 /// Everything in `source` as one string; more than `limit` bytes is Error{invalid_input} naming `what`.
 std::string read_all(ByteReader& source, std::uint64_t limit, std::string_view what);
 /// The content of an open file, from its beginning; more than `limit` bytes is Error{invalid_input}.

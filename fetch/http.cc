@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fetch/http.h"
+
+#include <curl/curl.h>
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdlib>
+
+#include "base/error.h"
+#include "base/stream.h"
+#include "base/text.h"
+
+namespace imgbuild::fetch {
+namespace {
+
+constexpr long connect_seconds = 10;
+// Fewer bytes a second than this for so long is a stall.
+constexpr long stalled_speed = 100;
+constexpr long stalled_seconds = 30;
+constexpr std::size_t most_header_bytes = 256 * 1024;
+constexpr std::size_t most_error_bytes = 64 * 1024;
+
+struct FreeList {
+    void operator()(curl_slist* list) const noexcept { curl_slist_free_all(list); }
+};
+using HeaderList = std::unique_ptr<curl_slist, FreeList>;
+
+HeaderList make_list(const std::vector<std::string>& headers) {
+    HeaderList list;
+    for (const std::string& header : headers) {
+        curl_slist* longer = curl_slist_append(list.get(), header.c_str());
+        if (longer == nullptr) throw Error(ErrorKind::unavailable, "fetch: out of memory");
+        static_cast<void>(list.release());
+        list.reset(longer);
+    }
+    return list;
+}
+
+// Of the network and not of what was asked for or of its certificate. A name that does not resolve is not among
+// them: most of those are misspelt, and resolvers have retried already.
+bool may_pass(CURLcode code) noexcept {
+    switch (code) {
+        case CURLE_COULDNT_CONNECT:
+        case CURLE_OPERATION_TIMEDOUT:
+        case CURLE_GOT_NOTHING:
+        case CURLE_SEND_ERROR:
+        case CURLE_RECV_ERROR:
+        case CURLE_PARTIAL_FILE:
+        case CURLE_HTTP2:
+        case CURLE_HTTP2_STREAM: return true;
+        default: return false;
+    }
+}
+
+// As the curl program: libcurl itself reads the variables of proxies only.
+void set_authorities(CURL* handle) {
+    for (const char* name : {"CURL_CA_BUNDLE", "SSL_CERT_FILE"})
+        if (const char* file = std::getenv(name); file != nullptr && *file != '\0') {
+            curl_easy_setopt(handle, CURLOPT_CAINFO, file);
+            break;
+        }
+    if (const char* folder = std::getenv("SSL_CERT_DIR"); folder != nullptr && *folder != '\0')
+        curl_easy_setopt(handle, CURLOPT_CAPATH, folder);
+}
+
+}  // namespace
+
+struct HttpClient::Exchange {
+    HttpReply reply;
+    const BodySink& sink;
+    std::size_t header_bytes = 0;
+    std::exception_ptr thrown;
+    bool heard_enough = false;  ///< an error's body was longer than anybody reads
+    std::array<char, CURL_ERROR_SIZE> problem{};
+};
+
+std::string HttpReply::header(std::string_view lower_case_name) const {
+    for (const auto& [name, value] : headers)
+        if (name == lower_case_name) return value;
+    return {};
+}
+
+HttpClient::HttpClient() {
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    handle_ = curl_easy_init();
+    if (handle_ == nullptr) throw Error(ErrorKind::internal, "fetch: libcurl does not start");
+}
+
+HttpClient::~HttpClient() {
+    curl_easy_cleanup(handle_);
+    curl_global_cleanup();
+}
+
+void HttpClient::prepare(const Url& url, Exchange& exchange) {
+    CURL* handle = handle_;
+    curl_easy_reset(handle);
+    curl_easy_setopt(handle, CURLOPT_URL, url.text.c_str());
+    curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(handle, CURLOPT_USERAGENT, "imgbuild");
+    curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, connect_seconds);
+    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, stalled_speed);
+    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, stalled_seconds);
+    curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, exchange.problem.data());
+    curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, &HttpClient::take_header);
+    curl_easy_setopt(handle, CURLOPT_HEADERDATA, &exchange);
+    curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &HttpClient::take_body);
+    curl_easy_setopt(handle, CURLOPT_WRITEDATA, &exchange);
+    // A proxy's own answer to CONNECT is not the server's.
+    curl_easy_setopt(handle, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    if (is_loopback(url.host)) curl_easy_setopt(handle, CURLOPT_PROXY, "");
+    set_authorities(handle);
+}
+
+HttpReply HttpClient::get(const Url& url, const std::vector<std::string>& headers, const BodySink& sink) {
+    Exchange exchange{.sink = sink};
+    prepare(url, exchange);
+    HeaderList list = make_list(headers);
+    curl_easy_setopt(handle_, CURLOPT_HTTPHEADER, list.get());
+    CURLcode code = curl_easy_perform(handle_);
+    if (exchange.thrown) std::rethrow_exception(exchange.thrown);
+    if (code != CURLE_OK && !exchange.heard_enough) {
+        const char* said = exchange.problem[0] != '\0' ? exchange.problem.data() : curl_easy_strerror(code);
+        exchange.reply.failure = printable(said);
+        exchange.reply.failure_may_pass = may_pass(code);
+    }
+    return std::move(exchange.reply);
+}
+
+std::size_t HttpClient::take_header(char* bytes, std::size_t size, std::size_t count, void* pointer) noexcept {
+    auto& exchange = *static_cast<Exchange*>(pointer);
+    std::string_view line = trim(std::string_view(bytes, size * count));
+    try {
+        exchange.header_bytes += size * count;
+        if (exchange.header_bytes > most_header_bytes)
+            throw Error(ErrorKind::unavailable,
+                        fmt::format("fetch: headers of more than {}", human_size(most_header_bytes)));
+        if (line.starts_with("HTTP/")) {  // again for each interim answer
+            exchange.reply.headers.clear();
+            std::string_view rest = trim(line.substr(std::min(line.find(' '), line.size())));
+            exchange.reply.status = static_cast<long>(parse_unsigned(rest.substr(0, 3)).value_or(0));
+        } else if (std::size_t colon = line.find(':'); colon != std::string_view::npos) {
+            exchange.reply.headers.emplace_back(to_lower(trim(line.substr(0, colon))), trim(line.substr(colon + 1)));
+        }
+        return size * count;
+    } catch (...) {
+        exchange.thrown = std::current_exception();
+        return 0;
+    }
+}
+
+std::size_t HttpClient::take_body(char* bytes, std::size_t size, std::size_t count, void* pointer) noexcept {
+    auto& exchange = *static_cast<Exchange*>(pointer);
+    std::string_view body(bytes, size * count);
+    try {
+        HttpReply& reply = exchange.reply;
+        if (reply.is_content())
+            exchange.sink(reply, as_bytes(body));
+        else if (reply.error_body.size() < most_error_bytes)
+            reply.error_body += body.substr(0, most_error_bytes - reply.error_body.size());
+        else
+            exchange.heard_enough = true;
+        return exchange.heard_enough ? 0 : body.size();
+    } catch (...) {
+        exchange.thrown = std::current_exception();
+        return 0;
+    }
+}
+
+std::optional<std::int64_t> parse_http_date(const std::string& text) {
+    std::time_t time = curl_getdate(text.c_str(), nullptr);
+    return time == -1 ? std::nullopt : std::optional<std::int64_t>(time);
+}
+
+}  // namespace imgbuild::fetch

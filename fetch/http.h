@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// One GET at a time over libcurl, without any policy of its own: it follows nothing, repeats nothing and sends
+// the headers that it is given.
+
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "fetch/url.h"
+
+namespace imgbuild::fetch {
+
+struct HttpReply {
+    long status = 0;                                           ///< 0 before there was one
+    std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case, in the order they came
+    std::string error_body;                                    ///< the begin of a body that was not asked for
+    std::string failure;  ///< why the exchange broke off, in libcurl's words; empty when it did not
+    bool failure_may_pass = false;
+
+    bool is_content() const noexcept { return failure.empty() && (status == 200 || status == 206); }
+    /// The first header of that name; empty when there is none.
+    std::string header(std::string_view lower_case_name) const;
+};
+
+/// Sees the bytes of a 200 or 206 as they come, with the status and the headers. What it throws leaves get().
+using BodySink = std::function<void(const HttpReply&, std::span<const std::byte>)>;
+
+class HttpClient {
+  public:
+    /// Error{internal} when libcurl does not start.
+    HttpClient();
+    ~HttpClient();
+    HttpClient(const HttpClient&) = delete;
+    HttpClient& operator=(const HttpClient&) = delete;
+
+    /// Fetches `url`; `headers` are lines "Name: value". Connections are kept for the next call. A failure of the
+    /// network or the server is part of the reply and never an Error.
+    HttpReply get(const Url& url, const std::vector<std::string>& headers, const BodySink& sink);
+
+  private:
+    struct Exchange;
+    void prepare(const Url& url, Exchange& exchange);
+    static std::size_t take_header(char* bytes, std::size_t size, std::size_t count, void* exchange) noexcept;
+    static std::size_t take_body(char* bytes, std::size_t size, std::size_t count, void* exchange) noexcept;
+
+    void* handle_;  ///< CURL*
+};
+
+/// Seconds since 1970 of an HTTP date; empty when it is none.
+std::optional<std::int64_t> parse_http_date(const std::string& text);
+
+}  // namespace imgbuild::fetch

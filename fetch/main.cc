@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// imgbuild-fetch: one request from standard input, the body to standard output, the status to descriptor 3
+// (docs/formats/helpers.md). It speaks to the network and alone does; SIGINT and SIGTERM end it as they end
+// every program, since it leaves nothing behind.
+
+#include <unistd.h>
+
+#include "base/helper_status.h"
+#include "base/json.h"
+#include "base/stream.h"
+#include "fetch/request.h"
+
+int main() {
+    using namespace imgbuild;
+    return run_helper([] {
+        FdReader request(STDIN_FILENO, "the request");
+        FdWriter body(STDOUT_FILENO, "the body");
+        return fetch::carry_out(read_all(request, fetch::max_request_bytes, "request"), body);
+    });
+}
