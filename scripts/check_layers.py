@@ -49,8 +49,9 @@ FOLDERS = {
         "context": (),
         "sandbox": (),
         "image": (),
+        "fetch": (),
         "cache": ("plan",),
-        "solve": ("plan", "context", "sandbox", "image", "cache"),
+        "solve": ("plan", "context", "sandbox", "image", "fetch", "cache"),
     },
 }
 

@@ -16,7 +16,7 @@ import re
 import sys
 
 ROOMS = ("base", "parser", "layerstore", "builder", "cli", "fetch", "unpack")
-FOLDERS = ROOMS + ("tests", "bench", "examples", "scripts", "docs", ".ci")
+FOLDERS = ROOMS + ("libexec", "tests", "bench", "examples", "scripts", "docs", ".ci")
 TOP_FILES = ("meson.build", "meson_options.txt", "README.md", "HACKING.md", ".clang-format", ".clang-tidy")
 LICENCE = "SPDX-License-Identifier: Apache-2.0"
 MAX_HEADER_LINES = 200

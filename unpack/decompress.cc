@@ -11,7 +11,13 @@
 namespace imgbuild::unpack {
 namespace {
 
-constexpr std::size_t longest_magic = 6;
+constexpr std::size_t longest_magic = 10;
+constexpr std::string_view xz_magic("\xfd\x37zXZ\0", 6);
+
+// The level and then the magic number of the first block: "BZh" alone begins many a text.
+bool is_bzip2(std::string_view bytes) noexcept {
+    return bytes.starts_with("BZh") && bytes.size() == longest_magic && bytes.substr(4) == "1AY&SY";
+}
 
 // libarchive's format "raw" with one filter that is set by us and not guessed: a plain decompressor.
 class FilterReader final : public ByteReader {
@@ -54,11 +60,9 @@ class ForeignDecompressor final : public ByteReader {
   public:
     ForeignDecompressor(std::string magic, ByteReader& rest, const std::string& what, const DecompressionLimits& limits)
         : whole_(magic, rest) {
-        if (magic.starts_with("BZh"))
+        if (is_bzip2(magic))
             inner_ = std::make_unique<FilterReader>(whole_, ARCHIVE_FILTER_BZIP2, what, limits);
-        else if (magic.starts_with(std::string_view("\xfd"
-                                                    "7zXZ\0",
-                                                    longest_magic)))
+        else if (magic.starts_with(xz_magic))
             inner_ = std::make_unique<FilterReader>(whole_, ARCHIVE_FILTER_XZ, what, limits);
         else
             inner_ = make_decompressor(whole_, detect_compression(magic), what, limits);

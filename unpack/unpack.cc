@@ -227,13 +227,12 @@ class Unpacker {
 }  // namespace
 
 std::optional<Unpacked> unpack_archive(ByteReader& archive, ByteWriter& out, const layerstore::TarLimits& limits) {
-    std::unique_ptr<ByteReader> tar;
+    auto tar = make_foreign_decompressor(archive, std::string(what));
     std::string first_block;
     try {
-        tar = make_foreign_decompressor(archive, std::string(what));
         first_block = read_ahead(*tar, layerstore::tar_block);
     } catch (const Error& error) {
-        // Begins like something compressed and is not, or holds less than one header.
+        // Begins like gzip or zstd and does not even give a header: what it may have been meant for is unknown.
         if (error.kind() == ErrorKind::invalid_input) return std::nullopt;
         throw;
     }

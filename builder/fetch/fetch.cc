@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/fetch/fetch.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/image_path.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "builder/fetch/helper_program.h"
+#include "layerstore/image/image.h"
+
+namespace imgbuild::builder {
+namespace {
+
+constexpr std::string_view helper_name = "imgbuild-fetch";
+
+// Runs one request and gives the status. The digest is checked against bytes that were hashed here: the helper
+// reads what strangers send, and is not believed.
+Json fetch(const Json& request, HashingWriter& out) {
+    try {
+        HelperProgram helper(helper_name, text_as_input(write_json(request)));
+        copy_all(helper, out);
+        return helper.status();
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::not_found && error.kind() != ErrorKind::denied) throw;
+        throw Error(ErrorKind::unavailable, error.message(), error.hint());
+    }
+}
+
+void expect_digest(const Json& status, const Digest& digest) {
+    if (required_string(status, "digest", helper_name) != digest.text())
+        throw Error(ErrorKind::internal, fmt::format("{}: says another digest than its output has", helper_name));
+}
+
+Json request_for(const char* kind, const layerstore::Reference& reference) {
+    return Json{{"kind", kind}, {"domain", reference.domain}, {"repository", reference.repository}};
+}
+
+}  // namespace
+
+FetchedDocument fetch_manifest(const layerstore::Reference& reference) {
+    Json request = request_for("manifest", reference);
+    request["reference"] = reference.digest ? reference.digest->text() : reference.tag;
+    request["maxBytes"] = layerstore::max_manifest_bytes;
+    MemoryWriter memory;
+    HashingWriter out(&memory);
+    Json status = fetch(request, out);
+    FetchedDocument document{memory.take(), {}, out.finish()};
+    expect_digest(status, reference.digest.value_or(document.digest));
+    expect_digest(status, document.digest);
+    std::string type = optional_string(status, "contentType", helper_name).value_or("");
+    document.media_type = to_lower(trim(std::string_view(type).substr(0, type.find(';'))));
+    return document;
+}
+
+void fetch_blob(const layerstore::Reference& reference, const layerstore::Descriptor& blob, ByteWriter& out) {
+    Json request = request_for("blob", reference);
+    request["digest"] = blob.digest.text();
+    request["size"] = blob.size;
+    HashingWriter hashing(&out);
+    fetch(request, hashing);
+}
+
+FetchedFile fetch_url(const std::string& url, ByteWriter& out) {
+    HashingWriter hashing(&out);
+    Json status = fetch(Json{{"kind", "http"}, {"url", url}, {"maxBytes", max_fetched_bytes}}, hashing);
+    FetchedFile file;
+    file.size = hashing.count();
+    file.digest = hashing.finish();
+    expect_digest(status, file.digest);
+    file.file_name = required_string(status, "fileName", helper_name);
+    if (!is_path_component(file.file_name))
+        throw Error(ErrorKind::internal, fmt::format("{}: says a file name that is none", helper_name));
+    file.last_modified = optional_integer(status, "lastModified", helper_name);
+    return file;
+}
+
+}  // namespace imgbuild::builder
