@@ -7,9 +7,11 @@
 
 #include "base/error.h"
 #include "base/temporary_directory.h"
+#include "base/test_support.h"
 
 using namespace imgbuild;
 using namespace imgbuild::layerstore;
+using imgbuild::test::refusal;
 
 namespace {
 
@@ -47,15 +49,6 @@ struct Layout {
         return read_image(*blobs, descriptor, Platform::parse("linux/amd64"), "app:1");
     }
 };
-
-std::string refusal(const std::function<void()>& action) {
-    try {
-        action();
-    } catch (const Error& error) {
-        return std::string(name_of(error.kind())) + ": " + error.message();
-    }
-    return "accepted";
-}
 
 }  // namespace
 

@@ -91,13 +91,12 @@ class ArchiveContent {
         return ImagePath::clean(target.starts_with("/") ? target : link.parent().bytes() + "/" + target);
     }
 
-    StoredFile store(ByteReader& data, const ImagePath& path) const {
+    StoredFile store(ByteReader& data, const ImagePath& path) {
         StoredFile file;
         auto writer = blobs_.begin();
-        std::vector<std::byte> buffer(stream_block);
         std::string first;
-        while (std::size_t count = data.read(buffer)) {
-            const auto bytes = std::span<const std::byte>(buffer).first(count);
+        while (std::size_t count = data.read(block_.bytes())) {
+            const auto bytes = std::span<const std::byte>(block_.bytes()).first(count);
             if (first.size() < 4) first += as_text(bytes).substr(0, 4 - first.size());
             writer->write(bytes);
         }
@@ -115,6 +114,7 @@ class ArchiveContent {
 
     const BlobStore& blobs_;
     std::string what_;
+    StreamBlock block_;
     std::set<ImagePath> seen_;
     std::map<ImagePath, std::string> documents_;
     std::map<ImagePath, StoredFile> files_;

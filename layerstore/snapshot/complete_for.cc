@@ -58,7 +58,7 @@ class Completion {
                 change.kind = ChangeKind::empty;
         for (const Child& child : base_.below()->children()) {
             ImagePath path = ImagePath().child(child.name);
-            if (!put_.contains(path)) changes_.push_back({path, ChangeKind::remove, {}});
+            if (!put_.contains(path) && !delta_.find(path)) changes_.push_back({path, ChangeKind::remove, {}});
         }
     }
 

@@ -12,10 +12,12 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/temporary_directory.h"
+#include "base/test_support.h"
 #include "layerstore/tree/algebra.h"
 
 using namespace imgbuild;
 using namespace imgbuild::layerstore;
+using imgbuild::test::refusal;
 
 namespace {
 
@@ -45,15 +47,6 @@ Tree small_tree() {
     twin.path = ImagePath::clean("/c/twin");
     return apply(Tree(), TreeDelta::build({directory("/a"), directory("/a/b"), directory("/c"), file, twin},
                                           {{file.path, twin.path}}));
-}
-
-std::string refusal(const std::function<void()>& action) {
-    try {
-        action();
-    } catch (const Error& error) {
-        return std::string(name_of(error.kind())) + ": " + error.message();
-    }
-    return "accepted";
 }
 
 }  // namespace

@@ -8,16 +8,17 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "base/error.h"
 #include "base/temporary_directory.h"
+#include "base/test_support.h"
 #include "layerstore/store/store.h"
 
 namespace imgbuild::layerstore::test {
+
+using imgbuild::test::refusal;
 
 struct StorePlace {
     TemporaryDirectory scratch = TemporaryDirectory::create();
@@ -58,15 +59,6 @@ inline Descriptor put_image(Store& store, const std::vector<std::string>& layers
     Descriptor descriptor = put_blob(store, media_type::oci_manifest, manifest.encode());
     descriptor.platform = config.platform;
     return descriptor;
-}
-
-inline std::string refusal(const std::function<void()>& action) {
-    try {
-        action();
-    } catch (const Error& error) {
-        return std::string(name_of(error.kind())) + ": " + error.message();
-    }
-    return "accepted";
 }
 
 }  // namespace imgbuild::layerstore::test

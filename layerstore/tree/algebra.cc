@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <iterator>
-#include <set>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -21,11 +21,18 @@ std::string_view component_behind(const ImagePath& path, std::size_t prefix) {
     return rest.substr(0, rest.find('/'));
 }
 
-// How many leading changes are at or below `directory`/`name`.
-std::size_t group_length(Changes changes, std::size_t prefix, std::string_view name) {
-    std::size_t length = 0;
-    while (length < changes.size() && component_behind(changes[length].path, prefix) == name) ++length;
-    return length;
+// How many leading changes are at or below the first one's component behind `prefix`, which ends at `end`.
+std::size_t group_length(Changes changes, std::size_t end) {
+    std::string_view shared = std::string_view(changes.front().path.bytes()).substr(0, end);
+    auto is_inside = [&](const Change& change) {
+        std::string_view path = change.path.bytes();
+        return path.starts_with(shared) && (path.size() == end || path[end] == '/');
+    };
+    return static_cast<std::size_t>(std::ranges::find_if_not(changes, is_inside) - changes.begin());
+}
+
+bool puts_something(Changes changes) {
+    return std::ranges::any_of(changes, [](const Change& change) { return change.kind != ChangeKind::remove; });
 }
 
 std::shared_ptr<const Subtree> merge(const std::shared_ptr<const Subtree>& base, Changes changes, std::size_t prefix);
@@ -37,9 +44,11 @@ std::optional<Child> merge_child(const Child* base, std::string_view name, Chang
     const Change* own = has_own_change ? &group.front() : nullptr;
     Changes below = has_own_change ? group.subspan(1) : group;
     if (own && own->kind == ChangeKind::remove) return std::nullopt;
+    bool stands = base && base->below;
+    if (!own && !stands && !puts_something(below)) return base ? std::optional(*base) : std::nullopt;
     Child child{std::string(name), own ? own->entry : implied_directory(), nullptr};
     if (!child.entry.is_directory()) return child;
-    bool keeps_base = base && base->below && !(own && own->kind == ChangeKind::empty);
+    bool keeps_base = stands && !(own && own->kind == ChangeKind::empty);
     if (keeps_base && !own) child.entry = base->entry;
     child.below = merge(keeps_base ? base->below : Subtree::empty(), below, own_prefix);
     return child;
@@ -48,13 +57,14 @@ std::optional<Child> merge_child(const Child* base, std::string_view name, Chang
 std::shared_ptr<const Subtree> merge(const std::shared_ptr<const Subtree>& base, Changes changes, std::size_t prefix) {
     if (changes.empty()) return base;
     std::vector<Child> children;
+    children.reserve(base->children().size());
     // Groups come in the order of paths, where "a/b" precedes "a-b" but "a" and "a-b" keep their order: the
     // order of names is the same, so base and groups merge in one pass.
     auto old = base->children().begin();
     auto old_end = base->children().end();
     while (!changes.empty()) {
         std::string_view name = component_behind(changes.front().path, prefix);
-        std::size_t length = group_length(changes, prefix, name);
+        std::size_t length = group_length(changes, prefix + 1 + name.size());
         for (; old != old_end && old->name < name; ++old) children.push_back(*old);
         const Child* replaced = old != old_end && old->name == name ? &*old++ : nullptr;
         if (auto child = merge_child(replaced, name, changes.first(length), prefix))
@@ -67,25 +77,56 @@ std::shared_ptr<const Subtree> merge(const std::shared_ptr<const Subtree>& base,
 
 bool hides_below(const Change& change) { return change.kind != ChangeKind::put || !change.entry.is_directory(); }
 
-// True if `delta` decides what stands at `path`.
-bool touches(const TreeDelta& delta, const ImagePath& path) {
-    if (delta.find(path)) return true;
-    for (ImagePath above = path.parent(); !above.is_root(); above = above.parent())
-        if (const Change* change = delta.find(above); change && hides_below(*change)) return true;
-    const Change* root = delta.find(ImagePath());
-    return root && hides_below(*root);
-}
+// Says of files asked in the order of their paths whether a delta decides what stands there.
+class Touched {
+  public:
+    explicit Touched(const TreeDelta& delta) : left_(delta.changes()) {}
 
-std::vector<LinkGroup> merge_links(const Tree& base, const TreeDelta& delta) {
-    std::vector<LinkGroup> links(delta.links().begin(), delta.links().end());
-    for (const LinkGroup& group : base.links()) {
-        LinkGroup left;
-        std::ranges::copy_if(group, std::back_inserter(left),
-                             [&](const ImagePath& path) { return !touches(delta, path); });
-        if (left.size() > 1) links.push_back(std::move(left));
+    bool operator()(const ImagePath& path) {
+        for (; !left_.empty() && left_.front().path < path; left_ = left_.subspan(1)) see(left_.front());
+        if (!left_.empty() && left_.front().path == path) return true;
+        // What is put below a file makes a directory of it.
+        for (const Change& change : left_) {
+            if (!change.path.is_below(path)) break;
+            if (change.kind != ChangeKind::remove) return true;
+        }
+        return hider_ && (hider_->is_root() || path.is_below(*hider_));
     }
+
+  private:
+    void see(const Change& change) {
+        if (hider_ && (hider_->is_root() || change.path.is_below(*hider_))) return;
+        if (hides_below(change)) hider_ = &change.path;
+    }
+    Changes left_;
+    const ImagePath* hider_ = nullptr;  // the outermost of the last ones
+};
+
+// The links of apply(base, delta); nothing when they are the base's.
+std::optional<std::vector<LinkGroup>> merge_links(const Tree& base, const TreeDelta& delta) {
+    using Member = std::pair<const ImagePath*, std::size_t>;
+    const std::vector<LinkGroup>& old = base.links();
+    std::vector<Member> members;
+    for (std::size_t i = 0; i < old.size(); ++i)
+        for (const ImagePath& path : old[i]) members.emplace_back(&path, i);
+    std::ranges::sort(members, [](const Member& a, const Member& b) { return *a.first < *b.first; });
+    std::vector<LinkGroup> kept(old.size());
+    Touched touched(delta);
+    bool all_kept = true;
+    for (const auto& [path, group] : members) {
+        if (touched(*path))
+            all_kept = false;
+        else
+            kept[group].push_back(*path);
+    }
+    if (all_kept && delta.links().empty()) return std::nullopt;
+    std::vector<LinkGroup> links(delta.links().begin(), delta.links().end());
+    for (LinkGroup& group : kept)
+        if (group.size() > 1) links.push_back(std::move(group));
     return links;
 }
+
+enum class Times : bool { count, do_not_count };
 
 void put_all(const ImagePath& path, const Child& child, std::vector<Change>& out) {
     out.push_back({path, ChangeKind::put, child.entry});
@@ -93,54 +134,110 @@ void put_all(const ImagePath& path, const Child& child, std::vector<Change>& out
     for (const Child& below : child.below->children()) put_all(path.child(below.name), below, out);
 }
 
-void compare(const ImagePath& at, const Subtree& from, const Subtree& to, std::vector<Change>& out) {
-    if (from.id() == to.id()) return;
-    auto old = from.children().begin();
-    auto old_end = from.children().end();
-    for (const Child& child : to.children()) {
-        for (; old != old_end && old->name < child.name; ++old)
-            out.push_back({at.child(old->name), ChangeKind::remove, {}});
-        ImagePath path = at.child(child.name);
-        if (old == old_end || old->name != child.name) {
-            put_all(path, child, out);
-            continue;
-        }
-        const Child& before = *old++;
-        if (child.below && before.below) {
-            if (!(before.entry == child.entry)) out.push_back({path, ChangeKind::put, child.entry});
-            compare(path, *before.below, *child.below, out);
-        } else if (child.below) {
-            put_all(path, child, out);
-        } else if (!(before.entry == child.entry)) {
-            out.push_back({path, ChangeKind::put, child.entry});
-        }
+// The puts and removals that turn one tree into another, in path order.
+class Comparison {
+  public:
+    Comparison(const Tree& from, const Tree& to, Times times) : times_(times) {
+        if (!same(from.root_entry(), to.root_entry()))
+            changes_.push_back({ImagePath(), ChangeKind::put, to.root_entry()});
+        compare(ImagePath(), *from.below(), *to.below());
     }
-    for (; old != old_end; ++old) out.push_back({at.child(old->name), ChangeKind::remove, {}});
-}
+    std::vector<Change> take() { return std::move(changes_); }
+
+  private:
+    bool same(const Entry& a, const Entry& b) const { return times_ == Times::count ? a == b : same_but_time(a, b); }
+    bool same(const Subtree& a, const Subtree& b) const {
+        return times_ == Times::count ? a.id() == b.id() : a.content_id() == b.content_id();
+    }
+
+    void compare(const ImagePath& at, const Subtree& from, const Subtree& to) {
+        if (same(from, to)) return;
+        auto old = from.children().begin();
+        auto old_end = from.children().end();
+        for (const Child& child : to.children()) {
+            for (; old != old_end && old->name < child.name; ++old) remove(at, *old);
+            if (old == old_end || old->name != child.name)
+                put_all(at.child(child.name), child, changes_);
+            else
+                compare(at, *old++, child);
+        }
+        for (; old != old_end; ++old) remove(at, *old);
+    }
+
+    void compare(const ImagePath& at, const Child& before, const Child& child) {
+        bool is_same = same(before.entry, child.entry);
+        if (!child.below) {
+            if (!is_same) changes_.push_back({at.child(child.name), ChangeKind::put, child.entry});
+            return;
+        }
+        if (is_same && same(*before.below, *child.below)) return;
+        ImagePath path = at.child(child.name);
+        if (!before.below) return put_all(path, child, changes_);
+        if (!is_same) changes_.push_back({path, ChangeKind::put, child.entry});
+        compare(path, *before.below, *child.below);
+    }
+
+    void remove(const ImagePath& at, const Child& child) {
+        changes_.push_back({at.child(child.name), ChangeKind::remove, {}});
+    }
+
+    Times times_;
+    std::vector<Change> changes_;
+};
 
 // Hard links of `to` that `from` does not have alike must be put as a whole, and so must files that are no
 // longer linked: a delta can only name groups of what it puts.
-std::vector<LinkGroup> compare_links(const Tree& from, const Tree& to, std::vector<Change>& changes) {
-    std::set<ImagePath> put;
-    for (const Change& change : changes)
-        if (change.kind == ChangeKind::put) put.insert(change.path);
-    auto force = [&](const ImagePath& path) {
-        std::optional<Entry> entry = to.find(path);
-        if (entry && entry->is_file() && put.insert(path).second) changes.push_back({path, ChangeKind::put, *entry});
-    };
-    std::set<LinkGroup> before(from.links().begin(), from.links().end());
-    std::set<LinkGroup> after(to.links().begin(), to.links().end());
-    for (const LinkGroup& group : before)
-        if (!after.contains(group)) std::ranges::for_each(group, force);
-    std::vector<LinkGroup> links;
-    for (const LinkGroup& group : after) {
-        bool changed =
-            !before.contains(group) || std::ranges::any_of(group, [&](auto& path) { return put.contains(path); });
-        if (!changed) continue;
-        std::ranges::for_each(group, force);
-        links.push_back(group);
+class LinkComparison {
+  public:
+    LinkComparison(const Tree& from, const Tree& to, Times times, std::vector<Change> changes)
+        : from_(from), to_(to), times_(times), changes_(std::move(changes)), own_(changes_.size()) {}
+
+    TreeDelta run() {
+        // File systems break links that no step meant to break: where times do not count, a file that stands as
+        // it was stays linked.
+        if (times_ == Times::count)
+            for (const LinkGroup& group : from_.links())
+                if (const LinkGroup* now = to_.links_of(group.front()); !now || *now != group) force(group);
+        std::vector<LinkGroup> links;
+        for (const LinkGroup& group : to_.links()) {
+            if (stands_already(group)) continue;
+            force(group);
+            links.push_back(group);
+        }
+        return TreeDelta::build(std::move(changes_), std::move(links));
     }
-    return links;
+
+  private:
+    bool stands_already(const LinkGroup& group) const {
+        const LinkGroup* before = from_.links_of(group.front());
+        if (!before || std::ranges::any_of(group, [this](const ImagePath& path) { return is_put(path); })) return false;
+        return times_ == Times::count ? *before == group : std::ranges::includes(*before, group);
+    }
+    bool is_put(const ImagePath& path) const {
+        auto own = std::span(changes_).first(own_);
+        auto found = std::ranges::lower_bound(own, path, {}, &Change::path);
+        bool is_own = found != own.end() && found->path == path && found->kind == ChangeKind::put;
+        return is_own || forced_.contains(path.bytes());
+    }
+    void force(const LinkGroup& group) {
+        for (const ImagePath& path : group) {
+            std::optional<Entry> entry = to_.find(path);
+            if (!entry || !entry->is_file() || is_put(path)) continue;
+            forced_.insert(path.bytes());
+            changes_.push_back({path, ChangeKind::put, *std::move(entry)});
+        }
+    }
+
+    const Tree& from_;
+    const Tree& to_;
+    Times times_;
+    std::vector<Change> changes_;
+    std::size_t own_;  // of changes_, in path order; behind them the forced ones
+    std::unordered_set<std::string_view> forced_;
+};
+
+TreeDelta compare(const Tree& from, const Tree& to, Times times) {
+    return LinkComparison(from, to, times, Comparison(from, to, times).take()).run();
 }
 
 }  // namespace
@@ -155,16 +252,13 @@ Tree apply(const Tree& base, const TreeDelta& delta) {
         if (changes.front().kind == ChangeKind::empty) below = Subtree::empty();
         changes = changes.subspan(1);
     }
-    return Tree(std::move(root), merge(below, changes, 0), merge_links(base, delta));
+    below = merge(below, changes, 0);
+    std::optional<std::vector<LinkGroup>> links = merge_links(base, delta);
+    return links ? Tree(std::move(root), std::move(below), *std::move(links))
+                 : base.with_nodes(std::move(root), std::move(below));
 }
 
-TreeDelta difference(const Tree& from, const Tree& to) {
-    std::vector<Change> changes;
-    if (!(from.root_entry() == to.root_entry())) changes.push_back({ImagePath(), ChangeKind::put, to.root_entry()});
-    compare(ImagePath(), *from.below(), *to.below(), changes);
-    std::vector<LinkGroup> links = compare_links(from, to, changes);
-    return TreeDelta::build(std::move(changes), std::move(links));
-}
+TreeDelta difference(const Tree& from, const Tree& to) { return compare(from, to, Times::count); }
 
 TreeDelta as_delta(const Tree& tree) { return difference(Tree(), tree); }
 
@@ -173,10 +267,10 @@ Tree select(const Tree& tree, const ImagePath& path) {
     if (!below) throw Error(ErrorKind::not_found, fmt::format("tree: {}: not a directory", printable(path.absolute())));
     std::vector<LinkGroup> links;
     for (const LinkGroup& group : tree.links()) {
-        bool inside = std::ranges::all_of(group, [&](const ImagePath& member) { return member.is_below(path); });
-        if (!inside) continue;
-        LinkGroup& cut = links.emplace_back();
-        for (const ImagePath& member : group) cut.push_back(member.relative_to(path));
+        LinkGroup inside;
+        for (const ImagePath& member : group)
+            if (path.is_root() || member.is_below(path)) inside.push_back(member.relative_to(path));
+        if (inside.size() > 1) links.push_back(std::move(inside));
     }
     return Tree(*tree.find(path), std::move(below), std::move(links));
 }
@@ -195,39 +289,13 @@ Tree graft(const Tree& base, const ImagePath& path, const Tree& subtree) {
 }
 
 Normalised normalise(const TreeDelta& delta, const Tree& base) {
-    std::set<ImagePath> linked;  // members of groups that are new: kept whole
-    std::vector<LinkGroup> links;
-    for (const LinkGroup& group : delta.links()) {
-        const LinkGroup* before = base.links_of(group.front());
-        bool same =
-            before && *before == group && same_but_time(delta.find(group.front())->entry, *base.find(group.front()));
-        if (same) continue;
-        linked.insert(group.begin(), group.end());
-        links.push_back(group);
-    }
     Normalised result;
-    std::vector<Change> changes;
-    std::optional<ImagePath> fresh;  // below it nothing of the base shows
+    result.delta = compare(base, apply(base, delta), Times::do_not_count);
+    auto left = result.delta.changes();
     for (const Change& change : delta.changes()) {
-        if (fresh && !change.path.is_below(*fresh)) fresh.reset();
-        std::optional<Entry> before = fresh ? std::nullopt : base.find(change.path);
-        bool changes_nothing =
-            change.kind == ChangeKind::remove ? !before && !fresh : before && same_but_time(*before, change.entry);
-        Change kept = change;
-        if (change.kind == ChangeKind::empty) {
-            bool hides_something = before && before->is_directory();
-            if (!hides_something) kept.kind = ChangeKind::put;
-            changes_nothing = false;
-        }
-        bool replaces = kept.kind != ChangeKind::remove && kept.entry.is_directory() &&
-                        (kept.kind == ChangeKind::empty || !before || !before->is_directory());
-        if (replaces && !fresh) fresh = change.path;
-        if (changes_nothing && !linked.contains(change.path))
-            result.dropped.push_back(change.path);
-        else
-            changes.push_back(std::move(kept));
+        while (!left.empty() && left.front().path < change.path) left = left.subspan(1);
+        if (left.empty() || left.front().path != change.path) result.dropped.push_back(change.path);
     }
-    result.delta = TreeDelta::build(std::move(changes), std::move(links));
     return result;
 }
 

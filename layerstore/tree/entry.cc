@@ -70,8 +70,10 @@ void encode_entry(WireWriter& out, const Entry& entry, bool with_time) {
     out.varint(entry.xattrs ? entry.xattrs->size() : 0);
     if (entry.xattrs)
         for (const auto& [name, value] : *entry.xattrs) out.text(name).text(value);
-    if (with_time) out.signed_varint(entry.mtime.seconds).varint(entry.mtime.nanoseconds);
+    if (with_time) encode_time(out, entry.mtime);
 }
+
+void encode_time(WireWriter& out, FileTime time) { out.signed_varint(time.seconds).varint(time.nanoseconds); }
 
 Entry decode_entry(WireReader& in) {
     Entry entry;

@@ -61,6 +61,8 @@ bool same_but_time(const Entry& a, const Entry& b) noexcept;
 
 /// docs/formats/tree.md, "entry". Leaving out the time gives what a ContentId covers.
 void encode_entry(WireWriter& out, const Entry& entry, bool with_time);
+/// The time alone: encode_entry with time is encode_entry without, and this.
+void encode_time(WireWriter& out, FileTime time);
 /// Throws Error{corrupt}: a kind, mode or field that does not exist is refused.
 Entry decode_entry(WireReader& in);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -13,42 +14,81 @@ namespace imgbuild::layerstore {
 namespace {
 
 constexpr std::uint8_t encoding_version = 1;
-constexpr std::size_t single_bucket = 1024;   // children; above it a directory is hashed in buckets
-constexpr std::uint8_t boundary_mask = 0xff;  // a bucket begins where the name's hash ends in eight zero bits
+constexpr std::size_t single_bucket = 1024;    // children; above it a directory is hashed in buckets
+constexpr std::uint8_t boundary_mask = 0xff;   // a bucket begins where the name's hash ends in eight zero bits
+constexpr std::size_t least_child_bytes = 9;   // a name of one byte and a fifo
+constexpr std::size_t least_member_bytes = 3;  // a length and "/a"
+constexpr std::size_t least_group_bytes = 1 + 2 * least_member_bytes;
 constexpr int max_links = 255;
 
 bool begins_bucket(std::string_view name) { return (Sha256::of(name).bytes().back() & boundary_mask) == 0; }
 
-void encode_child(WireWriter& out, const Child& child, bool with_time) {
+void encode_child(WireWriter& out, const Child& child) {
     out.text(child.name);
-    encode_entry(out, child.entry, with_time);
-    if (!child.below) return;
-    if (with_time) out.digest(child.below->id().value);
-    out.digest(child.below->content_id().value);
+    encode_entry(out, child.entry, true);
+    if (child.below) out.digest(child.below->id().value).digest(child.below->content_id().value);
 }
 
-Digest identity(const std::vector<Child>& children, bool with_time) {
-    Sha256 node;
-    node.update(with_time ? "imgbuild tree node 1\n" : "imgbuild content node 1\n");
-    WireWriter bucket;
-    for (const Child& child : children) {
-        if (children.size() > single_bucket && !bucket.bytes().empty() && begins_bucket(child.name))
-            node.update(Sha256::of(bucket.take()).raw());
-        encode_child(bucket, child, with_time);
+struct Identities {
+    TreeId tree;
+    ContentId content;
+    friend bool operator==(const Identities&, const Identities&) = default;
+};
+
+// Digests of digests of buckets (docs/formats/tree.md, "Identities").
+class BucketHasher {
+  public:
+    explicit BucketHasher(std::string_view domain) { node_.update(domain); }
+    void begin_bucket() noexcept {
+        node_.update(bucket_.finish().raw());
+        bucket_ = Sha256();
     }
-    node.update(Sha256::of(bucket.bytes()).raw());
-    return node.finish();
+    void add(std::string_view bytes) noexcept { bucket_.update(bytes); }
+    Digest finish() noexcept { return begin_bucket(), node_.finish(); }
+
+  private:
+    Sha256 node_;
+    Sha256 bucket_;
+};
+
+Identities identities_of(const std::vector<Child>& children) {
+    BucketHasher tree("imgbuild tree node 1\n");
+    BucketHasher content("imgbuild content node 1\n");
+    bool in_buckets = children.size() > single_bucket;
+    for (const Child& child : children) {
+        if (in_buckets && &child != &children.front() && begins_bucket(child.name)) {
+            tree.begin_bucket();
+            content.begin_bucket();
+        }
+        WireWriter out;
+        out.text(child.name);
+        encode_entry(out, child.entry, false);
+        content.add(out.bytes());
+        encode_time(out, child.entry.mtime);
+        if (child.below) {
+            out.digest(child.below->id().value).digest(child.below->content_id().value);
+            content.add(child.below->content_id().value.raw());
+        }
+        tree.add(out.bytes());
+    }
+    return {TreeId{tree.finish()}, ContentId{content.finish()}};
+}
+
+[[noreturn]] void refuse_node(std::string_view reason) {
+    throw Error(ErrorKind::corrupt, fmt::format("tree node: {}", reason));
 }
 
 std::vector<Child> decode_node(std::string_view bytes, const NodeSource& source) {
     WireReader in(bytes, "tree node");
-    if (in.byte() != encoding_version) throw Error(ErrorKind::corrupt, "tree node: an encoding of another version");
+    if (in.byte() != encoding_version) refuse_node("an encoding of another version");
     std::vector<Child> children;
-    std::size_t count = in.count(7);
+    std::size_t count = in.count(least_child_bytes);
     children.reserve(count);
     for (std::size_t i = 0; i < count; ++i) {
         Child child;
         child.name = in.text();
+        if (!is_path_component(child.name)) refuse_node("a name that does not exist");
+        if (i > 0 && children.back().name >= child.name) refuse_node("names are not in order");
         child.entry = decode_entry(in);
         if (child.entry.is_directory()) {
             TreeId id{in.digest()};
@@ -72,12 +112,21 @@ std::string encode_links(const std::vector<LinkGroup>& links) {
 }
 
 std::vector<LinkGroup> decode_links(std::string_view bytes) {
+    auto fail = [](std::string_view reason) { throw Error(ErrorKind::corrupt, fmt::format("link table: {}", reason)); };
     WireReader in(bytes, "link table");
-    if (in.byte() != encoding_version) throw Error(ErrorKind::corrupt, "link table: an encoding of another version");
-    std::vector<LinkGroup> links(in.count(1));
+    if (in.byte() != encoding_version) fail("an encoding of another version");
+    std::vector<LinkGroup> links(in.count(least_group_bytes));
     for (LinkGroup& group : links) {
-        std::size_t members = in.count(1);
-        for (std::size_t i = 0; i < members; ++i) group.push_back(ImagePath::clean(in.text()));
+        std::size_t members = in.count(least_member_bytes);
+        if (members < 2) fail("a set of one path");
+        for (std::size_t i = 0; i < members; ++i) {
+            std::string_view text = in.text();
+            auto path = ImagePath::parse_strict(text);
+            if (!path || path->bytes() != text) fail("a path is not canonical");
+            if (!group.empty() && !(group.back() < *path)) fail("paths are not in order");
+            group.push_back(*std::move(path));
+        }
+        if (&group != &links.front() && !((&group)[-1].front() < group.front())) fail("sets are not in order");
     }
     in.expect_end();
     return links;
@@ -86,12 +135,13 @@ std::vector<LinkGroup> decode_links(std::string_view bytes) {
 }  // namespace
 
 std::shared_ptr<const Subtree> Subtree::make(std::vector<Child> children) {
-    std::ranges::sort(children, {}, &Child::name);
+    if (!std::ranges::is_sorted(children, {}, &Child::name)) std::ranges::sort(children, {}, &Child::name);
     if (std::ranges::adjacent_find(children, {}, &Child::name) != children.end())
         throw Error(ErrorKind::internal, "tree: a name stands twice in one directory");
     auto node = std::make_shared<Subtree>();
-    node->id_ = TreeId{identity(children, true)};
-    node->content_ = ContentId{identity(children, false)};
+    Identities identities = identities_of(children);
+    node->id_ = identities.tree;
+    node->content_ = identities.content;
     node->children_ = std::move(children);
     return node;
 }
@@ -110,8 +160,16 @@ std::shared_ptr<const Subtree> Subtree::empty() {
 }
 
 const std::vector<Child>& Subtree::children() const {
-    if (source_) std::call_once(loaded_, [this] { children_ = decode_node(source_->load_node(id_), *source_); });
+    if (source_) std::call_once(loaded_, [this] { load(); });
     return children_;
+}
+
+void Subtree::load() const {
+    std::vector<Child> children = decode_node(source_->load_node(id_), *source_);
+    // Both: what a node says may enter keys, and a reference says its ContentId without a node to vouch for it.
+    if (identities_of(children) != Identities{id_, content_})
+        throw Error(ErrorKind::corrupt, fmt::format("tree node {}: its content is another", id_.value.text()));
+    children_ = std::move(children);
 }
 
 const Child* Subtree::find(std::string_view name) const {
@@ -124,7 +182,7 @@ const Child* Subtree::find(std::string_view name) const {
 std::string Subtree::encode() const {
     WireWriter out;
     out.byte(encoding_version).varint(children().size());
-    for (const Child& child : children()) encode_child(out, child, true);
+    for (const Child& child : children()) encode_child(out, child);
     return out.take();
 }
 
@@ -133,6 +191,19 @@ struct Tree::LinkTable {
     const NodeSource* source = nullptr;
     mutable std::once_flag loaded;
     mutable std::vector<LinkGroup> groups;
+    mutable std::once_flag indexed;
+    mutable std::unordered_map<std::string_view, const LinkGroup*> by_path;  ///< keys lie in `groups`
+
+    void load() const {
+        std::string bytes = source->load_links(id);
+        if (Sha256::of(bytes) != id)
+            throw Error(ErrorKind::corrupt, fmt::format("link table {}: its content is another", id.text()));
+        groups = decode_links(bytes);
+    }
+    void index() const {
+        for (const LinkGroup& group : groups)
+            for (const ImagePath& path : group) by_path.emplace(path.bytes(), &group);
+    }
 };
 
 Tree::Tree() : Tree(implied_directory(), Subtree::empty(), {}) {}
@@ -152,6 +223,13 @@ Tree Tree::from_ref(const TreeRef& ref, const NodeSource& source) {
     table->id = ref.links;
     if (!ref.links.is_zero()) table->source = &source;
     tree.links_ = std::move(table);
+    return tree;
+}
+
+Tree Tree::with_nodes(Entry root, std::shared_ptr<const Subtree> below) const {
+    Tree tree = *this;
+    tree.root_ = std::move(root);
+    tree.below_ = std::move(below);
     return tree;
 }
 
@@ -175,18 +253,17 @@ ContentId Tree::content_id() const {
 }
 
 const std::vector<LinkGroup>& Tree::links() const {
-    if (links_->source)
-        std::call_once(links_->loaded,
-                       [this] { links_->groups = decode_links(links_->source->load_links(links_->id)); });
+    if (links_->source) std::call_once(links_->loaded, [this] { links_->load(); });
     return links_->groups;
 }
 
 std::string Tree::encoded_links() const { return encode_links(links()); }
 
 const LinkGroup* Tree::links_of(const ImagePath& path) const {
-    for (const LinkGroup& group : links())
-        if (std::ranges::binary_search(group, path)) return &group;
-    return nullptr;
+    if (links().empty()) return nullptr;
+    std::call_once(links_->indexed, [this] { links_->index(); });
+    auto found = links_->by_path.find(path.bytes());
+    return found == links_->by_path.end() ? nullptr : found->second;
 }
 
 std::optional<Entry> Tree::find(const ImagePath& path) const {

@@ -39,7 +39,8 @@ struct Child {
 class NodeSource {
   public:
     virtual ~NodeSource() = default;
-    /// The encoded node. Throws Error{not_found} when it is not there, Error{corrupt} when it is damaged.
+    /// The encoded node. Throws Error{not_found} when it is not there. Need not look at what it gives: the tree
+    /// checks it against `id`.
     virtual std::string load_node(const TreeId& id) const = 0;
     /// The encoded link table.
     virtual std::string load_links(const Digest& id) const = 0;
@@ -56,7 +57,8 @@ class Subtree {
 
     const TreeId& id() const noexcept { return id_; }
     const ContentId& content_id() const noexcept { return content_; }
-    /// Loads the node when it is not in memory: may throw what NodeSource throws.
+    /// Loads the node when it is not in memory: may throw what NodeSource throws, and Error{corrupt} unless the
+    /// node has the identities that it is known by.
     const std::vector<Child>& children() const;
     const Child* find(std::string_view name) const;
     /// False while the node is only a name: such a node is in the store already.
@@ -68,6 +70,8 @@ class Subtree {
     Subtree() = default;  ///< for make_shared only
 
   private:
+    void load() const;
+
     TreeId id_;
     ContentId content_;
     const NodeSource* source_ = nullptr;
@@ -97,11 +101,15 @@ class Tree {
 
     const Entry& root_entry() const noexcept { return root_; }
     const std::shared_ptr<const Subtree>& below() const noexcept { return below_; }
-    /// Sorted by first path. Loaded when asked for.
+    /// This tree's links on other nodes, which must hold every linked path as it stands here.
+    Tree with_nodes(Entry root, std::shared_ptr<const Subtree> below) const;
+
+    /// Sorted by first path. Loaded when asked for; Error{corrupt} for a table of another digest.
     const std::vector<LinkGroup>& links() const;
-    /// docs/formats/tree.md, "link table": what ref().links is the digest of.
+    /// docs/formats/tree.md, "links": what ref().links is the digest of.
     std::string encoded_links() const;
-    /// The set that `path` belongs to; null when it is a file of its own.
+    /// The set that `path` belongs to; null when it is a file of its own. The first call costs a pass over the
+    /// table, later ones do not depend on its size.
     const LinkGroup* links_of(const ImagePath& path) const;
 
     /// The entry at `path`, links not followed; empty when nothing stands there.

@@ -4,7 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
+#include <numeric>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -13,6 +14,8 @@ namespace imgbuild::layerstore {
 namespace {
 
 constexpr std::uint8_t encoding_version = 1;
+constexpr std::size_t least_change_bytes = 4;  // the removal of "/a"
+constexpr std::size_t least_group_bytes = 3;   // a count and two indices
 
 bool can_hold_others(const Change& change) { return change.kind != ChangeKind::remove && change.entry.is_directory(); }
 
@@ -38,19 +41,64 @@ void check_changes(const std::vector<Change>& changes) {
     }
 }
 
-std::size_t shared_prefix(std::string_view a, std::string_view b) {
-    return static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
+void sort_changes(std::vector<Change>& changes) {
+    if (std::ranges::is_sorted(changes, {}, &Change::path)) return;
+    std::vector<std::size_t> order(changes.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    // Stable, so that of two changes of one path the same one is told of on every machine.
+    std::ranges::stable_sort(order, {}, [&](std::size_t i) -> const ImagePath& { return changes[i].path; });
+    std::vector<Change> sorted;
+    sorted.reserve(changes.size());
+    for (std::size_t i : order) sorted.push_back(std::move(changes[i]));
+    changes = std::move(sorted);
+}
+
+[[noreturn]] void fail(std::string_view reason) { throw Error(ErrorKind::corrupt, fmt::format("delta: {}", reason)); }
+
+Change decode_change(WireReader& in) {
+    std::string_view text = in.text();
+    auto path = ImagePath::parse_strict(text);
+    if (!path || path->bytes() != text) fail("a path is not canonical");
+    std::uint8_t kind = in.byte();
+    if (kind > static_cast<std::uint8_t>(ChangeKind::empty)) fail("a change that does not exist");
+    Change change{*std::move(path), static_cast<ChangeKind>(kind), {}};
+    if (change.kind != ChangeKind::remove) change.entry = decode_entry(in);
+    return change;
+}
+
+// Indices increase and no change is in two groups: each path is named by at most one of them, so that a short
+// record cannot name a long path many times over.
+std::vector<LinkGroup> decode_groups(WireReader& in, const std::vector<Change>& changes) {
+    std::vector<LinkGroup> links(in.count(least_group_bytes));
+    std::vector<bool> is_linked(changes.size());
+    std::uint64_t first_before = 0;
+    for (LinkGroup& group : links) {
+        std::size_t members = in.count(1);
+        if (members < 2) fail("a hard link group of one path");
+        std::uint64_t last = 0;
+        for (std::size_t i = 0; i < members; ++i) {
+            std::uint64_t index = in.varint();
+            if (index >= changes.size() || is_linked[static_cast<std::size_t>(index)]) fail("a link to nothing");
+            if (i > 0 ? index <= last : &group != &links.front() && index <= first_before)
+                fail("links are not in order");
+            if (i == 0) first_before = index;
+            last = index;
+            is_linked[static_cast<std::size_t>(index)] = true;
+            group.push_back(changes[static_cast<std::size_t>(index)].path);
+        }
+    }
+    return links;
 }
 
 }  // namespace
 
 TreeDelta TreeDelta::build(std::vector<Change> changes, std::vector<LinkGroup> links) {
-    if (!std::ranges::is_sorted(changes, {}, &Change::path)) std::ranges::sort(changes, {}, &Change::path);
+    sort_changes(changes);
     check_changes(changes);
     TreeDelta delta;
     delta.changes_ = std::move(changes);
 
-    std::set<ImagePath> seen;
+    std::unordered_set<std::string_view> seen;
     for (LinkGroup& group : links) {
         std::ranges::sort(group);
         if (group.size() < 2) throw Error(ErrorKind::internal, "layer: a hard link group of one path");
@@ -60,7 +108,7 @@ TreeDelta TreeDelta::build(std::vector<Change> changes, std::vector<LinkGroup> l
             bool is_equal_file = change && first && change->kind == ChangeKind::put && change->entry.is_file() &&
                                  change->entry == first->entry;
             if (!is_equal_file) refuse(path, "a hard link to what is not the same file");
-            if (!seen.insert(path).second) refuse(path, "in two groups of hard links");
+            if (!seen.insert(path.bytes()).second) refuse(path, "in two groups of hard links");
         }
     }
     std::ranges::sort(links, {}, [](const LinkGroup& group) -> const ImagePath& { return group.front(); });
@@ -84,13 +132,9 @@ std::uint64_t TreeDelta::content_bytes() const {
 std::string TreeDelta::encode() const {
     WireWriter out;
     out.byte(encoding_version).varint(changes_.size());
-    std::string_view previous;
     for (const Change& change : changes_) {
-        std::string_view path = change.path.bytes();
-        std::size_t shared = shared_prefix(previous, path);
-        out.varint(shared).text(path.substr(shared)).byte(static_cast<std::uint8_t>(change.kind));
+        out.text(change.path.bytes()).byte(static_cast<std::uint8_t>(change.kind));
         if (change.kind != ChangeKind::remove) encode_entry(out, change.entry, true);
-        previous = path;
     }
     out.varint(links_.size());
     for (const LinkGroup& group : links_) {
@@ -104,39 +148,21 @@ DeltaId TreeDelta::id() const { return DeltaId{Sha256::of(encode())}; }
 
 TreeDelta TreeDelta::decode(std::string_view bytes) {
     WireReader in(bytes, "delta");
-    auto fail = [](std::string_view reason) { throw Error(ErrorKind::corrupt, fmt::format("delta: {}", reason)); };
     if (in.byte() != encoding_version) fail("an encoding of another version");
     std::vector<Change> changes;
-    std::size_t count = in.count(3);
+    std::size_t count = in.count(least_change_bytes);
     changes.reserve(count);
-    std::string path;
     for (std::size_t i = 0; i < count; ++i) {
-        std::uint64_t shared = in.varint();
-        if (shared > path.size()) fail("a path shares more than there is");
-        path.resize(static_cast<std::size_t>(shared));
-        path += in.text();
-        auto parsed = ImagePath::parse_strict(path);
-        if (!parsed || parsed->bytes() != path) fail("a path is not canonical");
-        std::uint8_t kind = in.byte();
-        if (kind > static_cast<std::uint8_t>(ChangeKind::empty)) fail("a change that does not exist");
-        Change change{*std::move(parsed), static_cast<ChangeKind>(kind), {}};
-        if (change.kind != ChangeKind::remove) change.entry = decode_entry(in);
-        if (!changes.empty() && !(changes.back().path < change.path)) fail("paths are not in order");
-        changes.push_back(std::move(change));
+        changes.push_back(decode_change(in));
+        if (i > 0 && !(changes[i - 1].path < changes[i].path)) fail("paths are not in order");
     }
-    std::vector<LinkGroup> links(in.count(3));
-    for (LinkGroup& group : links) {
-        std::size_t members = in.count(1);
-        for (std::size_t i = 0; i < members; ++i) {
-            std::uint64_t index = in.varint();
-            if (index >= changes.size()) fail("a link to nothing");
-            group.push_back(changes[static_cast<std::size_t>(index)].path);
-        }
-    }
+    std::vector<LinkGroup> links = decode_groups(in, changes);
     in.expect_end();
-    TreeDelta delta = build(std::move(changes), std::move(links));
-    if (delta.encode() != bytes) fail("not in its canonical form");
-    return delta;
+    try {
+        return build(std::move(changes), std::move(links));
+    } catch (const Error& error) {
+        fail(error.message());
+    }
 }
 
 TreeDelta with_times(const TreeDelta& delta, FileTime time) {

@@ -3,14 +3,13 @@
 
 #include <doctest/doctest.h>
 
-#include <map>
-#include <random>
-
 #include "base/error.h"
+#include "base/test_support.h"
 #include "layerstore/tree/algebra.h"
 
 using namespace imgbuild;
 using namespace imgbuild::layerstore;
+using imgbuild::test::refusal;
 
 namespace {
 
@@ -41,147 +40,7 @@ std::string listing(const Tree& tree) {
     return out;
 }
 
-// Trees over a small alphabet of names, so that two of them collide often: kinds change, subtrees vanish.
-class RandomTrees {
-  public:
-    explicit RandomTrees(std::uint32_t seed) : random_(seed) {}
-
-    Tree tree() {
-        std::vector<Change> changes;
-        std::vector<ImagePath> files;
-        fill(ImagePath(), 0, changes, files);
-        std::vector<LinkGroup> links;
-        if (files.size() >= 2 && pick(2) == 0) links.push_back(link(files, changes));
-        return apply(Tree(), TreeDelta::build(std::move(changes), std::move(links)));
-    }
-    unsigned pick(unsigned below) { return static_cast<unsigned>(random_() % below); }
-
-  private:
-    Entry leaf() {
-        Entry entry = pick(4) == 0 ? Entry{} : file(std::string(pick(3), 'x'));
-        if (pick(4) == 0) {
-            entry = Entry{};
-            entry.kind = EntryKind::symlink;
-            entry.mode = 0777;
-            entry.link_target = pick(2) == 0 ? "/a" : "b";
-        }
-        entry.uid = pick(2);
-        entry.mtime.seconds = pick(2);
-        if (pick(5) == 0) entry.xattrs = std::make_shared<const Xattrs>(Xattrs{{"user.k", std::string("\0v", 2)}});
-        return entry;
-    }
-    void fill(const ImagePath& here, int depth, std::vector<Change>& changes, std::vector<ImagePath>& files) {
-        for (std::string_view name : {"a", "a-", "b", "c\n", "\xff"}) {
-            if (pick(2) == 0) continue;
-            ImagePath path = here.child(name);
-            if (depth < 3 && pick(2) == 0) {
-                changes.push_back({path, ChangeKind::put, directory(pick(2) == 0 ? 0755 : 0700)});
-                fill(path, depth + 1, changes, files);
-                continue;
-            }
-            changes.push_back({path, ChangeKind::put, leaf()});
-            if (changes.back().entry.is_file()) files.push_back(path);
-        }
-    }
-    LinkGroup link(const std::vector<ImagePath>& files, std::vector<Change>& changes) {
-        std::size_t first = pick(static_cast<unsigned>(files.size() - 1));
-        return same(files[first], files[first + 1], changes);
-    }
-    static LinkGroup same(const ImagePath& first, const ImagePath& second, std::vector<Change>& changes) {
-        Entry* entries[2] = {};
-        for (Change& change : changes) {
-            if (change.path == first) entries[0] = &change.entry;
-            if (change.path == second) entries[1] = &change.entry;
-        }
-        *entries[1] = *entries[0];
-        return {first, second};
-    }
-    std::mt19937 random_;
-};
-
-// Nodes by id, as the store keeps them.
-class FakeNodes final : public NodeSource {
-  public:
-    TreeRef keep(const Tree& tree) {
-        keep_node(*tree.below());
-        TreeRef ref = tree.ref();
-        links_[ref.links] = tree.encoded_links();
-        return ref;
-    }
-    std::string load_node(const TreeId& id) const override { return nodes_.at(id); }
-    std::string load_links(const Digest& id) const override { return links_.at(id); }
-
-  private:
-    void keep_node(const Subtree& node) {
-        nodes_[node.id()] = node.encode();
-        for (const Child& child : node.children())
-            if (child.below) keep_node(*child.below);
-    }
-    std::map<TreeId, std::string> nodes_;
-    std::map<Digest, std::string> links_;
-};
-
 }  // namespace
-
-TEST_CASE("applying the difference of two trees to the first gives the second") {
-    RandomTrees random(1);
-    for (int round = 0; round < 2000; ++round) {
-        Tree a = random.tree();
-        Tree b = random.tree();
-        REQUIRE(apply(a, difference(a, b)) == b);
-        REQUIRE(difference(a, a).empty());
-        REQUIRE(apply(Tree(), as_delta(a)) == a);
-    }
-}
-
-TEST_CASE("a normalised delta leads to the same content and names what it dropped") {
-    RandomTrees random(2);
-    for (int round = 0; round < 2000; ++round) {
-        // Without links below: a put of one name of a linked file that changes nothing else is dropped, and the
-        // link stays, because overlay file systems break links that no step meant to break.
-        TreeDelta plain = as_delta(random.tree());
-        Tree a = apply(Tree(), TreeDelta::build({plain.changes().begin(), plain.changes().end()}));
-        TreeDelta delta = as_delta(random.tree());
-        Normalised normal = normalise(delta, a);
-        REQUIRE(apply(a, normal.delta).content_id() == apply(a, delta).content_id());
-        REQUIRE(normal.dropped.size() + normal.delta.changes().size() == delta.changes().size());
-        REQUIRE(normalise(as_delta(a), a).delta.empty());
-    }
-}
-
-TEST_CASE("an encoded delta comes back, and no damaged one passes for it") {
-    RandomTrees random(3);
-    for (int round = 0; round < 300; ++round) {
-        TreeDelta delta = difference(random.tree(), random.tree());
-        std::string bytes = delta.encode();
-        REQUIRE(TreeDelta::decode(bytes) == delta);
-        for (int damage = 0; damage < 20; ++damage) {
-            std::string wrong = bytes;
-            wrong[random.pick(static_cast<unsigned>(wrong.size()))] ^= static_cast<char>(1 + random.pick(255));
-            std::optional<DeltaId> accepted;
-            try {
-                accepted = TreeDelta::decode(wrong).id();
-            } catch (const Error& error) {
-                bool told = error.kind() == ErrorKind::corrupt || error.kind() == ErrorKind::invalid_input;
-                REQUIRE(told);
-            }
-            REQUIRE(accepted != delta.id());
-        }
-    }
-}
-
-TEST_CASE("a tree loaded from its nodes is the tree that was stored") {
-    RandomTrees random(4);
-    for (int round = 0; round < 300; ++round) {
-        Tree tree = random.tree();
-        FakeNodes nodes;
-        Tree loaded = Tree::from_ref(nodes.keep(tree), nodes);
-        REQUIRE(loaded.id() == tree.id());
-        REQUIRE(loaded.content_id() == tree.content_id());
-        REQUIRE(difference(loaded, tree).empty());
-        REQUIRE(loaded.links() == tree.links());
-    }
-}
 
 TEST_CASE("times change the tree's id but not its content id") {
     Entry later = file("x");
@@ -236,14 +95,61 @@ TEST_CASE("links are followed inside the tree only") {
     CHECK_THROWS_WITH_AS(tree.resolve(at("/loop")), "path: /loop: too many levels of symbolic links", Error);
 }
 
-TEST_CASE("a grafted tree is what is selected again") {
-    RandomTrees random(5);
-    for (int round = 0; round < 200; ++round) {
-        Tree base = random.tree();
-        Tree part = random.tree();
-        REQUIRE(select(graft(base, at("/p/q"), part), at("/p/q")) == part);
-    }
+TEST_CASE("what is no directory cannot be selected") {
     CHECK_THROWS_WITH_AS(select(Tree(), at("/none")), "tree: /none: not a directory", Error);
+}
+
+TEST_CASE("a selection keeps the links inside it, whatever a file outside is called") {
+    std::vector<Change> changes;
+    for (const char* path : {"/d/one", "/d/two", "/d/three", "/out", "/over"}) changes.push_back(put(path, file("x")));
+    Tree tree = apply(
+        Tree(), TreeDelta::build(changes, {{at("/d/one"), at("/d/two"), at("/out")}, {at("/d/three"), at("/over")}}));
+    CHECK(select(tree, at("/d")).links() == std::vector<LinkGroup>{{at("/one"), at("/two")}});
+    CHECK(select(apply(tree, TreeDelta::build({gone("/out")})), at("/d")) == select(tree, at("/d")));
+}
+
+TEST_CASE("an emptied directory that was filled again is spelt by what is gone and what is new") {
+    Tree base = apply(Tree(), TreeDelta::build({put("/d/same", file("1")), put("/d/old", file("2")),
+                                                put("/d/sub/x", file("3")), put("/d/sub/y", file("4"))}));
+    Entry touched = file("1");
+    touched.mtime.seconds = 7;
+    TreeDelta again = TreeDelta::build({{at("/d"), ChangeKind::empty, implied_directory()},
+                                        put("/d/same", touched),
+                                        put("/d/new", file("5")),
+                                        put("/d/sub", implied_directory()),
+                                        put("/d/sub/y", file("4"))});
+    Normalised normal = normalise(again, base);
+    CHECK(normal.delta == TreeDelta::build({put("/d/new", file("5")), gone("/d/old"), gone("/d/sub/x")}));
+    CHECK(normal.dropped == std::vector<ImagePath>{at("/d"), at("/d/same"), at("/d/sub"), at("/d/sub/y")});
+}
+
+TEST_CASE("normalising keeps links that a copy broke and cuts those that a change broke") {
+    std::vector<Change> changes{put("/a", file("x")), put("/b", file("x")), put("/c", file("x"))};
+    Tree base = apply(Tree(), TreeDelta::build(changes, {{at("/a"), at("/b"), at("/c")}}));
+    CHECK(normalise(TreeDelta::build({put("/a", file("x"))}), base).delta.empty());
+    TreeDelta split =
+        TreeDelta::build({put("/a", file("y")), put("/b", file("x")), put("/d", file("x"))}, {{at("/b"), at("/d")}});
+    CHECK(normalise(split, base).delta == split);
+    CHECK(apply(base, split).links() == std::vector<LinkGroup>{{at("/b"), at("/d")}});
+}
+
+TEST_CASE("a delta's record is written in one way") {
+    Entry x = file("x");
+    TreeDelta delta = TreeDelta::build({put("/a", x), put("/b", x), gone("/c")}, {{at("/a"), at("/b")}});
+    std::string entry = std::string("\x01\xa4\x03\0\0\x01", 6) + std::string(x.content.raw()) + std::string(3, '\0');
+    std::string a = std::string("\2/a\0", 4) + entry;
+    std::string b = std::string("\2/b\0", 4) + entry;
+    std::string c = "\2/c\1";
+    auto record = [&](const std::string& groups) { return "\1\3" + a + b + c + groups; };
+    CHECK(delta.encode() == record(std::string("\1\2\0\1", 4)));
+    auto refused = [](const std::string& bytes) { return refusal([&] { TreeDelta::decode(bytes); }); };
+    CHECK(refused(record(std::string("\1\3\0\1\1", 5))) == "corrupt: delta: a link to nothing");
+    CHECK(refused(record(std::string("\1\2\1\0", 4))) == "corrupt: delta: links are not in order");
+    CHECK(refused(record(std::string("\1\1\0\0", 4))) == "corrupt: delta: a hard link group of one path");
+    CHECK(refused(record(std::string("\1\2\0\2", 4))) ==
+          "corrupt: delta: layer: /c: a hard link to what is not the same file");
+    CHECK(refused("\1\2" + c + c + std::string(1, '\0')) == "corrupt: delta: paths are not in order");
+    CHECK(refused("\1\1" + std::string("\3/c/\1\0", 6)) == "corrupt: delta: a path is not canonical");
 }
 
 TEST_CASE("a layer that contradicts itself is refused by name") {

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// The laws of the overlay codec, on random deltas.
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include "base/temporary_directory.h"
+#include "layerstore/layer/layer_codec.h"
+#include "layerstore/snapshot/overlay_codec.h"
+#include "layerstore/tree/random_trees.h"
+
+using namespace imgbuild;
+using namespace imgbuild::layerstore;
+using imgbuild::layerstore::test::for_each_seed;
+using imgbuild::layerstore::test::RandomTrees;
+
+namespace {
+
+void lay_down(const TreeDelta& delta, const RandomTrees& random, const Directory& out) {
+    ContentSources sources;
+    sources.add(random.contents());
+    MemoryWriter tar;
+    write_layer(delta, sources, tar);
+    MemoryReader reader(tar.bytes());
+    write_upper(reader, out, OverlaySpelling::trusted);
+}
+
+}  // namespace
+
+TEST_CASE("a completed delta does what the delta does, and an upper directory holds all of it") {
+    bool is_root = ::geteuid() == 0;
+    if (!is_root) MESSAGE("no upper directories: they need root for owners and whiteouts");
+    TemporaryDirectory place = TemporaryDirectory::create();
+    for_each_seed(60, [&](RandomTrees& random) {
+        Tree base = random.tree();
+        TreeDelta delta = random.delta();
+        TreeDelta complete = complete_for(delta, base);
+        REQUIRE(apply(base, complete) == apply(base, delta));
+        if (!is_root) return;
+        Directory out = place.directory().make_directory(ImagePath().child("written"));
+        lay_down(complete, random, out);
+        REQUIRE(read_upper(out, OverlaySpelling::trusted) == complete);
+        place.directory().remove_tree("written");
+    });
+}
+
+TEST_CASE("an upper directory that was finished spells the delta that its changes come to") {
+    if (::geteuid() != 0) {
+        MESSAGE("skipped: needs root for owners and whiteouts");
+        return;
+    }
+    TemporaryDirectory place = TemporaryDirectory::create();
+    for_each_seed(60, [&](RandomTrees& random) {
+        Tree base = random.tree();
+        Directory upper = place.directory().make_directory(ImagePath().child("upper"));
+        lay_down(complete_for(random.delta(), base), random, upper);
+        TreeDelta changes = read_upper(upper, OverlaySpelling::trusted);
+        TreeDelta normal = with_times(normalise(changes, base).delta, default_file_time);
+        TreeDelta delta = complete_for(normal, base);
+        finish_upper(upper, delta, OverlaySpelling::trusted);
+        REQUIRE(read_upper(upper, OverlaySpelling::trusted) == delta);
+        REQUIRE(apply(base, delta) == apply(base, normal));
+        place.directory().remove_tree("upper");
+    });
+}
