@@ -25,13 +25,13 @@ class FakeResolver final : public ImageResolver {
     }
 
     layerstore::ImageConfig config = [] {
-        layerstore::ImageConfig config;
-        config.platform = layerstore::Platform::parse("linux/amd64");
-        config.environment = {"COLOUR=green", "PATH=/bin"};
-        config.working_directory = "/base";
-        config.command = std::vector<std::string>{"from-base"};
-        config.history.push_back({.created_by = "made the base"});
-        return config;
+        layerstore::ImageConfig base;
+        base.platform = layerstore::Platform::parse("linux/amd64");
+        base.environment = {"COLOUR=green", "PATH=/bin"};
+        base.working_directory = "/base";
+        base.command = std::vector<std::string>{"from-base"};
+        base.history.push_back({.created_by = "made the base"});
+        return base;
     }();
     int asked = 0;
 
