@@ -95,10 +95,7 @@ std::vector<std::string_view> ImagePath::components() const& {
     return split(relative(), '/');
 }
 
-bool ImagePath::is_below(const ImagePath& directory) const noexcept {
-    return bytes_.size() > directory.bytes_.size() && bytes_.starts_with(directory.bytes_) &&
-           bytes_[directory.bytes_.size()] == '/';
-}
+bool ImagePath::is_below(const ImagePath& directory) const noexcept { return lies_below(bytes_, directory.bytes_); }
 
 ImagePath ImagePath::relative_to(const ImagePath& directory) const {
     if (*this != directory && !is_below(directory)) refuse(bytes_, "does not lie below " + directory.absolute());
@@ -106,9 +103,17 @@ ImagePath ImagePath::relative_to(const ImagePath& directory) const {
 }
 
 std::strong_ordering operator<=>(const ImagePath& a, const ImagePath& b) noexcept {
-    std::size_t shared = shared_length(a.bytes_, b.bytes_);
-    if (shared == a.bytes_.size() || shared == b.bytes_.size()) return a.bytes_.size() <=> b.bytes_.size();
-    return weight(a.bytes_[shared]) <=> weight(b.bytes_[shared]);
+    return compare_path_bytes(a.bytes_, b.bytes_);
+}
+
+std::strong_ordering compare_path_bytes(std::string_view a, std::string_view b) noexcept {
+    std::size_t shared = shared_length(a, b);
+    if (shared == a.size() || shared == b.size()) return a.size() <=> b.size();
+    return weight(a[shared]) <=> weight(b[shared]);
+}
+
+bool lies_below(std::string_view path, std::string_view directory) noexcept {
+    return path.size() > directory.size() && path[directory.size()] == '/' && path.starts_with(directory);
 }
 
 }  // namespace imgbuild

@@ -69,6 +69,10 @@ class ImagePath {
 /// True if `name` may be one component of a path.
 bool is_path_component(std::string_view name) noexcept;
 
+/// The order and the containment of paths for those who hold many as bytes() and make no ImagePath of each.
+std::strong_ordering compare_path_bytes(std::string_view a, std::string_view b) noexcept;
+bool lies_below(std::string_view path, std::string_view directory) noexcept;
+
 }  // namespace imgbuild
 
 template <>

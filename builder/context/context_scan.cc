@@ -78,7 +78,7 @@ void write_index(const FoundPaths& found, const ContextIndex& index, const Direc
     IndexWriter writer;
     ContextIndex::Cursor old(index);
     auto write_kept_before = [&](std::string_view path, bool all) {
-        for (; !old.at_end() && (all || compare_paths(old.path(), path) < 0); old.next())
+        for (; !old.at_end() && (all || compare_path_bytes(old.path(), path) < 0); old.next())
             if (found.kept[old.number()]) writer.add(old.path(), old.record());
     };
     for (const Found& entry : found.entries) {

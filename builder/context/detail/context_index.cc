@@ -125,7 +125,7 @@ void ContextIndex::Cursor::read() {
     if (shared > path_.size()) refuse("a path is shorter than what it shares");
     std::string_view rest = in_.text();
     // Increasing: what follows the shared bytes sorts behind what the last path has there.
-    if (number_ > 0 && compare_paths(std::string_view(path_).substr(shared), rest) >= 0)
+    if (number_ > 0 && compare_path_bytes(std::string_view(path_).substr(shared), rest) >= 0)
         refuse("paths are not in order");
     path_.resize(shared);
     path_ += rest;

@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "base/text.h"
 
 namespace imgbuild::builder {
@@ -13,9 +11,6 @@ namespace {
 layerstore::FileTime to_file_time(const timespec& time) noexcept {
     return {time.tv_sec, static_cast<std::uint32_t>(time.tv_nsec)};
 }
-
-// '/' sorts lowest, so that a directory's content follows it at once.
-int weight(char c) noexcept { return c == '/' ? -1 : static_cast<unsigned char>(c); }
 
 }  // namespace
 
@@ -37,16 +32,6 @@ bool operator==(const IndexRecord& a, const IndexRecord& b) noexcept {
     if (a.kind != layerstore::EntryKind::file) return true;
     return a.identity == b.identity && a.settled == b.settled &&
            (a.xattrs == b.xattrs || (a.xattrs ? *a.xattrs : none) == (b.xattrs ? *b.xattrs : none));
-}
-
-int compare_paths(std::string_view a, std::string_view b) noexcept {
-    auto [left, right] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
-    if (left == a.end()) return right == b.end() ? 0 : -1;
-    return right == b.end() ? 1 : weight(*left) - weight(*right);
-}
-
-bool lies_below(std::string_view path, std::string_view directory) noexcept {
-    return path.size() > directory.size() && path[directory.size()] == '/' && path.starts_with(directory);
 }
 
 std::string shown(std::string_view path) { return path.empty() ? "." : printable(path.substr(1)); }

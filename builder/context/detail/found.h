@@ -75,11 +75,6 @@ struct FoundPaths {
     std::string_view path(std::uint32_t index) const noexcept { return path(entries[index]); }
 };
 
-/// Path order, as ImagePath has it: below zero, zero, above.
-int compare_paths(std::string_view a, std::string_view b) noexcept;
-/// True if `path` lies strictly below `directory`.
-bool lies_below(std::string_view path, std::string_view directory) noexcept;
-
 /// How messages name "/a/b": "a/b", printable; "." for the root.
 std::string shown(std::string_view path);
 /// Error{invalid_input} "context: FILE: changed while the build was reading it".

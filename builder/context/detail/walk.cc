@@ -226,7 +226,7 @@ class Walker {
 
     // The index's records before this path: of names that are gone, or that nobody looked for (`keep`).
     void skip_to_here(bool keep) {
-        for (; !old_.at_end() && compare_paths(old_.path(), path_) < 0; old_.next()) keep_record(keep);
+        for (; !old_.at_end() && compare_path_bytes(old_.path(), path_) < 0; old_.next()) keep_record(keep);
     }
     void skip_below(bool keep) {
         for (; !old_.at_end() && lies_below(old_.path(), path_); old_.next()) keep_record(keep);
