@@ -97,6 +97,12 @@ std::uint64_t copy_all(ByteReader& source, ByteWriter& sink) {
     return total;
 }
 
+void drain(ByteReader& source) {
+    StreamBlock block;
+    while (source.read(block.bytes()) > 0) {
+    }
+}
+
 std::string read_ahead(ByteReader& source, std::size_t size) {
     std::string bytes(size, '\0');
     std::size_t filled = 0;

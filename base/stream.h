@@ -171,6 +171,8 @@ class VerifyingReader final : public ByteReader {
 
 /// Moves everything from `source` to `sink` and says how many bytes that were.
 std::uint64_t copy_all(ByteReader& source, ByteWriter& sink);
+/// Reads `source` to its end, for what reading checks, and forgets the bytes.
+void drain(ByteReader& source);
 /// The first `size` bytes of `source`, fewer where it has no more.
 std::string read_ahead(ByteReader& source, std::size_t size);
 /// Everything in `source` as one string; more than `limit` bytes is Error{invalid_input} naming `what`.

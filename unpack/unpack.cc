@@ -239,9 +239,7 @@ std::optional<Unpacked> unpack_archive(ByteReader& archive, ByteWriter& out, con
     PrefixedReader whole(std::move(first_block), *tar);
     auto unpacked = Unpacker(whole, out, limits).run();
     // The checksum of a compressed stream stands behind the end of the archive.
-    StreamBlock rest;
-    while (unpacked && whole.read(rest.bytes()) > 0) {
-    }
+    if (unpacked) drain(whole);
     return unpacked;
 }
 

@@ -55,9 +55,7 @@ bool unpack_archive(Fd archive, const std::function<void(ByteReader&)>& consume)
     PrefixedReader tar(std::move(first), helper);
     consume(tar);
     // What stands behind the end of the archive, which is nothing but the helper's word that all went well.
-    StreamBlock rest;
-    while (tar.read(rest.bytes()) > 0) {
-    }
+    drain(tar);
     return true;
 }
 

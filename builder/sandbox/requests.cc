@@ -74,9 +74,7 @@ void Service::materialise(WireReader& in) {
     MessageReader tar(channel_);
     FileLock held = deltas_.lock(hex, [] {});
     if (deltas_.has(id)) {
-        std::vector<std::byte> ignored(stream_block);
-        while (tar.read(ignored) > 0) {
-        }
+        drain(tar);
     } else {
         TemporaryDirectory work = deltas_.begin();
         Directory files = work.directory().make_directory(ImagePath().child("files"));

@@ -200,9 +200,7 @@ TreeDelta read_layer(ByteReader& tar, const Tree& below, const std::string& what
         builder.add(path, std::move(found->entry));
     }
     // The diff ID covers what stands behind the end marker as well.
-    std::vector<std::byte> rest(stream_block);
-    while (tar.read(rest) > 0) {
-    }
+    drain(tar);
     return builder.finish();
 }
 
