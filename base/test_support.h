@@ -10,12 +10,12 @@
 
 namespace imgbuild::test {
 
-/// "kind: message" of the Error that `action` ends with, "accepted" when it ends with none.
+/// "kind: message", frames in it, of the Error that `action` ends with, "accepted" when it ends with none.
 inline std::string refusal(const std::function<void()>& action) {
     try {
         action();
     } catch (const Error& error) {
-        return std::string(name_of(error.kind())) + ": " + error.message();
+        return std::string(name_of(error.kind())) + ": " + error.full_message();
     }
     return "accepted";
 }

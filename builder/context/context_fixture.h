@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/temporary_directory.h"
+#include "base/test_support.h"
 #include "builder/context/context_scan.h"
 
 namespace imgbuild::builder::test {
@@ -91,17 +92,6 @@ inline std::string paths_of(const layerstore::Tree& tree) {
         return true;
     });
     return text;
-}
-
-/// The message of the Error that `action` ends with; "" when it ends without.
-template <class Action>
-std::string failure(Action&& action) {
-    try {
-        action();
-    } catch (const Error& error) {
-        return std::string(name_of(error.kind())) + ": " + error.full_message();
-    }
-    return {};
 }
 
 }  // namespace imgbuild::builder::test

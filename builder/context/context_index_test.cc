@@ -92,7 +92,7 @@ TEST_CASE("the index is believed where size, inode, device and both times agree,
         change(record);
         writer.add(at.path(), record);
         writer.commit(fixture.indexes, name);
-        return fixture.scan().tree.find(test::at("f"))->content;
+        return fixture.scan().tree.find(builder::test::at("f"))->content;
     };
     Digest right = Sha256::of("bytes");
     CHECK(scan_after([](IndexRecord& record) { record.identity.size += 1; }) == right);

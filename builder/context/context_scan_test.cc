@@ -13,6 +13,7 @@
 using namespace imgbuild;
 using namespace imgbuild::builder;
 using namespace imgbuild::builder::test;
+using imgbuild::test::refusal;
 using layerstore::EntryKind;
 
 namespace {
@@ -109,9 +110,9 @@ TEST_CASE("what is wanted and cannot be read is denied by name, what is ignored 
     ::chmod(fixture.path("closed").c_str(), 0);
     {
         AsNobody nobody;
-        CHECK(failure([&] { fixture.scan(); }) == "denied: context: closed: Permission denied");
+        CHECK(refusal([&] { fixture.scan(); }) == "denied: context: closed: Permission denied");
         fixture.ignore({"closed"});
-        CHECK(failure([&] { fixture.scan(); }) == "denied: context: d/secret: Permission denied");
+        CHECK(refusal([&] { fixture.scan(); }) == "denied: context: d/secret: Permission denied");
         // An exception could match inside, so the folder is tried.
         fixture.ignore({"closed", "!closed/inside", "d/secret"});
         CHECK(paths_of(fixture.scan().tree) == "d ok");
@@ -194,7 +195,7 @@ TEST_CASE("a file replaced by a link after it was found is not read through the 
     fixture.file("other/f", "inside");
     fixture.context.remove_tree("d");
     fixture.link("d", "other");
-    CHECK(failure([&] { scanned.contents->open(entry->content, entry->size); }) ==
+    CHECK(refusal([&] { scanned.contents->open(entry->content, entry->size); }) ==
           "invalid_input: context: d/f: changed while the build was reading it");
 }
 
@@ -270,7 +271,7 @@ TEST_CASE("any name that a file can have is scanned and found again") {
     CHECK(second.hashed_files == 0);
     CHECK(second.tree == first.tree);
     fixture.file(odd, "new");
-    CHECK(failure([&] { read(first, odd); }) ==
+    CHECK(refusal([&] { read(first, odd); }) ==
           "invalid_input: context: line\\nbreak \\xff\\xfe\\x1b[31m: changed while the build was reading it");
 }
 
@@ -291,7 +292,7 @@ TEST_CASE("a context deeper than a process has descriptors is scanned, one with 
         REQUIRE(::mkdirat(here.fd(), name.c_str(), 0755) == 0);
         here = here.open_directory(ImagePath().child(name), FollowLinks::never);
     }
-    CHECK(failure([&] { fixture.scan(); }).ends_with("the path is longer than 4096 bytes"));
+    CHECK(refusal([&] { fixture.scan(); }).ends_with("the path is longer than 4096 bytes"));
     fixture.ignore({"ppp*"});
     CHECK(fixture.scan().tree == scanned.tree);
 }
@@ -307,10 +308,10 @@ TEST_CASE("contents are verified to their last byte") {
     const char* message = "invalid_input: context: f: changed while the build was reading it";
     for (const std::string& bytes : {changed, std::string("short"), std::string(300'001, 'x')}) {
         fixture.file("f", bytes);
-        CHECK(failure([&] { read(scanned, "f"); }) == message);
+        CHECK(refusal([&] { read(scanned, "f"); }) == message);
     }
     fixture.context.remove_tree("gone");
-    CHECK(failure([&] { read(scanned, "gone"); }) ==
+    CHECK(refusal([&] { read(scanned, "gone"); }) ==
           "invalid_input: context: gone: changed while the build was reading it");
 }
 
@@ -327,11 +328,11 @@ TEST_CASE("a file that is not the one that was found is not hashed") {
     ContextFixture::age();
     fixture.file("f", "other");
     const char* message = "invalid_input: context: f: changed while the build was reading it";
-    CHECK(failure([&] { hash_file(fixture.context, "/f", record, block); }) == message);
+    CHECK(refusal([&] { hash_file(fixture.context, "/f", record, block); }) == message);
     fixture.context.remove_tree("f");
-    CHECK(failure([&] { hash_file(fixture.context, "/f", record, block); }) == message);
+    CHECK(refusal([&] { hash_file(fixture.context, "/f", record, block); }) == message);
     fixture.link("f", "g");
-    CHECK(failure([&] { hash_file(fixture.context, "/f", record, block); }) == message);
+    CHECK(refusal([&] { hash_file(fixture.context, "/f", record, block); }) == message);
 }
 
 TEST_CASE("a file that is written while it is read fails the scan by name") {
@@ -349,7 +350,7 @@ TEST_CASE("a file that is written while it is read fails the scan by name") {
         }
     });
     while (!started) std::this_thread::yield();
-    std::string message = failure([&] { fixture.scan(); });
+    std::string message = refusal([&] { fixture.scan(); });
     stop = true;
     writer.join();
     CHECK(message == "invalid_input: context: big: changed while the build was reading it");

@@ -6,6 +6,7 @@
 #include "base/compression.h"
 #include "base/error.h"
 #include "base/temporary_directory.h"
+#include "base/test_support.h"
 #include "layerstore/image/layout.h"
 #include "layerstore/layer/tar_reader.h"
 #include "layerstore/layer/tar_writer.h"
@@ -53,12 +54,7 @@ std::vector<LoadedImage> load(const std::string& bytes, const Blobs& blobs) {
 
 std::string refusal(const std::string& bytes) {
     Blobs blobs;
-    try {
-        load(bytes, blobs);
-    } catch (const Error& error) {
-        return std::string(name_of(error.kind())) + ": " + error.full_message();
-    }
-    return "accepted";
+    return test::refusal([&] { load(bytes, blobs); });
 }
 
 std::string file(const std::string& name, const std::string& content) {
