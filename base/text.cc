@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "base/error.h"
+#include "base/image_path.h"
 
 namespace imgbuild {
 namespace {
@@ -190,6 +191,20 @@ std::vector<std::string> split_csv(std::string_view line) {
     }
     if (quoted) throw Error(ErrorKind::usage, fmt::format("{}: a quote is not closed", printable(line)));
     return fields;
+}
+
+std::string file_name_of_url_path(std::string_view path) {
+    std::string_view last = path.substr(path.rfind('/') + 1);
+    std::string name;
+    while (!last.empty()) {
+        std::uint8_t byte = 0;
+        std::string_view digits = last.front() == '%' ? last.substr(1, 2) : std::string_view();
+        bool is_encoded =
+            digits.size() == 2 && std::from_chars(digits.data(), digits.data() + 2, byte, 16).ptr == digits.data() + 2;
+        name += is_encoded ? static_cast<char>(byte) : last.front();
+        last.remove_prefix(is_encoded ? 3 : 1);
+    }
+    return is_path_component(name) ? name : "__unnamed__";
 }
 
 std::optional<std::uint64_t> parse_unsigned(std::string_view text) noexcept {

@@ -42,6 +42,10 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
 /// The fields of one CSV line (RFC 4180 quoting), as buildx flags use it. Error{usage} for a stray quote.
 std::vector<std::string> split_csv(std::string_view line);
 
+/// What a file from a URL is called: the last part of the URL's path, percent-decoded; "__unnamed__" where that is
+/// empty or could not be a file's name.
+std::string file_name_of_url_path(std::string_view path);
+
 /// A whole decimal number without sign, range-checked; empty when it is not one.
 std::optional<std::uint64_t> parse_unsigned(std::string_view text) noexcept;
 

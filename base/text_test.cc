@@ -28,6 +28,15 @@ TEST_CASE("a mistyped word is met with the nearest one, a strange one with nothi
     CHECK_FALSE(nearest("", words));
 }
 
+TEST_CASE("a file from a URL has the last part of the path for a name, decoded once, where that is one") {
+    CHECK(file_name_of_url_path("/d/a%20b.tgz") == "a b.tgz");
+    CHECK(file_name_of_url_path("/d/50%25%2541") == "50%%41");
+    CHECK(file_name_of_url_path("/d/100%") == "100%");
+    CHECK(file_name_of_url_path("/d/%zz%4") == "%zz%4");
+    for (const char* path : {"", "/", "/d/", "/%2e%2E", "/a%2Fb", "/a%00"})
+        CHECK(file_name_of_url_path(path) == "__unnamed__");
+}
+
 TEST_CASE("sizes, durations and times read like a person writes them") {
     CHECK(human_size(1023) == "1023 B");
     CHECK(human_size(1536) == "1.5 KiB");

@@ -9,13 +9,11 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/image_path.h"
 #include "base/text.h"
 
 namespace imgbuild::fetch {
 namespace {
 
-constexpr std::string_view unnamed = "__unnamed__";
 constexpr std::size_t longest_url = 8192;
 
 struct FreeUrl {
@@ -92,15 +90,7 @@ bool Url::same_origin(const Url& other) const noexcept {
     return scheme == other.scheme && host == other.host && port == other.port;
 }
 
-std::string Url::file_name() const {
-    std::string last = path.substr(path.rfind('/') + 1);
-    int length = 0;
-    char* decoded = curl_easy_unescape(nullptr, last.c_str(), static_cast<int>(last.size()), &length);
-    if (decoded == nullptr) return std::string(unnamed);
-    std::unique_ptr<char, void (*)(void*)> owned(decoded, curl_free);
-    std::string name(decoded, static_cast<std::size_t>(length));
-    return is_path_component(name) ? name : std::string(unnamed);
-}
+std::string Url::file_name() const { return file_name_of_url_path(path); }
 
 bool is_loopback(std::string_view host) noexcept {
     if (host == "localhost" || host == "[::1]") return true;

@@ -26,9 +26,7 @@ bool ends_as_directory(std::string_view path) {
 std::string file_name_of_url(std::string_view url) {
     std::string_view path = url.substr(url.find("://") + 3);
     path = path.substr(0, path.find_first_of("?#"));
-    std::size_t slash = path.rfind('/');
-    std::string name(slash == std::string_view::npos ? "" : path.substr(slash + 1));
-    return is_path_component(name) ? name : "__unnamed__";
+    return file_name_of_url_path(path.substr(std::min(path.find('/'), path.size())));
 }
 
 }  // namespace
