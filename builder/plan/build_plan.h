@@ -131,7 +131,6 @@ struct PlannedImage {
     std::vector<NodeId> layers;      ///< nodes that give a layer each (or, FromImage, all of an image's), lowest first
     layerstore::ImageConfig config;  ///< without diff IDs; history of the base and of every instruction
     std::size_t base_history = 0;    ///< how many leading entries of the history came with the base
-    bool has_base_image = false;
 };
 
 struct BuildPlan {

@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "base/error.h"
 #include "builder/plan/stage_planner.h"
-#include "layerstore/image/reference.h"
 
 namespace imgbuild::builder {
 namespace {
@@ -43,11 +43,12 @@ class Planner final : public PlanSpace {
     void plan_stage(const Stage& stage);
     void begin_stage(const Stage& stage, StageState& state);
     void begin_with_image(const Stage& stage, StageState& state, std::shared_ptr<const ResolvedImage> image);
-    std::shared_ptr<const ResolvedImage> image_of(const std::string& name, const layerstore::Platform& platform);
+    std::shared_ptr<const ResolvedImage> image_of(const NamedContext& what, const layerstore::Platform& platform);
     void run_triggers(const Stage& stage, StageState& state);
     void number_steps(const StageState& state, const Stage& stage, NodeId first);
     std::optional<std::string> find_context(const std::string& name) const;
     NodeId context_tree(const std::string& name, const layerstore::Platform& platform);
+    void begin_with_directory(const Stage& stage, StageState& state, const std::string& context);
     NodeId image_tree(std::shared_ptr<const ResolvedImage> image);
 
     const PlanRequest& request_;
@@ -55,9 +56,10 @@ class Planner final : public PlanSpace {
     parser::Diagnostics diagnostics_;
     parser::Environment globals_;
     std::map<std::size_t, StageState> stages_;
-    std::map<std::string, NodeId> directories_;  // nodes of named contexts
-    std::map<Digest, NodeId> images_;            // nodes of images, by manifest
-    std::map<std::string, std::shared_ptr<const ResolvedImage>> resolved_;
+    std::map<std::string, NodeId> directories_;                                 // nodes of named contexts
+    std::map<Digest, NodeId> images_;                                           // nodes of images, by manifest
+    using ImageKey = std::tuple<NamedContext::Kind, std::string, std::string>;  // kind, place, platform
+    std::map<ImageKey, std::shared_ptr<const ResolvedImage>> resolved_;
 };
 
 std::string Planner::global(const parser::Word& word) {
@@ -107,18 +109,19 @@ std::optional<std::string> Planner::find_context(const std::string& name) const 
 }
 
 NodeId Planner::context_tree(const std::string& name, const layerstore::Platform& platform) {
-    const NamedContext& context = request_.contexts.at(name);
-    if (context.kind == NamedContext::Kind::image) return image_tree(image_of(context.place, platform));
-    if (context.kind == NamedContext::Kind::layout)
-        return image_tree(request_.resolver.resolve_layout(context.place, platform));
+    if (auto image = image_of(request_.contexts.at(name), platform)) return image_tree(std::move(image));
     auto [place, is_new] = directories_.try_emplace(name);
     if (is_new) place->second = add({ContextFiles{name, {}}, {}, name.empty() ? "context" : "context " + name});
     return place->second;
 }
 
-std::shared_ptr<const ResolvedImage> Planner::image_of(const std::string& name, const layerstore::Platform& platform) {
-    auto& image = resolved_[name + " " + platform.text()];
-    if (!image) image = request_.resolver.resolve(name, platform);
+// Null for a directory; everything else is asked for once.
+std::shared_ptr<const ResolvedImage> Planner::image_of(const NamedContext& what, const layerstore::Platform& platform) {
+    if (what.kind == NamedContext::Kind::directory) return nullptr;
+    auto& image = resolved_[{what.kind, what.place, platform.text()}];
+    if (!image)
+        image = what.kind == NamedContext::Kind::layout ? request_.resolver.resolve_layout(what.place, platform)
+                                                        : request_.resolver.resolve(what.place, platform);
     return image;
 }
 
@@ -134,7 +137,7 @@ NodeId Planner::image_tree(std::shared_ptr<const ResolvedImage> image) {
 NodeId Planner::outside_tree(const std::string& name, const layerstore::Platform& platform) {
     if (name.empty()) return context_tree(name, platform);
     if (auto context = find_context(name)) return context_tree(*context, platform);
-    return image_tree(image_of(name, platform));
+    return image_tree(image_of({NamedContext::Kind::image, name}, platform));
 }
 
 const StageState& Planner::planned(const Stage& stage) {
@@ -186,24 +189,11 @@ void Planner::begin_stage(const Stage& stage, StageState& state) {
         return;
     }
     if (auto context = find_context(name)) {
-        const NamedContext& what = request_.contexts.at(*context);
-        if (what.kind == NamedContext::Kind::image) {
-            begin_with_image(stage, state, image_of(what.place, state.config.platform));
-        } else if (what.kind == NamedContext::Kind::layout) {
-            begin_with_image(stage, state, request_.resolver.resolve_layout(what.place, state.config.platform));
-        } else {
-            NodeId files = context_tree(*context, state.config.platform);
-            std::get<ContextFiles>(node(files).operation).wanted = {ImagePath()};
-            TransferFiles all{.sources = {{0, "", "", "/"}}, .into_directory = true};
-            NodeId nothing = add({FromScratch{}, {}, "FROM scratch", stage.display_name()});
-            state.root = add({EditFiles{std::move(all)}, {nothing, files}, "FROM " + name, stage.display_name()});
-            state.layers = {state.root};
-        }
-        return;
+        auto image = image_of(request_.contexts.at(*context), state.config.platform);
+        return image ? begin_with_image(stage, state, std::move(image)) : begin_with_directory(stage, state, *context);
     }
     if (const Stage* parent = request_.buildfile.find_base_stage(name, stage.index)) {
         StageState inherited = planned(*parent);
-        inherited.index = stage.index;
         inherited.command_was_set = false;
         if (from.platform) inherited.config.platform = state.config.platform;
         state = std::move(inherited);
@@ -217,7 +207,16 @@ void Planner::begin_stage(const Stage& stage, StageState& state) {
         plan_.base_environments[stage.index] = state.environment;
         return;
     }
-    begin_with_image(stage, state, image_of(name, state.config.platform));
+    begin_with_image(stage, state, image_of({NamedContext::Kind::image, name}, state.config.platform));
+}
+
+void Planner::begin_with_directory(const Stage& stage, StageState& state, const std::string& context) {
+    NodeId files = context_tree(context, state.config.platform);
+    std::get<ContextFiles>(node(files).operation).wanted = {ImagePath()};
+    TransferFiles all{.sources = {{0, "", "", "/"}}, .into_directory = true};
+    NodeId nothing = add({FromScratch{}, {}, "FROM scratch", stage.display_name()});
+    state.root = add({EditFiles{std::move(all)}, {nothing, files}, "FROM " + context, stage.display_name()});
+    state.layers = {state.root};
 }
 
 void Planner::begin_with_image(const Stage& stage, StageState& state, std::shared_ptr<const ResolvedImage> image) {
@@ -227,7 +226,6 @@ void Planner::begin_with_image(const Stage& stage, StageState& state, std::share
         state.config.platform = platform;
     state.config.created.clear();
     state.base_history = state.config.history.size();
-    state.has_base_image = true;
     if (!state.config.find_environment("PATH")) state.config.set_environment("PATH", default_path);
     for (const std::string& variable : state.config.environment) {
         std::size_t equals = variable.find('=');
@@ -256,7 +254,6 @@ void Planner::run_triggers(const Stage& stage, StageState& state) {
 
 void Planner::plan_stage(const Stage& stage) {
     StageState state;
-    state.index = stage.index;
     with_context(fmt::format("FROM in stage {}", stage.display_name()), [&] { begin_stage(stage, state); });
     NodeId first = plan_.nodes.size();
     run_triggers(stage, state);
@@ -268,12 +265,13 @@ void Planner::plan_stage(const Stage& stage) {
 
 // As BuildKit counts: the base, when it is an image, and each step behind it.
 void Planner::number_steps(const StageState& state, const Stage& stage, NodeId first) {
-    bool pulls = !state.layers.empty() && std::holds_alternative<FromImage>(node(state.layers.front()).operation) &&
-                 node(state.layers.front()).stage == stage.display_name();
     std::vector<NodeId> steps;
-    if (pulls) steps.push_back(state.layers.front());
-    for (NodeId id : state.layers)
-        if (id >= first && node(id).stage == stage.display_name()) steps.push_back(id);
+    for (NodeId id : state.layers) {
+        const PlanNode& layer = node(id);
+        // An image belongs to the first stage that names it.
+        bool pulls = std::holds_alternative<FromImage>(layer.operation) && layer.stage == stage.display_name();
+        if (id >= first || pulls) steps.push_back(id);
+    }
     for (std::size_t i = 0; i < steps.size(); ++i) {
         node(steps[i]).number = i + 1;
         node(steps[i]).step_count = steps.size();
@@ -292,7 +290,7 @@ PlanResult Planner::run() {
     const StageState& state = planned(target);
     diagnostics_.sort_by_place();
     if (diagnostics_.has_errors()) return {std::nullopt, std::move(diagnostics_)};
-    plan_.image = {state.root, state.layers, state.config, state.base_history, state.has_base_image};
+    plan_.image = {state.root, state.layers, state.config, state.base_history};
     for (const auto& [name, value] : request_.labels) plan_.image.config.labels[name] = value;
     plan_.target_stage = target.display_name();
     return {std::move(plan_), std::move(diagnostics_)};

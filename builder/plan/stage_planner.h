@@ -15,14 +15,12 @@ namespace imgbuild::builder {
 inline constexpr std::string_view default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 struct StageState {
-    std::size_t index = 0;
     NodeId root = 0;
     std::vector<NodeId> layers;
     parser::Environment environment;          ///< of the base, ENV and ARG in the order of the text
     std::vector<std::string> argument_names;  ///< declared ones, first declaration first
     layerstore::ImageConfig config;
     std::size_t base_history = 0;
-    bool has_base_image = false;
     bool command_was_set = false;  ///< by a CMD of this stage
 };
 

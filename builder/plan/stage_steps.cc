@@ -54,10 +54,10 @@ std::vector<std::pair<std::string, std::string>> StagePlanner::expand_pairs(
 }
 
 std::string StagePlanner::label_of(const parser::Instruction& instruction) const {
+    if (std::holds_alternative<parser::Run>(instruction.body)) return instruction.text;
     parser::Word word{instruction.text, instruction.span, parser::WordStyle::heredoc, '\\'};
-    bool is_command = std::holds_alternative<parser::Run>(instruction.body);
     parser::Expansion expansion = parser::expand(word, state_.environment, {.keep_unset = true});
-    return is_command || !expansion.ok() ? instruction.text : expansion.text;
+    return expansion.ok() ? std::move(expansion.text) : instruction.text;
 }
 
 std::vector<std::string> StagePlanner::shell_words() const {
@@ -82,9 +82,8 @@ void StagePlanner::history(std::string created_by, bool empty_layer) {
 ImagePath StagePlanner::working_directory() const { return ImagePath::clean(state_.config.working_directory); }
 
 NodeId StagePlanner::add_step(Operation operation, std::vector<NodeId> inputs) {
-    PlanNode node{std::move(operation), std::move(inputs), step_label_, stage_.display_name(), instruction_->span};
-    node.number = 1;  // set when the stage's steps are counted
-    state_.root = space_.add(std::move(node));
+    state_.root =
+        space_.add({std::move(operation), std::move(inputs), step_label_, stage_.display_name(), instruction_->span});
     state_.layers.push_back(state_.root);
     return state_.root;
 }
@@ -244,10 +243,13 @@ void StagePlanner::operator()(const parser::Run& run) {
     set_environment(command);
 
     std::string arguments;
-    for (const std::string& name : state_.argument_names)
-        if (auto value = state_.environment.find(name)) arguments += fmt::format("{}={} ", name, *value);
-    std::size_t count = std::ranges::count_if(
-        state_.argument_names, [&](const std::string& name) { return state_.environment.find(name).has_value(); });
+    std::size_t count = 0;
+    for (const std::string& name : state_.argument_names) {
+        auto value = state_.environment.find(name);
+        if (!value) continue;
+        arguments += fmt::format("{}={} ", name, *value);
+        ++count;
+    }
     std::string prefix = count == 0 ? "" : fmt::format("|{} {}", count, arguments);
     std::string text = fmt::format("RUN {}{} # buildkit", prefix, fmt::join(command.arguments, " "));
     add_step(std::move(command), std::move(inputs));
