@@ -16,12 +16,6 @@
 namespace imgbuild::unpack {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool is_sanitized = true;
-#else
-constexpr bool is_sanitized = false;
-#endif
-
 // A dictionary of xz may take 64 MiB at its usual best and 1.5 GiB at most.
 constexpr rlim_t most_memory = rlim_t{1} << 30;
 

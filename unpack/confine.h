@@ -5,6 +5,14 @@
 
 namespace imgbuild::unpack {
 
+/// A sanitizer opens pipes to look at memory and /proc to look for leaks: a process that confined itself would be
+/// reported broken, so that the program does without in such a build.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool is_sanitized = true;
+#else
+inline constexpr bool is_sanitized = false;
+#endif
+
 struct Confinement {
     bool filters_system_calls = false;  ///< false where the kernel has no seccomp or an outer filter refuses it
 };
