@@ -50,8 +50,10 @@ FOLDERS = {
         "sandbox": (),
         "image": (),
         "fetch": (),
+        "edit": ("plan",),
         "cache": ("plan",),
-        "solve": ("plan", "context", "sandbox", "image", "fetch", "cache"),
+        "resolve": ("plan", "fetch"),
+        "solve": ("plan", "context", "sandbox", "image", "fetch", "edit", "cache"),
     },
 }
 

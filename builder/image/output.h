@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Where a finished image goes besides the store: layouts and archives (image-spec image-layout.md), and its file tree
+// as a directory or a tar. A destination appears whole or not at all, but for a directory that existed before.
+
+#include <string>
+#include <vector>
+
+#include "base/stream.h"
+#include "layerstore/blob/blob_store.h"
+#include "layerstore/image/archive.h"
+#include "layerstore/image/image.h"
+#include "layerstore/tree/content_source.h"
+#include "layerstore/tree/tree.h"
+
+namespace imgbuild::builder {
+
+/// Adds the image to the OCI layout at `path`, made where missing: blobs first, then index.json. `names` are full
+/// references, may be empty.
+void write_layout(const layerstore::Image& image, const std::vector<std::string>& names,
+                  const layerstore::BlobStore& blobs, const std::string& path);
+
+/// The image as one file, `path` or "-" for standard output.
+void write_image_archive(const layerstore::Image& image, const std::vector<std::string>& names,
+                         const layerstore::BlobStore& blobs, layerstore::ArchiveFormat format, const std::string& path);
+
+/// The file tree as a tar, `path` or "-" for standard output.
+void write_tree_archive(const layerstore::Tree& tree, layerstore::ContentSources& contents, const std::string& path);
+
+/// The file tree into the directory `path`, made where missing, over what stands there: files and links are replaced,
+/// directories merged, nothing is removed. Links in `path` are never followed. Owners and device nodes only as root,
+/// times always.
+void write_tree_directory(const layerstore::Tree& tree, layerstore::ContentSources& contents, const std::string& path);
+
+}  // namespace imgbuild::builder

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What a running build tells whoever watches. All calls come from the thread that called solve(), in the order in
+// which things happened.
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "builder/plan/build_plan.h"
+
+namespace imgbuild::builder {
+
+class BuildObserver {
+  public:
+    virtual ~BuildObserver() = default;
+
+    /// Before anything else. The plan outlives the observer's use.
+    virtual void plan_known(const BuildPlan& plan) = 0;
+    /// A step (PlanNode::number is not 0), or work without a number: a context, a base image, a fetch.
+    virtual void started(NodeId node) = 0;
+    /// What a command printed, as it came: not cut into lines, any bytes.
+    virtual void output(NodeId node, std::string_view bytes) = 0;
+    /// Nothing had to be done.
+    virtual void cached(NodeId node) = 0;
+    /// `detail` says more for people ("3 files, 1.2 MiB"); may be empty.
+    virtual void finished(NodeId node, std::chrono::nanoseconds duration, std::string_view detail) = 0;
+    virtual void failed(NodeId node) = 0;
+    /// Something that a user should know and that is no error.
+    virtual void warning(std::string_view text) = 0;
+};
+
+}  // namespace imgbuild::builder

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Evaluates a plan: what is known is not done again, what is ready runs, everything that was finished is kept.
+//
+// One thread, the caller's, owns the state of the build; jobs run on a pool and come back through one queue.
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/error.h"
+#include "builder/image/image_assembly.h"
+#include "builder/plan/build_plan.h"
+#include "builder/sandbox/probe.h"
+#include "builder/sandbox/run_spec.h"
+#include "builder/solve/build_events.h"
+#include "layerstore/layer/packing.h"
+#include "layerstore/store/store.h"
+#include "layerstore/tree/content_source.h"
+#include "layerstore/tree/tree.h"
+#include "parser/ignore/ignore_rules.h"
+
+namespace imgbuild::builder {
+
+/// A directory of the host that steps copy from.
+struct ContextDirectory {
+    std::string path;
+    parser::IgnoreRules ignore;
+    std::string ignore_name;  ///< ".dockerignore": as errors call it; empty where there is none
+    bool git_modes = false;
+};
+
+/// Where secrets come from: read when a step needs them, never kept.
+struct SecretSource {
+    std::string file;         ///< a host path
+    std::string environment;  ///< else a variable of ours
+};
+
+/// What all RUN steps have in common, from the command line.
+struct RunSettings {
+    std::vector<std::pair<std::string, std::string>> added_hosts;
+    std::uint64_t shm_size = 64 << 20;  ///< bytes
+    std::vector<ResourceLimit> limits;
+    std::map<std::string, SecretSource> secrets;     ///< by id
+    std::map<std::string, std::string> ssh_sockets;  ///< by id: a host path
+};
+
+/// What the caller wants of the result.
+struct SolveGoal {
+    bool layers = false;  ///< SolvedImage::layers: packed, or known
+    bool blobs = false;   ///< the bytes of all layers, those of the base too, in the store
+    bool files = false;   ///< SolvedImage::contents can give every file of the tree
+};
+
+struct SolveOptions {
+    std::map<std::string, ContextDirectory> contexts;  ///< by ContextFiles::context
+    layerstore::PackOptions packing;
+    bool recompress_base = false;  ///< force-compression: layers of the base too
+    bool oci_media_types = true;
+    layerstore::FileTime file_time = layerstore::default_file_time;  ///< of entries in layers
+    bool no_cache = false;
+    std::vector<std::string> no_cache_stages;  ///< lower-case names
+    bool require_cached = false;
+    bool offline = false;
+    std::size_t jobs = 0;  ///< steps at once; 0: as many as there are processors
+    std::optional<RootMode> root_mode;
+    RunSettings run;
+    SolveGoal goal;
+};
+
+struct SolvedImage {
+    layerstore::Tree tree;
+    std::vector<FinishedLayer> layers;  ///< with SolveGoal::layers; lowest first
+    std::size_t base_layers = 0;
+    std::shared_ptr<layerstore::ContentSources> contents;
+    std::size_t steps = 0;
+    std::size_t cached_steps = 0;
+};
+
+/// Under SolveOptions::require_cached, the first step in plan order whose result was not there.
+struct NotCached {
+    NodeId node = 0;
+};
+
+/// Throws Error: the first failure in plan order, after everything that was running has ended; a failed RUN is
+/// Error{command_failed} with the place of its log and its last lines in the hint. Error{interrupted} where somebody
+/// asked to stop.
+std::variant<SolvedImage, NotCached> solve(const BuildPlan& plan, const SolveOptions& options,
+                                           layerstore::Store& store, layerstore::Store::Lease& lease,
+                                           BuildObserver& observer);
+
+}  // namespace imgbuild::builder
