@@ -107,6 +107,12 @@ void OptionSet::word(const std::string& names, std::optional<std::string>& targe
     describe(names, "[=" + implied + "]", std::move(help));
 }
 
+void OptionSet::unsupported(const std::string& names, std::string reason) {
+    reader_->add(names, false, [reason = std::move(reason)](const std::string&) {
+        throw Error(ErrorKind::usage, "not supported", reason);
+    });
+}
+
 void OptionSet::positional(const std::string& name, std::optional<std::string>& target, bool required) {
     positionals_.push_back({name, required, false, [&target](const std::string& text) { target = text; }});
 }

@@ -33,6 +33,8 @@ class OptionSet {
     void list(const std::string& names, std::vector<std::string>& target, std::string metavar, std::string help);
     /// `--pull` sets `implied`, `--pull=never` what stands there.
     void word(const std::string& names, std::optional<std::string>& target, std::string implied, std::string help);
+    /// A flag of other builders that is refused with `reason`, and not in the help.
+    void unsupported(const std::string& names, std::string reason);
     /// Words that are no flags, in the order of these calls.
     void positional(const std::string& name, std::optional<std::string>& target, bool required = true);
     void positionals(const std::string& name, std::vector<std::string>& target, bool required = true);

@@ -18,10 +18,6 @@
 namespace imgbuild::cli {
 namespace {
 
-[[noreturn]] void refuse(std::string_view flag, std::string_view text, std::string_view why, std::string hint = {}) {
-    throw Error(ErrorKind::usage, fmt::format("{}: {}: {}", flag, printable(text), why), std::move(hint));
-}
-
 // Days are no unit of the language's durations.
 std::optional<std::int64_t> parse_days(std::string_view text) {
     if (!text.ends_with('d')) return std::nullopt;
@@ -43,9 +39,13 @@ constexpr std::array<std::string_view, 16> limit_names{"as",      "core",     "c
 
 }  // namespace
 
+void refuse_value(std::string_view flag, std::string_view text, std::string_view why, std::string hint) {
+    throw Error(ErrorKind::usage, fmt::format("{}: {}: {}", flag, printable(text), why), std::move(hint));
+}
+
 std::uint64_t parse_size(std::string_view text, std::string_view flag) {
     const std::optional<std::uint64_t> size = parser::parse_size(text);
-    if (!size) refuse(flag, text, "no size", "write a number and k, m, g or t, as in 64m");
+    if (!size) refuse_value(flag, text, "no size", "write a number and k, m, g or t, as in 64m");
     return *size;
 }
 
@@ -53,13 +53,13 @@ std::int64_t parse_seconds(std::string_view text, std::string_view flag) {
     if (const std::optional<std::int64_t> days = parse_days(text)) return *days;
     const std::optional<std::chrono::nanoseconds> duration = parser::parse_duration(text);
     if (!duration || *duration < std::chrono::nanoseconds{0})
-        refuse(flag, text, "no duration", "write it as in 90s, 24h or 7d");
+        refuse_value(flag, text, "no duration", "write it as in 90s, 24h or 7d");
     return std::chrono::duration_cast<std::chrono::seconds>(*duration).count();
 }
 
 std::pair<std::string, std::string> parse_pair(std::string_view text, std::string_view flag) {
     const std::size_t equals = text.find('=');
-    if (text.empty() || equals == 0) refuse(flag, text, "a name is missing", "write NAME=VALUE");
+    if (text.empty() || equals == 0) refuse_value(flag, text, "a name is missing", "write NAME=VALUE");
     if (equals == std::string_view::npos) return {std::string(text), ""};
     return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
 }
@@ -74,7 +74,7 @@ CsvFields parse_csv_fields(std::string_view text, std::string_view flag) {
         }
         const std::string key = to_lower(trim(std::string_view(field).substr(0, equals)));
         if (!fields.values.emplace(key, field.substr(equals + 1)).second)
-            refuse(flag, text, fmt::format("{} stands there twice", printable(key)));
+            refuse_value(flag, text, fmt::format("{} stands there twice", printable(key)));
     }
     return fields;
 }
@@ -89,7 +89,7 @@ std::optional<bool> take_bool(CsvFields& fields, const std::string& key, std::st
     const std::optional<std::string> text = take(fields, key);
     if (!text) return std::nullopt;
     const std::optional<bool> value = parser::parse_bool(*text);
-    if (!value) refuse(flag, key + "=" + *text, "expected true or false");
+    if (!value) refuse_value(flag, key + "=" + *text, "expected true or false");
     return value;
 }
 
@@ -99,17 +99,17 @@ void refuse_others(const CsvFields& fields, const std::vector<std::string_view>&
     if (!fields.values.empty()) other = fields.values.begin()->first;
     if (fields.values.empty() && fields.bare.empty()) return;
     const std::optional<std::string> near = nearest(other, known);
-    refuse(flag, other, "no such key", near ? fmt::format("did you mean {}?", *near) : "");
+    refuse_value(flag, other, "no such key", near ? fmt::format("did you mean {}?", *near) : "");
 }
 
 std::vector<std::pair<std::string, std::string>> parse_added_host(std::string_view text) {
     const std::size_t cut = text.find_first_of("=:");
     if (cut == std::string_view::npos || cut == 0)
-        refuse("--add-host", text, "no host and address", "write HOST:ADDRESS");
+        refuse_value("--add-host", text, "no host and address", "write HOST:ADDRESS");
     std::vector<std::pair<std::string, std::string>> hosts;
     for (std::string_view part : split(text.substr(cut + 1), ',')) {
         if (part.starts_with('[') && part.ends_with(']')) part = part.substr(1, part.size() - 2);
-        if (!is_address(std::string(part))) refuse("--add-host", part, "no address of IPv4 or IPv6");
+        if (!is_address(std::string(part))) refuse_value("--add-host", part, "no address of IPv4 or IPv6");
         hosts.emplace_back(text.substr(0, cut), part);
     }
     return hosts;
@@ -119,18 +119,18 @@ builder::ResourceLimit parse_limit(std::string_view text) {
     const auto [name, values] = parse_pair(text, "--ulimit");
     if (std::ranges::find(limit_names, name) == limit_names.end()) {
         const std::optional<std::string> near = nearest(name, limit_names);
-        refuse("--ulimit", name, "no such limit", near ? fmt::format("did you mean {}?", *near) : "");
+        refuse_value("--ulimit", name, "no such limit", near ? fmt::format("did you mean {}?", *near) : "");
     }
     const auto number = [&](std::string_view part) -> std::uint64_t {
         if (part == "-1") return RLIM_INFINITY;
         const std::optional<std::uint64_t> value = parse_unsigned(part);
-        if (!value) refuse("--ulimit", text, "no number", "write NAME=SOFT[:HARD]");
+        if (!value) refuse_value("--ulimit", text, "no number", "write NAME=SOFT[:HARD]");
         return *value;
     };
     const std::size_t colon = values.find(':');
     builder::ResourceLimit limit{name, number(std::string_view(values).substr(0, colon)), 0};
     limit.hard = colon == std::string::npos ? limit.soft : number(std::string_view(values).substr(colon + 1));
-    if (limit.soft > limit.hard) refuse("--ulimit", text, "the soft limit is above the hard one");
+    if (limit.soft > limit.hard) refuse_value("--ulimit", text, "the soft limit is above the hard one");
     return limit;
 }
 

@@ -16,6 +16,10 @@
 
 namespace imgbuild::cli {
 
+/// Error{usage} "FLAG: TEXT: WHY".
+[[noreturn]] void refuse_value(std::string_view flag, std::string_view text, std::string_view why,
+                               std::string hint = {});
+
 /// "64m", "1.5g", "4096": bytes, as docker reads them.
 std::uint64_t parse_size(std::string_view text, std::string_view flag);
 

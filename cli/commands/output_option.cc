@@ -100,7 +100,7 @@ OutputOption parse_output(std::string_view text) {
     if (!type) refuse("type is required for output", "as in type=oci,dest=image.tar; a directory alone is type=local");
     output.destination = take(fields, "dest").value_or("");
     output.kind = kind_of(*type, fields, !output.destination.empty());
-    read_packing(fields, output);
+    if (!output.is_file_tree()) read_packing(fields, output);
     take_settled(fields);
     if (const std::optional<std::string> names = take(fields, "name")) {
         for (const std::string_view name : split(*names, ','))
