@@ -8,6 +8,7 @@
 
 #include "base/digest.h"
 #include "builder/plan/build_plan.h"
+#include "layerstore/tree/content_source.h"
 #include "layerstore/tree/tree.h"
 
 namespace imgbuild::builder {
