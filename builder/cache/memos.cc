@@ -64,9 +64,8 @@ void Memos::put_step(MemoKind kind, const StepKey& key, const layerstore::TreeDe
 }
 
 std::optional<Tree> Memos::find_applied(const Tree& root, const DeltaId& delta) {
-    return find(MemoKind::apply, applied_key(root, delta), [&](WireReader& reader) {
-        return Tree::from_ref(Records::decode_ref(reader.text()), records_);
-    });
+    return find(MemoKind::apply, applied_key(root, delta),
+                [&](WireReader& reader) { return Tree::from_ref(Records::decode_ref(reader.text()), records_); });
 }
 
 void Memos::put_applied(const Tree& root, const DeltaId& delta, const Tree& result) {

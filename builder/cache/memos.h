@@ -27,7 +27,7 @@ struct ImageContent {
 /// What an URL gave; its bytes are a blob.
 struct FetchedContent {
     Digest blob;
-    std::uint64_t size = 0;    ///< bytes
+    std::uint64_t size = 0;     ///< bytes
     std::int64_t modified = 0;  ///< seconds since 1970
 };
 

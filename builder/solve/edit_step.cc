@@ -148,8 +148,8 @@ EditOutcome edit_files(const PlanNode& node, const std::vector<const NodeResult*
         return why_missing(source, *inputs.at(source.input + 1), services);
     };
     const auto* transfer = std::get_if<TransferFiles>(&edit.edit);
-    TreeDelta delta =
-        transfer ? transfer_files(*transfer, edit_inputs) : make_directory(std::get<MakeDirectory>(edit.edit), edit_inputs);
+    TreeDelta delta = transfer ? transfer_files(*transfer, edit_inputs)
+                               : make_directory(std::get<MakeDirectory>(edit.edit), edit_inputs);
     return {layerstore::complete_for(delta, root.tree), unpacker.contents()};
 }
 
@@ -166,9 +166,8 @@ std::shared_ptr<ContentSource> archives_of(const PlanNode& node, const std::vect
                                            Services& services, FileContents& contents) {
     const auto* transfer = std::get_if<TransferFiles>(&std::get<EditFiles>(node.operation).edit);
     if (!transfer || !transfer->unpack || transfer->sources.empty()) return nullptr;
-    return std::make_shared<UnpackedAgain>([&node, inputs, &services, &contents] {
-        return edit_files(node, inputs, services, contents);
-    });
+    return std::make_shared<UnpackedAgain>(
+        [&node, inputs, &services, &contents] { return edit_files(node, inputs, services, contents); });
 }
 
 }  // namespace imgbuild::builder

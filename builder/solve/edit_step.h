@@ -13,7 +13,7 @@
 namespace imgbuild::builder {
 
 struct EditOutcome {
-    layerstore::TreeDelta delta;  ///< complete for the root; times are those of the sources
+    layerstore::TreeDelta delta;                              ///< complete for the root; times are those of the sources
     std::shared_ptr<layerstore::ContentSource> own_contents;  ///< of unpacked archives; null where there were none
 };
 
@@ -26,7 +26,7 @@ void add_inline_contents(const BuildPlan& plan, layerstore::MemoryContents& cont
 
 /// The archives that an edit, known from a memo, unpacks: null where it unpacks none.
 std::shared_ptr<layerstore::ContentSource> archives_of(const PlanNode& node,
-                                                       const std::vector<const NodeResult*>& inputs,
-                                                       Services& services, FileContents& contents);
+                                                       const std::vector<const NodeResult*>& inputs, Services& services,
+                                                       FileContents& contents);
 
 }  // namespace imgbuild::builder

@@ -71,7 +71,8 @@ std::shared_ptr<ContentSource> FileContents::open_base_layer(const StackLayer& l
     const NodeResult& origin = *layer.origin;
     auto place = std::ranges::find(origin.stack, layer.delta, &StackLayer::delta);
     std::shared_ptr<const ResolvedImage> image = std::get<FromImage>(origin.node->operation).image;
-    layerstore::Descriptor blob = image->image.manifest.layers.at(static_cast<std::size_t>(place - origin.stack.begin()));
+    layerstore::Descriptor blob =
+        image->image.manifest.layers.at(static_cast<std::size_t>(place - origin.stack.begin()));
     const std::string what = image->name + ": layer " + blob.digest.short_hex();
     OpenTar open_tar = [&services = services_, image, blob, what](const auto& consume) {
         services.lease.add(blob.digest);

@@ -29,7 +29,7 @@ class MaterialisedContents final : public layerstore::ContentSource {
 
     Sandbox& sandbox_;
     DeltaId id_;
-    std::vector<ImagePath> paths_;                     ///< one for each content, in path order
+    std::vector<ImagePath> paths_;                        ///< one for each content, in path order
     std::unordered_map<Digest, std::size_t> by_content_;  ///< into paths_
     std::mutex mutex_;
     std::map<std::size_t, Fd> opened_;  ///< ahead of their use

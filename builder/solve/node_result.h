@@ -18,7 +18,8 @@ struct NodeResult;
 /// One layer below a file tree.
 struct StackLayer {
     DeltaId delta;
-    const NodeResult* origin = nullptr;  ///< whose step made it; outlives this, because results live as long as the build
+    const NodeResult* origin =
+        nullptr;  ///< whose step made it; outlives this, because results live as long as the build
 };
 
 struct NodeResult {

@@ -83,7 +83,9 @@ class MountPlanner {
             switch (mount.mount.type) {
                 case parser::MountType::bind: add_bind(mount); break;
                 case parser::MountType::cache: add_cache(mount); break;
-                case parser::MountType::tmpfs: spec_.tmpfs.push_back({mount.target, mount.mount.size.value_or(0)}); break;
+                case parser::MountType::tmpfs:
+                    spec_.tmpfs.push_back({mount.target, mount.mount.size.value_or(0)});
+                    break;
                 case parser::MountType::secret: add_secret(mount); break;
                 case parser::MountType::ssh: add_socket(mount); break;
             }
@@ -91,9 +93,8 @@ class MountPlanner {
     }
 
     bool has_caches() const {
-        return std::ranges::any_of(command_.mounts, [](const RunMount& mount) {
-            return mount.mount.type == parser::MountType::cache;
-        });
+        return std::ranges::any_of(command_.mounts,
+                                   [](const RunMount& mount) { return mount.mount.type == parser::MountType::cache; });
     }
 
   private:
@@ -181,8 +182,8 @@ class MountPlanner {
             throw Error(ErrorKind::not_found, fmt::format("ssh agent {}: not found", printable(mount.mount.id)),
                         fmt::format("give it with --ssh {}", printable(mount.mount.id)));
         }
-        SocketMount planned{mount.target, socket->second, mode_or(mount.mount.mode, 0600),
-                            mount.mount.uid.value_or(0), mount.mount.gid.value_or(0)};
+        SocketMount planned{mount.target, socket->second, mode_or(mount.mount.mode, 0600), mount.mount.uid.value_or(0),
+                            mount.mount.gid.value_or(0)};
         if (mount.mount.target.empty())
             planned.target = ImagePath::clean(fmt::format("/run/buildkit/ssh_agent.{}", spec_.sockets.size()));
         if (!has_variable(spec_, "SSH_AUTH_SOCK"))
@@ -208,8 +209,8 @@ std::string describe(const ExitStatus& status) {
     if (!hint.empty()) hint = "the last lines of its output:\n" + hint;
     if (auto log = output.keep_log()) hint += "the full log: " + *log;
     throw Error(ErrorKind::command_failed,
-                fmt::format("the command \"{}\" failed: {}", printable(fmt::format("{}", fmt::join(spec.arguments, " "))),
-                            describe(status)),
+                fmt::format("the command \"{}\" failed: {}",
+                            printable(fmt::format("{}", fmt::join(spec.arguments, " "))), describe(status)),
                 std::move(hint));
 }
 
@@ -234,8 +235,8 @@ RunSpec run_spec(const RunCommand& command, const std::vector<const NodeResult*>
     spec.environment = command.environment;
     spec.environment.insert(spec.environment.end(), command.unkeyed.begin(), command.unkeyed.end());
     spec.working_directory = command.working_directory;
-    const Account account = find_account(
-        command.user, needs_account_files(command.user) ? contents.account_files(root) : AccountFiles());
+    const Account account =
+        find_account(command.user, needs_account_files(command.user) ? contents.account_files(root) : AccountFiles());
     spec.credentials = {account.owner.uid, account.owner.gid, account.groups};
     if (!has_variable(spec, "HOME")) spec.environment.push_back("HOME=" + account.home);
     if (!has_variable(spec, "SOURCE_DATE_EPOCH"))
@@ -259,9 +260,9 @@ TreeDelta run_command(const RunSpec& spec, const Tree& root, Services& services,
     std::unique_ptr<RunResult> result = services.sandbox.get().run(spec, step_output.end());
     step_output.finish();
     if (!result->status().ok()) fail(spec, result->status(), step_output);
-    TreeDelta delta = layerstore::with_times(
-        layerstore::complete_for(layerstore::normalise(result->changes(), root).delta, root),
-        layerstore::default_file_time);
+    TreeDelta delta =
+        layerstore::with_times(layerstore::complete_for(layerstore::normalise(result->changes(), root).delta, root),
+                               layerstore::default_file_time);
     const DeltaId id = delta.id();
     services.lease.add(id);
     result->keep(delta, id);
