@@ -107,17 +107,19 @@ class Transfer {
     // Every pivot is a directory whose content is copied, as far as it is selected.
     void copy_with_parents(const TransferSource& source, const Tree& tree, LinkedFiles& links) {
         std::optional<parser::PathPattern> selected = selection_of(source);
+        std::vector<SourceMatch> pivots = pivots_of(source, tree);
         bool is_literal = !parser::has_wildcard(source.pivot) && !parser::has_wildcard(source.pattern);
+        if (is_literal && !stands_below(pivots, source, tree)) refuse_missing(source);
         DirectoryCopy copy(draft_, change_, excludes_, selected ? &*selected : nullptr, links);
         DraftNode& to = draft_.require_directory(destination_, change_.new_directory());
-        for (const SourceMatch& pivot : pivots_of(source, tree)) {
-            if (!pivot.below) continue;
-            // Links below a pivot are copied and not followed, so that nothing lies behind one.
-            if (is_literal && !tree.find(pivot.path.join(ImagePath::clean(source.pattern)))) break;
-            copy.run(pivot, to);
-            is_literal = false;
-        }
-        if (is_literal) refuse_missing(source);
+        for (const SourceMatch& pivot : pivots)
+            if (pivot.below) copy.run(pivot, to);
+    }
+
+    // Links below a pivot are copied and not followed, so that nothing lies behind one.
+    static bool stands_below(const std::vector<SourceMatch>& pivots, const TransferSource& source, const Tree& tree) {
+        return !pivots.empty() && pivots.front().below &&
+               tree.find(pivots.front().path.join(ImagePath::clean(source.pattern)));
     }
 
     std::vector<SourceMatch> pivots_of(const TransferSource& source, const Tree& tree) const {

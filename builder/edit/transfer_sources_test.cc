@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "builder/edit/edit_fixture.h"
+#include "layerstore/tree/random_trees.h"
 
 using namespace imgbuild;
 using namespace imgbuild::builder;
@@ -135,7 +136,7 @@ TEST_CASE("with --parents the part before the pivot is dropped") {
     CHECK(parents(fixture, "x\\y", "c\\d") == "o/ o/c\\d=3");
     CHECK(parents(fixture, "none", "*") == "o/");
     CHECK(parents(fixture, "f*", "*") == "o/");
-    for (auto [pivot, pattern] : {std::pair{"x", "none"}, {"none", "f"}, {"file", "f"}}) {
+    for (auto [pivot, pattern] : {std::pair{"x", "none"}, {"none", "f"}, {"file", "f"}, {"file", ""}}) {
         keep_parents(fixture, pivot, pattern);
         CHECK(fixture.refusal() ==
               std::string("not_found: source ") + pivot + "/./" + pattern + ": no such file or directory");
@@ -197,4 +198,31 @@ TEST_CASE("many files come to where they belong") {
     CHECK(result.directory(at("o"))->id() == inputs.sources[0].directory(at("d"))->id());
     result = layerstore::apply(inputs.root, transfer_files(fixture.from_to({"d/*/*"}, "/all/").copy, inputs));
     CHECK(result.directory(at("all"))->id() == inputs.sources[0].directory(at("d/99"))->id());
+}
+
+TEST_CASE("a copied tree is the tree, with its links, on whatever it may be put") {
+    EditFixture fixture;
+    fixture.from_to({""}, "/");
+    int copied = 0;
+    layerstore::test::for_each_seed(300, [&](layerstore::test::RandomTrees& random) {
+        EditInputs inputs = fixture.inputs();
+        inputs.sources = {random.tree()};
+        auto whole = layerstore::as_delta(inputs.sources[0]);
+        std::vector<layerstore::Change> changes;
+        for (const layerstore::Change& change : whole.changes())
+            if (!change.path.is_root()) changes.push_back(change);
+        auto expected = layerstore::TreeDelta::build(changes, {whole.links().begin(), whole.links().end()});
+        CHECK(transfer_files(fixture.copy, inputs) == expected);
+        inputs.root = random.tree();
+        // Where kinds differ it may be refused, and must not do anything else.
+        layerstore::TreeDelta delta;
+        std::string outcome = imgbuild::test::refusal([&] { delta = transfer_files(fixture.copy, inputs); });
+        if (outcome == "accepted") {
+            CHECK(delta == expected);
+            ++copied;
+            return;
+        }
+        CHECK(outcome.starts_with("usage: cannot replace "));
+    });
+    CHECK(copied > 20);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+// Archives that ADD unpacks: as COPY, but that the links of the image are followed on the way to a file.
+
 #include "builder/edit/detail/draft.h"
 #include "builder/edit/detail/metadata_change.h"
 
