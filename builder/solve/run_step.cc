@@ -62,8 +62,7 @@ RunSpec run_spec(const RunCommand& command, const std::vector<const NodeResult*>
     spec.environment = command.environment;
     spec.environment.insert(spec.environment.end(), command.unkeyed.begin(), command.unkeyed.end());
     spec.working_directory = command.working_directory;
-    const Account account =
-        find_account(command.user, needs_account_files(command.user) ? contents.account_files(root) : AccountFiles());
+    const Account account = find_account(command.user, contents.account_files(root));
     spec.credentials = {account.owner.uid, account.owner.gid, account.groups};
     if (!has_variable(spec, "HOME")) spec.environment.push_back("HOME=" + account.home);
     if (!has_variable(spec, "SOURCE_DATE_EPOCH"))
