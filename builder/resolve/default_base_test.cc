@@ -30,7 +30,8 @@ layerstore::TreeDelta files_of(layerstore::Store& store, const layerstore::Image
 }
 
 bool has_path(const layerstore::TreeDelta& delta, std::string_view path) {
-    return std::ranges::any_of(delta.changes(), [&](const auto& change) { return change.path.bytes() == path; });
+    return std::ranges::any_of(delta.changes(),
+                               [&](const auto& change) { return change.path == ImagePath::clean(path); });
 }
 
 }  // namespace

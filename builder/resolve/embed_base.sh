@@ -18,6 +18,8 @@ cat >"$source" <<END
 
 asm(".pushsection .rodata\n"
     ".balign 16\n"
+    ".globl imgbuild_embedded_base_begin, imgbuild_embedded_base_end\n"
+    ".hidden imgbuild_embedded_base_begin, imgbuild_embedded_base_end\n"
     "imgbuild_embedded_base_begin:\n"
     ".incbin \"$archive\"\n"
     "imgbuild_embedded_base_end:\n"
