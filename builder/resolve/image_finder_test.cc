@@ -135,3 +135,73 @@ TEST_CASE("image finder: a layer that is not here is not fetched offline") {
     place.resolve(name)->blobs->bring(layer);
     found->blobs->bring(layer);
 }
+
+TEST_CASE("image finder: an image of the store comes before its registry") {
+    Place place;
+    const std::string name = place.registry.name(":1");
+    const Descriptor ours = layerstore::test::put_image(*place.store, {"ours"});
+    place.store->tag({name}, ours);
+    place.registry.tag("1", place.registry.add_image("amd64", "theirs"));
+    CHECK(place.resolve(name)->image.descriptor.digest == ours.digest);
+    CHECK(place.resolve(name, PullPolicy::never)->image.descriptor.digest == ours.digest);
+    CHECK(place.resolve("example.org/other@" + ours.digest.text())->image.descriptor.digest == ours.digest);
+    CHECK(place.registry.asked() == 0);
+    CHECK(place.resolve(name, PullPolicy::always)->image.descriptor.digest != ours.digest);
+    CHECK(place.store->find_image(name)->descriptor.digest == ours.digest);
+}
+
+TEST_CASE("image finder: an image of the store does not serve another platform") {
+    Place place;
+    const std::string name = place.registry.name(":1");
+    place.store->tag({name}, layerstore::test::put_image(*place.store, {"ours"}));
+    CHECK(place.refusal_of(name, PullPolicy::missing, true, arm64) ==
+          "unavailable: " + name + ": not in the store for linux/arm64");
+    const Descriptor theirs = place.registry.add_image("arm64", "theirs");
+    place.registry.tag("1", theirs);
+    CHECK(place.resolve(name, PullPolicy::missing, false, arm64)->image.descriptor == theirs);
+    CHECK(place.resolve(name, PullPolicy::missing, true, arm64)->image.descriptor == theirs);
+}
+
+TEST_CASE("image finder: a layer that the store lost is fetched where its name says") {
+    Place place;
+    const std::string name = place.registry.name(":1");
+    place.registry.tag("1", place.registry.add_image("amd64", "layer"));
+    const auto pulled = place.resolve(name);
+    const Descriptor layer = pulled->image.manifest.layers.at(0);
+    pulled->blobs->bring(layer);
+    place.store->tag({name}, pulled->image.descriptor);
+    place.store->blobs().remove(layer.digest);
+    place.resolve(name)->blobs->bring(layer);
+    CHECK(place.store->blobs().has(layer.digest));
+}
+
+TEST_CASE("image finder: busybox came with the program") {
+    Place place;
+    const auto found = place.resolve("busybox", PullPolicy::always, true, Platform::host());
+    CHECK(found->image.descriptor == default_base(*place.store).descriptor);
+    const Descriptor layer = found->image.manifest.layers.at(0);
+    place.store->blobs().remove(layer.digest);
+    found->blobs->bring(layer);
+    CHECK(place.store->blobs().has(layer.digest));
+    CHECK(place.refusal_of("busybox", PullPolicy::never, false, Platform::parse("linux/mips64le")) ==
+          "unavailable: busybox: not in the store");
+    const Descriptor ours = layerstore::test::put_image(*place.store, {"ours"});
+    place.store->tag({"busybox"}, ours);
+    CHECK(place.resolve("busybox", PullPolicy::always)->image.descriptor.digest == ours.digest);
+}
+
+TEST_CASE("image finder: threads that need the same layer at once fetch it once") {
+    Place place;
+    place.registry.tag("1", place.registry.add_image("amd64", std::string(2'000'000, 'x')));
+    place.registry.tag("2", place.registry.add_image("amd64", std::string(2'000'000, 'x')));
+    const auto finder = make_image_finder(*place.store, PullPolicy::missing, false);
+    const auto one = finder->resolve(place.registry.name(":1"), amd64);
+    const auto two = finder->resolve(place.registry.name(":2"), amd64);
+    const Descriptor layer = one->image.manifest.layers.at(0);
+    {
+        std::vector<std::jthread> threads;
+        for (const auto& image : {one, two, one, two}) threads.emplace_back([&, image] { image->blobs->bring(layer); });
+    }
+    CHECK(place.store->blobs().has(layer.digest));
+    CHECK(place.registry.asked("blobs/" + layer.digest.text()) == 1);
+}
