@@ -3,13 +3,13 @@
 # Makes the root file system of the default base and the source that puts its bytes into the program. The digest
 # stands in that source: then no build hashes two megabytes, and another archive is another source to compile.
 #
-# usage: embed_base.sh MAKE_BUSYBOX OUTPUT.tar OUTPUT.cc
+# usage: embed_base.sh MAKE_BUSYBOX BUSYBOX OUTPUT.tar OUTPUT.cc
 set -euo pipefail
 
-make_busybox=${1:?usage: embed_base.sh MAKE_BUSYBOX OUTPUT.tar OUTPUT.cc}
-archive=${2:?} source=${3:?}
+make_busybox=${1:?usage: embed_base.sh MAKE_BUSYBOX BUSYBOX OUTPUT.tar OUTPUT.cc}
+busybox=${2:?} archive=${3:?} source=${4:?}
 
-"$make_busybox" "$archive"
+"$make_busybox" "$archive" "$busybox"
 digest=$(sha256sum "$archive" | cut -d ' ' -f 1)
 
 cat >"$source" <<END
