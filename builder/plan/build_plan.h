@@ -48,7 +48,8 @@ struct ContextFiles {
 /// A file from a web server, alone in a tree, as ADD takes it.
 struct FetchUrl {
     std::string url;
-    std::string checksum;  ///< "sha256:HEX"; empty when the Buildfile says none
+    std::string checksum;   ///< "sha256:HEX"; empty when the Buildfile says none
+    std::string file_name;  ///< one component: what the file is called in its tree
 };
 
 /// WORKDIR: the directory and its parents, where missing.

@@ -83,7 +83,7 @@ class StagePlanner {
     TransferSource source_of(const std::string& text, std::size_t input, bool parents, NodeId tree);
     void want(NodeId tree, const std::string& pattern);
     void add_inline_files(const parser::Transfer& transfer, TransferFiles& files);
-    std::size_t fetch_input(const std::string& url, const std::string& checksum, std::vector<NodeId>& inputs);
+    std::size_t fetch_input(FetchUrl fetch, std::vector<NodeId>& inputs);
     RunMount plan_mount(const parser::MountFlag& flag, std::vector<NodeId>& inputs);
     void set_environment(RunCommand& command) const;
 

@@ -139,8 +139,10 @@ void StagePlanner::operator()(const parser::Add& add) {
                                        "clone it before the build and give it as --build-context");
         } else if (parser::is_http_url(text)) {
             files.unpack = add.unpack.value_or(false);
-            std::size_t input = fetch_input(text, checksum, inputs);
-            files.sources.push_back({input, file_name_of_url(text), "", text});
+            FetchUrl fetch{text, checksum, file_name_of_url(text)};
+            std::string pattern = parser::escape_wildcards(fetch.file_name);
+            std::size_t input = fetch_input(std::move(fetch), inputs);
+            files.sources.push_back({input, std::move(pattern), "", text});
         } else {
             if (!context) {
                 inputs.push_back(space_.outside_tree("", state_.config.platform));
@@ -152,9 +154,9 @@ void StagePlanner::operator()(const parser::Add& add) {
     transfer(add, std::move(files), std::move(inputs), "ADD");
 }
 
-std::size_t StagePlanner::fetch_input(const std::string& url, const std::string& checksum,
-                                      std::vector<NodeId>& inputs) {
-    PlanNode node{FetchUrl{url, checksum}, {}, "fetch " + url, stage_.display_name(), instruction_->span};
+std::size_t StagePlanner::fetch_input(FetchUrl fetch, std::vector<NodeId>& inputs) {
+    std::string label = "fetch " + fetch.url;
+    PlanNode node{std::move(fetch), {}, std::move(label), stage_.display_name(), instruction_->span};
     inputs.push_back(space_.add(std::move(node)));
     return inputs.size() - 2;
 }

@@ -6,6 +6,7 @@
 // One thread, the caller's, owns the state of the build; jobs run on a pool and come back through one queue.
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -70,6 +71,8 @@ struct SolveOptions {
     std::size_t jobs = 0;  ///< steps at once; 0: as many as there are processors
     std::optional<RootMode> root_mode;
     RunSettings run;
+    /// Where an instruction stands, as errors say it: "Buildfile:12".
+    std::function<std::string(parser::Span)> locate;
     SolveGoal goal;
 };
 
@@ -90,8 +93,7 @@ struct NotCached {
 /// Throws Error: the first failure in plan order, after everything that was running has ended; a failed RUN is
 /// Error{command_failed} with the place of its log and its last lines in the hint. Error{interrupted} where somebody
 /// asked to stop.
-std::variant<SolvedImage, NotCached> solve(const BuildPlan& plan, const SolveOptions& options,
-                                           layerstore::Store& store, layerstore::Store::Lease& lease,
-                                           BuildObserver& observer);
+std::variant<SolvedImage, NotCached> solve(const BuildPlan& plan, const SolveOptions& options, layerstore::Store& store,
+                                           layerstore::Store::Lease& lease, BuildObserver& observer);
 
 }  // namespace imgbuild::builder

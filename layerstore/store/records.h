@@ -40,6 +40,7 @@ enum class MemoKind : std::uint8_t {
     pack = 6,     ///< (delta, format) → layer blob
     image = 7,    ///< manifest digest → tree and layers of a base image
     source = 8,   ///< reference → digest, where a registry was asked
+    file = 9,     ///< content → the bytes of a small file
 };
 
 struct Memo {

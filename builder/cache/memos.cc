@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/cache/memos.h"
+
+#include <fmt/core.h>
+
+#include <utility>
+
+#include "base/compression.h"
+#include "base/error.h"
+#include "base/wire.h"
+
+namespace imgbuild::builder {
+namespace {
+
+using layerstore::MemoKind;
+using layerstore::Records;
+using layerstore::Tree;
+
+Digest applied_key(const Tree& root, const DeltaId& delta) {
+    return KeyHasher("apply").add("root", root.id().value).add("delta", delta.value).finish();
+}
+
+StepKey pack_key(const PackKey& key) {
+    StepKey parts("pack");
+    parts.add("delta", key.delta.value);
+    parts.add("time", fmt::format("{}.{:09}", key.time.seconds, key.time.nanoseconds));
+    parts.add("compression", name_of(key.options.compression));
+    parts.add("level", std::to_string(key.options.level));
+    parts.add("compressor", compressor_version(key.options.compression));
+    return parts;
+}
+
+}  // namespace
+
+template <class Decode>
+auto Memos::find(MemoKind kind, const Digest& key, Decode decode)
+    -> std::optional<decltype(decode(std::declval<WireReader&>()))> {
+    std::optional<layerstore::Memo> memo = records_.find_memo(kind, key);
+    if (!memo) return std::nullopt;
+    try {
+        WireReader reader(memo->value, "memo");
+        auto value = decode(reader);
+        reader.expect_end();
+        return value;
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::corrupt) throw;
+        return std::nullopt;
+    }
+}
+
+std::optional<DeltaId> Memos::find_step(MemoKind kind, const StepKey& key) {
+    auto delta = find(kind, key.digest(), [](WireReader& reader) { return DeltaId{reader.digest()}; });
+    return delta && records_.has_delta(*delta) ? delta : std::nullopt;
+}
+
+void Memos::put_step(MemoKind kind, const StepKey& key, const layerstore::TreeDelta& delta, const Tree& root,
+                     const Tree& result) {
+    std::string encoded = delta.encode();
+    DeltaId id{Sha256::of(encoded)};
+    Records::Transaction transaction(records_);
+    records_.save_delta(id, encoded);
+    put_applied(root, id, result);
+    records_.put_memo(kind, key.digest(), WireWriter().digest(id.value).take(), key.preimage());
+}
+
+std::optional<Tree> Memos::find_applied(const Tree& root, const DeltaId& delta) {
+    return find(MemoKind::apply, applied_key(root, delta),
+                [&](WireReader& reader) { return Tree::from_ref(Records::decode_ref(reader.text()), records_); });
+}
+
+void Memos::put_applied(const Tree& root, const DeltaId& delta, const Tree& result) {
+    Records::Transaction transaction(records_);
+    records_.save_tree(result);
+    records_.put_memo(MemoKind::apply, applied_key(root, delta),
+                      WireWriter().text(Records::encode_ref(result.ref())).take(), "");
+}
+
+std::optional<layerstore::LayerRecord> Memos::find_packed(const PackKey& key) {
+    auto blob = find(MemoKind::pack, pack_key(key).digest(), [](WireReader& reader) { return reader.digest(); });
+    return blob ? records_.find_layer(*blob) : std::nullopt;
+}
+
+void Memos::put_packed(const PackKey& key, const layerstore::LayerRecord& layer) {
+    StepKey parts = pack_key(key);
+    Records::Transaction transaction(records_);
+    records_.save_layer(layer);
+    records_.put_memo(MemoKind::pack, parts.digest(), WireWriter().digest(layer.blob.digest).take(), parts.preimage());
+}
+
+std::optional<ImageContent> Memos::find_image(const Digest& manifest) {
+    auto content = find(MemoKind::image, manifest, [&](WireReader& reader) {
+        Tree tree = Tree::from_ref(Records::decode_ref(reader.text()), records_);
+        std::vector<DeltaId> layers(reader.count(Digest::size));
+        for (DeltaId& layer : layers) layer = {reader.digest()};
+        return ImageContent{std::move(layers), std::move(tree)};
+    });
+    if (!content) return std::nullopt;
+    for (const DeltaId& layer : content->layers)
+        if (!records_.has_delta(layer)) return std::nullopt;
+    return content;
+}
+
+void Memos::put_image(const Digest& manifest, const ImageContent& content) {
+    WireWriter value;
+    value.text(Records::encode_ref(content.tree.ref())).varint(content.layers.size());
+    for (const DeltaId& layer : content.layers) value.digest(layer.value);
+    Records::Transaction transaction(records_);
+    records_.save_tree(content.tree);
+    records_.put_memo(MemoKind::image, manifest, value.bytes(), "");
+}
+
+std::optional<FetchedContent> Memos::find_fetched(const StepKey& key) {
+    return find(MemoKind::fetch, key.digest(), [](WireReader& reader) {
+        FetchedContent content;
+        content.blob = reader.digest();
+        content.size = reader.varint();
+        content.modified = reader.signed_varint();
+        return content;
+    });
+}
+
+void Memos::put_fetched(const StepKey& key, const FetchedContent& content) {
+    WireWriter value;
+    value.digest(content.blob).varint(content.size).signed_varint(content.modified);
+    records_.put_memo(MemoKind::fetch, key.digest(), value.bytes(), key.preimage());
+}
+
+std::optional<std::string> Memos::find_file(const Digest& content) {
+    std::optional<layerstore::Memo> memo = records_.find_memo(MemoKind::file, content);
+    if (!memo || Sha256::of(memo->value) != content) return std::nullopt;
+    return std::move(memo->value);
+}
+
+void Memos::put_file(const Digest& content, std::string_view bytes) {
+    records_.put_memo(MemoKind::file, content, bytes, "");
+}
+
+}  // namespace imgbuild::builder

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The memos of a build over the store's records: each function finds or keeps one kind of fact. Whatever cannot be
+// read is a miss. Thread-safe.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/digest.h"
+#include "builder/cache/step_key.h"
+#include "layerstore/layer/packing.h"
+#include "layerstore/store/records.h"
+#include "layerstore/tree/tree.h"
+
+namespace imgbuild::builder {
+
+/// What is inside a base image.
+struct ImageContent {
+    std::vector<DeltaId> layers;  ///< lowest first, each complete for what it lies on
+    layerstore::Tree tree;
+};
+
+/// What an URL gave; its bytes are a blob.
+struct FetchedContent {
+    Digest blob;
+    std::uint64_t size = 0;     ///< bytes
+    std::int64_t modified = 0;  ///< seconds since 1970
+};
+
+/// How a delta is to be packed.
+struct PackKey {
+    DeltaId delta;
+    layerstore::FileTime time;
+    layerstore::PackOptions options;
+};
+
+class Memos {
+  public:
+    /// `records` is borrowed.
+    explicit Memos(layerstore::Records& records) : records_(records) {}
+
+    /// The delta of a step.
+    std::optional<DeltaId> find_step(layerstore::MemoKind kind, const StepKey& key);
+    /// Keeps the delta, the tree it makes of `root`, and the step's memo, all or none.
+    void put_step(layerstore::MemoKind kind, const StepKey& key, const layerstore::TreeDelta& delta,
+                  const layerstore::Tree& root, const layerstore::Tree& result);
+    /// apply(root, delta), where it was computed before.
+    std::optional<layerstore::Tree> find_applied(const layerstore::Tree& root, const DeltaId& delta);
+    void put_applied(const layerstore::Tree& root, const DeltaId& delta, const layerstore::Tree& result);
+
+    std::optional<layerstore::LayerRecord> find_packed(const PackKey& key);
+    void put_packed(const PackKey& key, const layerstore::LayerRecord& layer);
+
+    std::optional<ImageContent> find_image(const Digest& manifest);
+    /// The records of the layers are saved already.
+    void put_image(const Digest& manifest, const ImageContent& content);
+
+    std::optional<FetchedContent> find_fetched(const StepKey& key);
+    void put_fetched(const StepKey& key, const FetchedContent& content);
+
+    /// Small files of images that keys and edits look into (passwd, group), by their digest.
+    std::optional<std::string> find_file(const Digest& content);
+    void put_file(const Digest& content, std::string_view bytes);
+
+  private:
+    template <class Decode>
+    auto find(layerstore::MemoKind kind, const Digest& key, Decode decode)
+        -> std::optional<decltype(decode(std::declval<WireReader&>()))>;
+
+    layerstore::Records& records_;
+};
+
+}  // namespace imgbuild::builder

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/cache/step_key.h"
+
+#include <fmt/core.h>
+
+#include <optional>
+
+namespace imgbuild::builder {
+namespace {
+
+// Goes up whenever the same parts come to mean another result.
+constexpr std::uint64_t key_version = 1;
+
+std::string number_or_nothing(const std::optional<std::uint32_t>& value) {
+    return value ? std::to_string(*value) : std::string();
+}
+
+void add_mount(StepKey& key, const RunMount& run_mount) {
+    const parser::Mount& mount = run_mount.mount;
+    key.add("mount", parser::name_of(mount.type));
+    key.add("mount target", run_mount.target.absolute());
+    key.add("mount source", mount.source);
+    key.add("mount id", mount.id);
+    key.add("mount variable", mount.environment.value_or(""));
+    key.add("mount read-only", std::uint64_t{mount.read_only});
+    key.add("mount sharing", parser::name_of(mount.sharing));
+    key.add("mount mode", number_or_nothing(mount.mode));
+    key.add("mount uid", number_or_nothing(mount.uid));
+    key.add("mount gid", number_or_nothing(mount.gid));
+    key.add("mount size", mount.size.value_or(0));
+}
+
+void add_transfer(StepKey& key, const TransferFiles& transfer, const std::vector<ContentId>& sources) {
+    for (const TransferSource& source : transfer.sources) {
+        key.add("source", source.pattern);
+        key.add("source pivot", source.pivot);
+        key.add("source files", sources.at(source.input).value);
+    }
+    for (const InlineFile& file : transfer.inline_files) {
+        key.add("inline file", file.name);
+        key.add("inline content", Sha256::of(file.content));
+    }
+    key.add("destination", transfer.destination.absolute());
+    key.add("into directory", std::uint64_t{transfer.into_directory});
+    key.add("chown", transfer.chown);
+    key.add("chmod", transfer.chmod);
+    key.add("link", std::uint64_t{transfer.link});
+    key.add("parents", std::uint64_t{transfer.parents});
+    key.add("unpack", std::uint64_t{transfer.unpack});
+    for (const std::string& exclude : transfer.excludes) key.add("exclude", exclude);
+}
+
+}  // namespace
+
+StepKey::StepKey(std::string_view operation) {
+    add("operation", operation);
+    add("key version", key_version);
+}
+
+StepKey& StepKey::add(std::string_view label, std::string_view value) {
+    parts_.text(label).text(value);
+    return *this;
+}
+
+StepKey& StepKey::add(std::string_view label, const Digest& value) { return add(label, value.text()); }
+
+StepKey& StepKey::add(std::string_view label, std::uint64_t value) { return add(label, std::to_string(value)); }
+
+Digest StepKey::digest() const { return Sha256::of(parts_.bytes()); }
+
+std::vector<std::pair<std::string, std::string>> StepKey::read_preimage(std::string_view preimage) {
+    std::vector<std::pair<std::string, std::string>> parts;
+    WireReader reader(preimage, "preimage of a key");
+    while (!reader.at_end()) {
+        std::string label(reader.text());
+        parts.emplace_back(std::move(label), reader.text());
+    }
+    return parts;
+}
+
+StepKey run_key(const RunCommand& command, const RunKeyInputs& inputs) {
+    StepKey key("RUN");
+    for (const std::string& argument : command.arguments) key.add("argument", argument);
+    if (command.script) {
+        key.add("script", command.script->path);
+        key.add("script content", command.script->content);
+    }
+    key.add("root", inputs.root.value);
+    for (const std::string& variable : command.environment) key.add("environment", variable);
+    key.add("user", command.user);
+    key.add("working directory", command.working_directory.absolute());
+    key.add("network", command.network == parser::RunNetwork::none ? "none" : "reachable");
+    key.add("security", command.security == parser::RunSecurity::insecure ? "insecure" : "sandbox");
+    auto content = inputs.mounts.begin();
+    for (const RunMount& mount : command.mounts) {
+        add_mount(key, mount);
+        if (mount.input) key.add("mount files", (content++)->value);
+    }
+    for (const auto& [name, address] : inputs.added_hosts) key.add("added host", fmt::format("{}={}", name, address));
+    key.add("shm size", inputs.shm_size);
+    for (const std::string& limit : inputs.limits) key.add("limit", limit);
+    key.add("platform", command.platform.text());
+    return key;
+}
+
+StepKey edit_key(const EditFiles& edit, const ContentId& root, const std::vector<ContentId>& sources) {
+    if (const auto* directory = std::get_if<MakeDirectory>(&edit.edit)) {
+        StepKey key("WORKDIR");
+        key.add("path", directory->path.absolute());
+        key.add("owner", directory->owner);
+        key.add("root", root.value);
+        return key;
+    }
+    StepKey key("COPY");
+    add_transfer(key, std::get<TransferFiles>(edit.edit), sources);
+    key.add("root", root.value);
+    return key;
+}
+
+StepKey fetch_key(const FetchUrl& fetch) {
+    StepKey key("ADD");
+    key.add("url", fetch.url);
+    key.add("checksum", fetch.checksum);
+    return key;
+}
+
+}  // namespace imgbuild::builder

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What a step's result depends on, as labelled parts: their digest is the key of its memo, and the parts themselves are
+// kept beside it, so that a miss can be explained. A key never covers what was not looked at.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/wire.h"
+#include "builder/plan/build_plan.h"
+
+namespace imgbuild::builder {
+
+class StepKey {
+  public:
+    /// `operation` is the first part; the format version of keys goes with it.
+    explicit StepKey(std::string_view operation);
+
+    StepKey& add(std::string_view label, std::string_view value);
+    StepKey& add(std::string_view label, const Digest& value);
+    StepKey& add(std::string_view label, std::uint64_t value);
+
+    Digest digest() const;
+    /// docs/formats/records.md, "preimage".
+    const std::string& preimage() const noexcept { return parts_.bytes(); }
+
+    /// The parts of a preimage; Error{corrupt} for anything that a key does not write.
+    static std::vector<std::pair<std::string, std::string>> read_preimage(std::string_view preimage);
+
+  private:
+    WireWriter parts_;
+};
+
+/// What a RUN sees of the outside besides its command: content, never times.
+struct RunKeyInputs {
+    ContentId root;
+    std::vector<ContentId> mounts;  ///< of RunMount::input, in the order of the mounts that have one
+    std::vector<std::pair<std::string, std::string>> added_hosts;
+    std::uint64_t shm_size = 0;       ///< bytes
+    std::vector<std::string> limits;  ///< "name=soft:hard"
+};
+StepKey run_key(const RunCommand& command, const RunKeyInputs& inputs);
+
+/// `sources`: the content of the nodes that TransferSource::input counts.
+StepKey edit_key(const EditFiles& edit, const ContentId& root, const std::vector<ContentId>& sources);
+
+/// Of what a URL gave.
+StepKey fetch_key(const FetchUrl& fetch);
+
+}  // namespace imgbuild::builder

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/solve/evaluator.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/cancel.h"
+#include "base/text.h"
+#include "builder/context/context_scan.h"
+#include "builder/solve/base_image.h"
+#include "builder/solve/edit_step.h"
+#include "builder/solve/fetch_step.h"
+#include "builder/solve/run_step.h"
+#include "layerstore/tree/algebra.h"
+
+namespace imgbuild::builder {
+namespace {
+
+using layerstore::MemoKind;
+
+std::vector<ContentId> source_contents(const std::vector<const NodeResult*>& inputs) {
+    std::vector<ContentId> contents;
+    for (std::size_t i = 1; i < inputs.size(); ++i) contents.push_back(inputs[i]->tree.content_id());
+    return contents;
+}
+
+StepKey key_of_edit(const PlanNode& node, const std::vector<const NodeResult*>& inputs) {
+    return edit_key(std::get<EditFiles>(node.operation), inputs.front()->tree.content_id(), source_contents(inputs));
+}
+
+/// Held while one process runs a command that another one wants the result of as well. Few enough to stay, many enough
+/// that two commands hardly ever share one.
+FileLock lock_step(const layerstore::Store& store, const Digest& key) {
+    constexpr std::size_t name_digits = 3;
+    return FileLock::acquire(store.subdirectory("locks"), key.hex().substr(0, name_digits), LockMode::exclusive);
+}
+
+}  // namespace
+
+bool Evaluator::ignores_cache(const PlanNode& node) const {
+    const SolveOptions& options = services_.options;
+    return options.no_cache || std::ranges::count(options.no_cache_stages, to_lower(node.stage)) > 0;
+}
+
+std::unique_ptr<NodeResult> Evaluator::image_result(const PlanNode& node, ImageContent content) const {
+    auto result = std::make_unique<NodeResult>();
+    result->node = &node;
+    result->tree = std::move(content.tree);
+    for (const DeltaId& layer : content.layers) result->stack.push_back({layer, result.get()});
+    return result;
+}
+
+std::unique_ptr<NodeResult> Evaluator::step_result(const PlanNode& node, const Inputs& inputs, const DeltaId& delta,
+                                                   layerstore::Tree tree) const {
+    auto result = std::make_unique<NodeResult>();
+    result->node = &node;
+    result->inputs = inputs;
+    result->tree = std::move(tree);
+    result->stack = inputs.front()->stack;
+    result->stack.push_back({delta, result.get()});
+    return result;
+}
+
+std::unique_ptr<NodeResult> Evaluator::known_step(MemoKind kind, const StepKey& key, const PlanNode& node,
+                                                  const Inputs& inputs) {
+    std::optional<DeltaId> delta = services_.memos.find_step(kind, key);
+    if (!delta) return nullptr;
+    services_.lease.add(*delta);
+    std::optional<layerstore::Tree> tree = services_.memos.find_applied(inputs.front()->tree, *delta);
+    if (!tree) {
+        tree = layerstore::apply(inputs.front()->tree, services_.load_delta(*delta));
+        services_.memos.put_applied(inputs.front()->tree, *delta, *tree);
+    }
+    return step_result(node, inputs, *delta, std::move(*tree));
+}
+
+std::unique_ptr<NodeResult> Evaluator::look_up(const PlanNode& node, const Inputs& inputs) {
+    if (std::holds_alternative<FromScratch>(node.operation)) return image_result(node, {});
+    if (const auto* from = std::get_if<FromImage>(&node.operation)) {
+        std::optional<ImageContent> content = known_content(services_, *from->image);
+        return content ? image_result(node, std::move(*content)) : nullptr;
+    }
+    if (ignores_cache(node)) return nullptr;
+    if (std::holds_alternative<EditFiles>(node.operation)) {
+        auto result = known_step(MemoKind::edit, key_of_edit(node, inputs), node, inputs);
+        if (result) result->own_contents = archives_of(node, inputs, services_, contents_);
+        return result;
+    }
+    if (const auto* command = std::get_if<RunCommand>(&node.operation)) {
+        auto result = known_step(MemoKind::run, key_of_run(*command, inputs, services_.options.run), node, inputs);
+        if (result && services_.has_bytes(result->stack.back().delta, strictly_)) return result;
+    }
+    return nullptr;
+}
+
+Evaluated Evaluator::evaluate(const PlanNode& node, const Inputs& inputs,
+                              const std::function<void(std::string_view)>& output) {
+    throw_if_cancelled();
+    if (const auto* from = std::get_if<FromImage>(&node.operation))
+        return {image_result(node, read_content(services_, *from->image)), "", false};
+    if (const auto* files = std::get_if<ContextFiles>(&node.operation)) return scan(node, *files);
+    if (const auto* url = std::get_if<FetchUrl>(&node.operation)) return fetch(node, *url);
+    if (std::holds_alternative<EditFiles>(node.operation)) return edit(node, inputs);
+    return run(node, inputs, output);
+}
+
+Evaluated Evaluator::scan(const PlanNode& node, const ContextFiles& files) {
+    const ContextDirectory& context = services_.options.contexts.at(files.context);
+    ContextOptions options;
+    options.ignore = &context.ignore;
+    options.wanted = files.wanted;
+    options.git_modes = context.git_modes;
+    ScannedContext scanned = scan_context(Directory::open_host(context.path), options,
+                                          services_.store.subdirectory("contexts"), services_.workers);
+    auto result = std::make_unique<NodeResult>();
+    result->node = &node;
+    result->tree = std::move(scanned.tree);
+    result->own_contents = std::move(scanned.contents);
+    std::string detail = fmt::format("{}, {}", counted(scanned.files, "file", "files"), human_size(scanned.bytes));
+    if (scanned.hashed_files != scanned.files) detail += fmt::format(", {} read", human_size(scanned.hashed_bytes));
+    return {std::move(result), std::move(detail), false};
+}
+
+Evaluated Evaluator::fetch(const PlanNode& node, const FetchUrl& url) {
+    FetchOutcome outcome = fetch_file(url, services_, ignores_cache(node));
+    auto result = std::make_unique<NodeResult>();
+    result->node = &node;
+    result->tree = std::move(outcome.tree);
+    result->own_contents = std::move(outcome.contents);
+    return {std::move(result), "", outcome.cached};
+}
+
+Evaluated Evaluator::edit(const PlanNode& node, const Inputs& inputs) {
+    EditOutcome outcome = edit_files(node, inputs, services_, contents_);
+    const layerstore::TreeDelta delta = layerstore::with_times(outcome.delta, layerstore::default_file_time);
+    const layerstore::Tree& root = inputs.front()->tree;
+    layerstore::Tree tree = layerstore::apply(root, delta);
+    services_.memos.put_step(MemoKind::edit, key_of_edit(node, inputs), delta, root, tree);
+    auto result = step_result(node, inputs, delta.id(), std::move(tree));
+    result->own_contents = std::move(outcome.own_contents);
+    return {std::move(result), "", false};
+}
+
+Evaluated Evaluator::run(const PlanNode& node, const Inputs& inputs,
+                         const std::function<void(std::string_view)>& output) {
+    const auto& command = std::get<RunCommand>(node.operation);
+    const StepKey key = key_of_run(command, inputs, services_.options.run);
+    const FileLock lock = lock_step(services_.store, key.digest());
+    if (auto known = look_up(node, inputs)) return {std::move(known), "", true};
+    const RunSpec spec = run_spec(command, inputs, services_, contents_, layers_);
+    const layerstore::Tree& root = inputs.front()->tree;
+    const layerstore::TreeDelta delta = run_command(spec, root, services_, output);
+    layerstore::Tree tree = layerstore::apply(root, delta);
+    services_.memos.put_step(MemoKind::run, key, delta, root, tree);
+    return {step_result(node, inputs, delta.id(), std::move(tree)), "", false};
+}
+
+}  // namespace imgbuild::builder

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// One node of the plan: what is known of it, or how to find out.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "builder/solve/file_contents.h"
+#include "builder/solve/layer_stack.h"
+#include "builder/solve/node_result.h"
+#include "builder/solve/services.h"
+
+namespace imgbuild::builder {
+
+struct Evaluated {
+    std::unique_ptr<NodeResult> result;
+    std::string detail;   ///< for people; may be empty
+    bool cached = false;  ///< another process had done it meanwhile
+};
+
+class Evaluator {
+  public:
+    /// `strictly`: believe only in bytes that this build's own sandbox can read.
+    Evaluator(Services& services, FileContents& contents, bool strictly)
+        : services_(services), contents_(contents), layers_(services, contents), strictly_(strictly) {}
+
+    /// What records tell about the node; null where it has to be evaluated. Cheap.
+    std::unique_ptr<NodeResult> look_up(const PlanNode& node, const std::vector<const NodeResult*>& inputs);
+
+    /// Does the work. Runs on any thread; `output` may be called from another one until it returns.
+    Evaluated evaluate(const PlanNode& node, const std::vector<const NodeResult*>& inputs,
+                       const std::function<void(std::string_view)>& output);
+
+  private:
+    using Inputs = std::vector<const NodeResult*>;
+
+    bool ignores_cache(const PlanNode& node) const;
+    std::unique_ptr<NodeResult> image_result(const PlanNode& node, ImageContent content) const;
+    std::unique_ptr<NodeResult> step_result(const PlanNode& node, const Inputs& inputs, const DeltaId& delta,
+                                            layerstore::Tree tree) const;
+    std::unique_ptr<NodeResult> known_step(layerstore::MemoKind kind, const StepKey& key, const PlanNode& node,
+                                           const Inputs& inputs);
+    Evaluated scan(const PlanNode& node, const ContextFiles& files);
+    Evaluated fetch(const PlanNode& node, const FetchUrl& url);
+    Evaluated edit(const PlanNode& node, const Inputs& inputs);
+    Evaluated run(const PlanNode& node, const Inputs& inputs, const std::function<void(std::string_view)>& output);
+
+    Services& services_;
+    FileContents& contents_;
+    LayerStack layers_;
+    bool strictly_;
+};
+
+}  // namespace imgbuild::builder

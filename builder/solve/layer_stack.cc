@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/solve/layer_stack.h"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <functional>
+#include <thread>
+
+#include "base/error.h"
+#include "builder/solve/edit_step.h"
+#include "layerstore/layer/layer_codec.h"
+
+namespace imgbuild::builder {
+namespace {
+
+bool is_edit_of_context(const NodeResult& result) {
+    return std::holds_alternative<EditFiles>(result.node->operation) &&
+           std::ranges::any_of(result.inputs, [](const NodeResult* input) {
+               return std::holds_alternative<ContextFiles>(input->node->operation);
+           });
+}
+
+/// Hands the canonical tar of `delta`, which is pushed, to `consume`, which pulls. Of two failures the first leaves: the
+/// other end only sees that the stream broke off.
+void pipe_layer(const layerstore::TreeDelta& delta, layerstore::ContentSources& contents,
+                const std::function<void(ByteReader&)>& consume) {
+    Pipe pipe = make_pipe();
+    std::atomic<bool> has_failed = false;
+    std::exception_ptr failure;
+    auto fail = [&] {
+        if (!has_failed.exchange(true)) failure = std::current_exception();
+    };
+    std::thread producer([&] {
+        try {
+            FdWriter writer(pipe.write_end.get(), "layer");
+            layerstore::write_layer(delta, contents, writer);
+        } catch (...) {
+            fail();
+        }
+        pipe.write_end.reset();
+    });
+    try {
+        FdReader reader(pipe.read_end.get(), "layer");
+        consume(reader);
+    } catch (...) {
+        fail();
+    }
+    pipe.read_end.reset();
+    producer.join();
+    if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace
+
+std::vector<DeltaId> LayerStack::lay_down(const std::vector<StackLayer>& stack, bool first_seen_times) {
+    std::vector<DeltaId> ids;
+    for (const StackLayer& layer : stack) {
+        if (first_seen_times && is_edit_of_context(*layer.origin)) {
+            ids.push_back(lay_down_first_seen(layer));
+        } else {
+            lay_down(layer);
+            ids.push_back(layer.delta);
+        }
+    }
+    return ids;
+}
+
+void LayerStack::lay_down(const StackLayer& layer) {
+    services_.lease.add(layer.delta);
+    if (services_.sandbox.get().has(layer.delta)) return;
+    layerstore::TreeDelta delta = services_.load_delta(layer.delta);
+    auto contents = contents_.of_layer(layer);
+    pipe_layer(delta, *contents, [&](ByteReader& tar) { services_.sandbox.get().materialise(layer.delta, tar); });
+}
+
+DeltaId LayerStack::lay_down(const layerstore::TreeDelta& delta, layerstore::ContentSources& contents) {
+    const DeltaId id = delta.id();
+    services_.lease.add(id);
+    if (services_.sandbox.get().has(id)) return id;
+    pipe_layer(delta, contents, [&](ByteReader& tar) { services_.sandbox.get().materialise(id, tar); });
+    return id;
+}
+
+DeltaId LayerStack::lay_down_first_seen(const StackLayer& layer) {
+    const NodeResult& origin = *layer.origin;
+    EditOutcome outcome = edit_files(*origin.node, origin.inputs, services_, contents_);
+    return lay_down(outcome.delta, *contents_.of_layer(layer));
+}
+
+}  // namespace imgbuild::builder

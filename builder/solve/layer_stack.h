@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Lays deltas down where the sandbox can mount them.
+
+#include <vector>
+
+#include "builder/solve/file_contents.h"
+#include "builder/solve/node_result.h"
+#include "builder/solve/services.h"
+
+namespace imgbuild::builder {
+
+class LayerStack {
+  public:
+    LayerStack(Services& services, FileContents& contents) : services_(services), contents_(contents) {}
+
+    /// Lays every layer down and gives their ids, lowest first. With `first_seen_times`, what came from contexts has the
+    /// times at which its content was first seen there, so that make and its like see what changed (decision 0008).
+    std::vector<DeltaId> lay_down(const std::vector<StackLayer>& stack, bool first_seen_times);
+    /// A tree of its own as one delta on nothing.
+    DeltaId lay_down(const layerstore::TreeDelta& delta, layerstore::ContentSources& contents);
+
+  private:
+    void lay_down(const StackLayer& layer);
+    DeltaId lay_down_first_seen(const StackLayer& layer);
+
+    Services& services_;
+    FileContents& contents_;
+};
+
+}  // namespace imgbuild::builder

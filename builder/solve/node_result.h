@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What a node of the plan came to. Immutable once made; jobs read results of other nodes without locks.
+
+#include <memory>
+#include <vector>
+
+#include "base/digest.h"
+#include "builder/plan/build_plan.h"
+#include "layerstore/tree/content_source.h"
+#include "layerstore/tree/tree.h"
+
+namespace imgbuild::builder {
+
+struct NodeResult;
+
+/// One layer below a file tree.
+struct StackLayer {
+    DeltaId delta;
+    const NodeResult* origin =
+        nullptr;  ///< whose step made it; outlives this, because results live as long as the build
+};
+
+struct NodeResult {
+    const PlanNode* node = nullptr;
+    std::vector<const NodeResult*> inputs;  ///< those of the node; alive as long as the build
+    layerstore::Tree tree;
+    std::vector<StackLayer> stack;  ///< what the tree is made of, lowest first; empty for contexts and fetched files
+    /// Where the bytes of this node's own files come from; null where they stand with its inputs, in the delta that
+    /// a command left, or in its image's layers.
+    std::shared_ptr<layerstore::ContentSource> own_contents;
+};
+
+}  // namespace imgbuild::builder

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/solve/pack_step.h"
+
+namespace imgbuild::builder {
+namespace {
+
+PackKey key_of(const StackLayer& layer, const Services& services) {
+    return {layer.delta, services.options.file_time, services.options.packing};
+}
+
+FinishedLayer finished(const layerstore::LayerRecord& record) { return {record.blob, record.diff_id}; }
+
+}  // namespace
+
+std::optional<FinishedLayer> find_packed(const StackLayer& layer, Services& services) {
+    std::optional<layerstore::LayerRecord> record = services.memos.find_packed(key_of(layer, services));
+    if (!record) return std::nullopt;
+    services.lease.add(record->blob.digest);
+    if (!services.store.blobs().has(record->blob.digest)) return std::nullopt;
+    return finished(*record);
+}
+
+FinishedLayer pack(const StackLayer& layer, Services& services, FileContents& contents) {
+    const PackKey key = key_of(layer, services);
+    const layerstore::TreeDelta delta = layerstore::with_times(services.load_delta(layer.delta), key.time);
+    auto sources = contents.of_layer(layer);
+    std::unique_ptr<layerstore::BlobWriter> blob = services.store.blobs().begin();
+    const layerstore::PackedLayer packed =
+        layerstore::pack_layer(delta, *sources, key.options, services.workers, *blob);
+    services.lease.add(packed.blob);
+    blob->commit_expecting(packed.blob, packed.blob_size, "layer");
+    layerstore::LayerRecord record{
+        {std::string(layerstore::oci_layer_type(key.options.compression)), packed.blob, packed.blob_size},
+        packed.diff_id,
+        layer.delta};
+    services.memos.put_packed(key, record);
+    return finished(record);
+}
+
+std::vector<FinishedLayer> base_layers(const ResolvedImage& image, Services& services) {
+    std::vector<FinishedLayer> layers;
+    const auto& descriptors = image.image.manifest.layers;
+    for (std::size_t i = 0; i < descriptors.size(); ++i) {
+        FinishedLayer layer{descriptors[i], image.image.config.diff_ids.at(i)};
+        services.lease.add(layer.blob.digest);
+        if (services.options.goal.blobs || services.options.recompress_base) image.blobs->bring(layer.blob);
+        if (services.options.recompress_base) {
+            const layerstore::PackOptions& packing = services.options.packing;
+            layer.blob =
+                recompress(layer.blob, layer.diff_id, packing.compression, packing.level, services.store.blobs());
+            services.lease.add(layer.blob.digest);
+        }
+        layers.push_back(std::move(layer));
+    }
+    return layers;
+}
+
+}  // namespace imgbuild::builder

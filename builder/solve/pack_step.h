@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Layers of the image: packed from deltas, or known from an earlier build.
+
+#include <optional>
+
+#include "builder/image/image_assembly.h"
+#include "builder/solve/file_contents.h"
+#include "builder/solve/node_result.h"
+#include "builder/solve/services.h"
+
+namespace imgbuild::builder {
+
+/// The layer of a step, where it was packed in this way before. Its blob stands in the store, leased.
+std::optional<FinishedLayer> find_packed(const StackLayer& layer, Services& services);
+
+/// Packs it. The caller is no thread of Services::workers.
+FinishedLayer pack(const StackLayer& layer, Services& services, FileContents& contents);
+
+/// The layers of a base image as they are, or in the compression asked for. With SolveGoal::blobs their bytes stand in
+/// the store afterwards.
+std::vector<FinishedLayer> base_layers(const ResolvedImage& image, Services& services);
+
+}  // namespace imgbuild::builder

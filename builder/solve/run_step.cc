@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/solve/run_step.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "builder/solve/run_mounts.h"
+#include "builder/solve/step_output.h"
+#include "layerstore/snapshot/overlay_codec.h"
+#include "layerstore/tree/algebra.h"
+
+namespace imgbuild::builder {
+namespace {
+
+using layerstore::Tree;
+using layerstore::TreeDelta;
+
+NetworkMode network_mode(parser::RunNetwork network) {
+    switch (network) {
+        case parser::RunNetwork::inherit: return NetworkMode::standard;
+        case parser::RunNetwork::none: return NetworkMode::none;
+        case parser::RunNetwork::host: return NetworkMode::host;
+    }
+    return NetworkMode::standard;
+}
+
+std::string describe(const ExitStatus& status) {
+    if (status.signal != 0) return fmt::format("ended by signal {}", status.signal);
+    return fmt::format("exit status {}", status.code);
+}
+
+[[noreturn]] void fail(const RunSpec& spec, const ExitStatus& status, StepOutput& output) {
+    std::string hint = output.last_lines();
+    if (!hint.empty()) hint = "the last lines of its output:\n" + hint;
+    if (auto log = output.keep_log()) hint += "the full log: " + *log;
+    throw Error(ErrorKind::command_failed,
+                fmt::format("the command \"{}\" failed: {}",
+                            printable(fmt::format("{}", fmt::join(spec.arguments, " "))), describe(status)),
+                std::move(hint));
+}
+
+}  // namespace
+
+StepKey key_of_run(const RunCommand& command, const std::vector<const NodeResult*>& inputs,
+                   const RunSettings& settings) {
+    RunKeyInputs key{inputs.front()->tree.content_id(), {}, settings.added_hosts, settings.shm_size, {}};
+    for (const RunMount& mount : command.mounts)
+        if (mount.input) key.mounts.push_back(content_of_mount(mount, *inputs.at(*mount.input)));
+    for (const ResourceLimit& limit : settings.limits)
+        key.limits.push_back(fmt::format("{}={}:{}", limit.name, limit.soft, limit.hard));
+    return run_key(command, key);
+}
+
+RunSpec run_spec(const RunCommand& command, const std::vector<const NodeResult*>& inputs, Services& services,
+                 FileContents& contents, LayerStack& layers) {
+    const NodeResult& root = *inputs.front();
+    const RunSettings& settings = services.options.run;
+    RunSpec spec;
+    spec.arguments = command.arguments;
+    spec.environment = command.environment;
+    spec.environment.insert(spec.environment.end(), command.unkeyed.begin(), command.unkeyed.end());
+    spec.working_directory = command.working_directory;
+    const Account account = find_account(command.user, contents.account_files(root));
+    spec.credentials = {account.owner.uid, account.owner.gid, account.groups};
+    if (!has_variable(spec, "HOME")) spec.environment.push_back("HOME=" + account.home);
+    if (!has_variable(spec, "SOURCE_DATE_EPOCH"))
+        spec.environment.push_back(fmt::format("SOURCE_DATE_EPOCH={}", layerstore::default_file_time.seconds));
+    spec.network = network_mode(command.network);
+    spec.security = command.security == parser::RunSecurity::insecure ? SecurityMode::insecure : SecurityMode::sandbox;
+    spec.added_hosts = settings.added_hosts;
+    spec.shm_size = settings.shm_size;
+    spec.limits = settings.limits;
+    if (command.script) spec.scripts.emplace_back(ImagePath::clean(command.script->path), command.script->content);
+    spec.layers = layers.lay_down(root.stack, has_cache_mounts(command));
+    add_mounts(spec, command, inputs, services, contents, layers);
+    return spec;
+}
+
+TreeDelta run_command(const RunSpec& spec, const Tree& root, Services& services,
+                      const std::function<void(std::string_view)>& output) {
+    const Directory logs = services.store.subdirectory("logs");
+    StepOutput step_output(logs, output);
+    std::unique_ptr<RunResult> result = services.sandbox.get().run(spec, step_output.end());
+    step_output.finish();
+    if (!result->status().ok()) fail(spec, result->status(), step_output);
+    TreeDelta delta =
+        layerstore::with_times(layerstore::complete_for(layerstore::normalise(result->changes(), root).delta, root),
+                               layerstore::default_file_time);
+    const DeltaId id = delta.id();
+    services.lease.add(id);
+    result->keep(delta, id);
+    return delta;
+}
+
+}  // namespace imgbuild::builder

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/solve/services.h"
+
+#include <fcntl.h>
+
+#include "layerstore/snapshot/trust.h"
+
+namespace imgbuild::builder {
+namespace {
+
+bool is_materialised_somewhere(const layerstore::Store& store, const DeltaId& delta) {
+    Directory deltas = store.subdirectory("deltas");
+    for (const std::string& spelling : deltas.list()) {
+        std::optional<Fd> folder =
+            deltas.try_open(ImagePath().child(spelling), O_RDONLY | O_DIRECTORY, FollowLinks::never);
+        if (folder && layerstore::is_trusted(deltas, Directory(std::move(*folder), spelling), delta.value.hex()))
+            return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+Sandbox& LazySandbox::get() {
+    std::lock_guard lock(mutex_);
+    if (!sandbox_)
+        sandbox_ = make_sandbox(choose_rung(probe_rungs(store_.path() + "/pending"), wanted_), store_.path());
+    return *sandbox_;
+}
+
+Services::Services(layerstore::Store& of_store, layerstore::Store::Lease& of_lease, const SolveOptions& of_options)
+    : options(of_options),
+      store(of_store),
+      lease(of_lease),
+      records(of_store.records()),
+      memos(records),
+      sandbox(of_store, of_options.root_mode),
+      workers(available_processors()) {}
+
+std::optional<layerstore::LayerRecord> Services::find_blob(const DeltaId& delta) {
+    for (layerstore::LayerRecord& layer : records.layers_of(delta)) {
+        lease.add(layer.blob.digest);
+        if (store.blobs().has(layer.blob.digest)) return std::move(layer);
+    }
+    return std::nullopt;
+}
+
+bool Services::has_bytes(const DeltaId& delta, bool strictly) {
+    lease.add(delta);
+    if (find_blob(delta)) return true;
+    return strictly ? sandbox.get().has(delta) : is_materialised_somewhere(store, delta);
+}
+
+layerstore::TreeDelta Services::load_delta(const DeltaId& delta) {
+    std::optional<layerstore::TreeDelta> found = records.load_delta(delta);
+    if (!found) throw BytesMissing{delta};
+    return std::move(*found);
+}
+
+}  // namespace imgbuild::builder

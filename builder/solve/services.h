@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What the steps of one build share. Everything in it may be used by any number of threads.
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "base/task_pool.h"
+#include "builder/cache/memos.h"
+#include "builder/sandbox/sandbox.h"
+#include "builder/solve/solver.h"
+
+namespace imgbuild::builder {
+
+/// A result was believed to be there, and its bytes are not: a prune between two looks, or a delta that stands in the
+/// spelling of another rung only. The build begins again and believes less.
+struct BytesMissing {
+    DeltaId delta;
+};
+
+/// The sandbox, probed for and made when first asked for.
+class LazySandbox {
+  public:
+    LazySandbox(layerstore::Store& store, std::optional<RootMode> wanted) : store_(store), wanted_(wanted) {}
+
+    /// Throws Error{unsupported} where no rung works.
+    Sandbox& get();
+
+  private:
+    layerstore::Store& store_;
+    std::optional<RootMode> wanted_;
+    std::mutex mutex_;
+    std::unique_ptr<Sandbox> sandbox_;
+};
+
+struct Services {
+    Services(layerstore::Store& of_store, layerstore::Store::Lease& of_lease, const SolveOptions& of_options);
+
+    const SolveOptions& options;
+    layerstore::Store& store;
+    layerstore::Store::Lease& lease;
+    layerstore::Records& records;
+    Memos memos;
+    LazySandbox sandbox;
+    layerstore::MemoryContents inline_contents;
+    TaskPool workers;  ///< hashing and compressing, in pieces
+
+    /// True if the bytes of a delta can be had here without making it again: in a blob, or materialised. Leases it
+    /// first. `strictly`: only what this build's own sandbox can read counts.
+    bool has_bytes(const DeltaId& delta, bool strictly);
+    /// A blob of the store that holds `delta`.
+    std::optional<layerstore::LayerRecord> find_blob(const DeltaId& delta);
+    /// The record of a delta; BytesMissing where it is gone.
+    layerstore::TreeDelta load_delta(const DeltaId& delta);
+};
+
+}  // namespace imgbuild::builder

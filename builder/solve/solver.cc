@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/solve/solver.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <set>
+
+#include "base/cancel.h"
+#include "base/task_pool.h"
+#include "base/text.h"
+#include "builder/solve/edit_step.h"
+#include "builder/solve/evaluator.h"
+#include "builder/solve/pack_step.h"
+#include "layerstore/tree/algebra.h"
+
+namespace imgbuild::builder {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Things that other threads want the solver's thread to do, in the order in which they asked.
+class Mailbox {
+  public:
+    void post(std::function<void()> task) {
+        std::lock_guard lock(mutex_);
+        tasks_.push_back(std::move(task));
+        arrived_.notify_one();
+    }
+    /// Waits for one and does it.
+    void handle_one() {
+        std::unique_lock lock(mutex_);
+        arrived_.wait(lock, [this] { return !tasks_.empty(); });
+        std::function<void()> task = std::move(tasks_.front());
+        tasks_.pop_front();
+        lock.unlock();
+        task();
+    }
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable arrived_;
+    std::deque<std::function<void()>> tasks_;
+};
+
+struct NodeState {
+    std::unique_ptr<NodeResult> result;
+    std::vector<NodeId> users;
+    std::size_t missing_inputs = 0;
+    std::size_t chain = 0;  ///< nodes on the longest way to the end
+    Clock::time_point started;
+};
+
+/// All state of one build; only the caller's thread touches it.
+class Solver {
+  public:
+    Solver(const BuildPlan& plan, Services& services, BuildObserver& observer, bool strictly)
+        : plan_(plan),
+          services_(services),
+          observer_(observer),
+          contents_(services),
+          evaluator_(services, contents_, strictly),
+          nodes_(plan.nodes.size()),
+          layers_(plan.image.layers.size()),
+          packers_(packer_threads),
+          jobs_(services.options.jobs == 0 ? available_processors() : services.options.jobs) {
+        link_nodes();
+        add_inline_contents(plan, services.inline_contents);
+    }
+
+    std::variant<SolvedImage, NotCached> solve() {
+        while (true) {
+            start_ready();
+            if (running_steps_ + running_packs_ == 0) break;
+            mailbox_.handle_one();
+        }
+        throw_if_cancelled();
+        if (!failures_.empty()) std::rethrow_exception(failures_.begin()->second);
+        if (not_cached_) return *not_cached_;
+        return solved_image();
+    }
+
+  private:
+    static constexpr std::size_t packer_threads = 2;  // one waits for the disk while the other feeds the workers
+
+    using Packed = std::vector<FinishedLayer>;
+
+    struct Later {
+        const std::vector<NodeState>* nodes;
+        bool operator()(NodeId a, NodeId b) const {
+            const std::size_t chain_a = (*nodes)[a].chain;
+            const std::size_t chain_b = (*nodes)[b].chain;
+            return chain_a != chain_b ? chain_a > chain_b : a < b;
+        }
+    };
+
+    void link_nodes() {
+        for (NodeId id = plan_.nodes.size(); id-- > 0;) {
+            const PlanNode& node = plan_.nodes[id];
+            nodes_[id].missing_inputs = node.inputs.size();
+            for (NodeId input : node.inputs) {
+                nodes_[input].users.push_back(id);
+                nodes_[input].chain = std::max(nodes_[input].chain, nodes_[id].chain + 1);
+            }
+        }
+        for (NodeId id = 0; id < nodes_.size(); ++id)
+            if (nodes_[id].missing_inputs == 0) ready_.insert(id);
+    }
+
+    bool is_stopping() const { return !failures_.empty() || not_cached_ || cancel_signal() != 0; }
+
+    void start_ready() {
+        while (!ready_.empty() && running_steps_ < jobs_.threads() && !is_stopping()) {
+            const NodeId id = *ready_.begin();
+            ready_.erase(ready_.begin());
+            start(id);
+        }
+    }
+
+    std::vector<const NodeResult*> inputs_of(NodeId id) const {
+        std::vector<const NodeResult*> inputs;
+        for (NodeId input : plan_.nodes[id].inputs) inputs.push_back(nodes_[input].result.get());
+        return inputs;
+    }
+
+    void start(NodeId id) {
+        const PlanNode& node = plan_.nodes[id];
+        std::vector<const NodeResult*> inputs = inputs_of(id);
+        try {
+            if (auto known = evaluator_.look_up(node, inputs)) {
+                observer_.cached(id);
+                take(id, std::move(known), true);
+                return;
+            }
+        } catch (...) {
+            fail(id, std::current_exception());
+            return;
+        }
+        if (services_.options.require_cached && node.number != 0) {
+            not_cached_ = NotCached{id};
+            return;
+        }
+        observer_.started(id);
+        nodes_[id].started = Clock::now();
+        ++running_steps_;
+        jobs_.submit([this, id, &node, inputs = std::move(inputs)] { evaluate(id, node, inputs); });
+    }
+
+    // On a thread of the pool.
+    void evaluate(NodeId id, const PlanNode& node, const std::vector<const NodeResult*>& inputs) {
+        auto output = [this, id](std::string_view bytes) {
+            mailbox_.post([this, id, text = std::string(bytes)] { observer_.output(id, text); });
+        };
+        try {
+            auto evaluated = std::make_shared<Evaluated>(evaluator_.evaluate(node, inputs, output));
+            mailbox_.post([this, id, evaluated] {
+                --running_steps_;
+                finish(id, std::move(*evaluated));
+            });
+        } catch (...) {
+            post_failure(id, running_steps_, std::current_exception());
+        }
+    }
+
+    void post_failure(NodeId id, std::size_t& running, std::exception_ptr failure) {
+        mailbox_.post([this, id, &running, failure = std::move(failure)] {
+            --running;
+            fail(id, failure);
+        });
+    }
+
+    void finish(NodeId id, Evaluated evaluated) {
+        if (evaluated.cached)
+            observer_.cached(id);
+        else
+            observer_.finished(id, Clock::now() - nodes_[id].started, evaluated.detail);
+        take(id, std::move(evaluated.result), evaluated.cached);
+    }
+
+    void take(NodeId id, std::unique_ptr<NodeResult> result, bool cached) {
+        NodeState& state = nodes_[id];
+        state.result = std::move(result);
+        if (plan_.nodes[id].number != 0) {
+            ++steps_;
+            if (cached) ++cached_steps_;
+        }
+        for (NodeId user : state.users)
+            if (--nodes_[user].missing_inputs == 0) ready_.insert(user);
+        if (services_.options.goal.layers) start_packing(id);
+    }
+
+    void start_packing(NodeId id) {
+        for (std::size_t i = 0; i < layers_.size(); ++i) {
+            if (plan_.image.layers[i] != id) continue;
+            const NodeResult& result = *nodes_[id].result;
+            const auto* from = std::get_if<FromImage>(&plan_.nodes[id].operation);
+            if (!from) {
+                if (auto known = find_packed(result.stack.back(), services_)) {
+                    layers_[i] = {std::move(*known)};
+                    continue;
+                }
+            }
+            ++running_packs_;
+            packers_.submit([this, id, i, &result, from] { pack_layers(id, i, result, from); });
+        }
+    }
+
+    // On a thread of the pool.
+    void pack_layers(NodeId id, std::size_t place, const NodeResult& result, const FromImage* from) {
+        try {
+            throw_if_cancelled();
+            Packed packed =
+                from ? base_layers(*from->image, services_) : Packed{pack(result.stack.back(), services_, contents_)};
+            mailbox_.post([this, place, layers = std::move(packed)] {
+                --running_packs_;
+                layers_[place] = layers;
+            });
+        } catch (...) {
+            post_failure(id, running_packs_, std::current_exception());
+        }
+    }
+
+    void fail(NodeId id, const std::exception_ptr& failure) {
+        observer_.failed(id);
+        try {
+            std::rethrow_exception(failure);
+        } catch (Error& error) {
+            const PlanNode& node = plan_.nodes[id];
+            const std::string label = printable(node.label.substr(0, node.label.find('\n')));
+            if (node.span.empty() || !services_.options.locate)
+                error.add_frame(label);
+            else
+                error.add_frame(services_.options.locate(node.span) + ": " + label);
+            failures_.emplace(id, std::current_exception());
+        } catch (...) {
+            failures_.emplace(id, failure);
+        }
+    }
+
+    SolvedImage solved_image() {
+        SolvedImage image;
+        const NodeResult& root = *nodes_[plan_.image.root].result;
+        image.tree = services_.options.goal.files ? tree_with_file_times(root) : root.tree;
+        if (services_.options.goal.files) image.contents = contents_.of_tree(root);
+        for (std::size_t i = 0; i < layers_.size(); ++i) {
+            const bool is_base = std::holds_alternative<FromImage>(plan_.nodes[plan_.image.layers[i]].operation);
+            if (is_base) image.base_layers += layers_[i].size();
+            image.layers.insert(image.layers.end(), layers_[i].begin(), layers_[i].end());
+        }
+        image.steps = steps_;
+        image.cached_steps = cached_steps_;
+        return image;
+    }
+
+    // Trees of a build carry the constant that commands see; what leaves as files has the time that layers have.
+    layerstore::Tree tree_with_file_times(const NodeResult& root) {
+        const layerstore::FileTime time = services_.options.file_time;
+        if (time == layerstore::default_file_time) return root.tree;
+        layerstore::Tree tree;
+        for (const StackLayer& layer : root.stack) {
+            layerstore::TreeDelta delta = services_.load_delta(layer.delta);
+            const bool is_base = std::holds_alternative<FromImage>(layer.origin->node->operation);
+            tree = layerstore::apply(tree, is_base ? delta : layerstore::with_times(delta, time));
+        }
+        return tree;
+    }
+
+    const BuildPlan& plan_;
+    Services& services_;
+    BuildObserver& observer_;
+    FileContents contents_;
+    Evaluator evaluator_;
+    std::vector<NodeState> nodes_;
+    std::set<NodeId, Later> ready_{Later{&nodes_}};
+    std::vector<Packed> layers_;  ///< as PlannedImage::layers
+    std::map<NodeId, std::exception_ptr> failures_;
+    std::optional<NotCached> not_cached_;
+    std::size_t running_steps_ = 0;
+    std::size_t running_packs_ = 0;
+    std::size_t steps_ = 0;
+    std::size_t cached_steps_ = 0;
+    Mailbox mailbox_;
+    // Last, so that their threads are gone before what they use.
+    TaskPool packers_;
+    TaskPool jobs_;
+};
+
+}  // namespace
+
+std::variant<SolvedImage, NotCached> solve(const BuildPlan& plan, const SolveOptions& options, layerstore::Store& store,
+                                           layerstore::Store::Lease& lease, BuildObserver& observer) {
+    observer.plan_known(plan);
+    Services services(store, lease, options);
+    try {
+        return Solver(plan, services, observer, false).solve();
+    } catch (const BytesMissing&) {
+        observer.warning("a result of an earlier build is gone from the store: looking again");
+    }
+    try {
+        return Solver(plan, services, observer, true).solve();
+    } catch (const BytesMissing& missing) {
+        throw Error(ErrorKind::corrupt,
+                    "the store: delta " + missing.delta.value.short_hex() + ": its record or its bytes are missing",
+                    "run imgbuild fsck --repair, then build again");
+    }
+}
+
+}  // namespace imgbuild::builder
