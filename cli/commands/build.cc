@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cli/commands/commands.h"
+#include "cli/commands/delivery.h"
+#include "cli/commands/planning.h"
+#include "cli/environment.h"
+#include "cli/error_report.h"
+#include "cli/progress/progress.h"
+#include "cli/progress/watched.h"
+#include "cli/terminal.h"
+
+namespace imgbuild::cli {
+namespace {
+
+void tell_warnings(const BuildOptions& options) {
+    if (options.progress == ProgressMode::quiet) return;
+    for (const std::string& warning : options.warnings) tell("warning: " + printable(warning) + "\n");
+}
+
+// After the build, where they are seen: one line each, as buildx does it.
+void tell_advice(const BuildOptions& options, const Advice& advice, const parser::Source& source) {
+    if (options.progress == ProgressMode::quiet || options.progress == ProgressMode::rawjson) return;
+    if (advice.warnings.empty()) return;
+    std::string text =
+        fmt::format("\n {} found (--check shows more):\n", counted(advice.warnings.size(), "warning", "warnings"));
+    for (const parser::Diagnostic& warning : advice.warnings)
+        text += fmt::format(" - {}: {} (line {})\n", printable(warning.rule), printable(warning.message),
+                            source.line_of(warning.span.begin));
+    tell(text);
+}
+
+[[noreturn]] void refuse_violations(const Advice& advice, const parser::Source& source) {
+    throw Error(ErrorKind::usage, parser::violation_summary(advice.warnings), advice.warnings.render(source));
+}
+
+// --check. A base image that cannot be had leaves some checks out and is no reason to give no advice.
+int run_check(const BuildOptions& options, const parser::Buildfile& buildfile, const BuildInput& input,
+              layerstore::Store& store) {
+    std::optional<builder::PlanResult> planned;
+    try {
+        planned = plan_input(options, buildfile, input, store);
+        if (!planned) return exit_status::usage;
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::unavailable) throw;
+        tell(fmt::format("warning: undefined variables are not checked: {}\n", printable(error.full_message())));
+    }
+    const Advice advice = check_input(options, buildfile, input, planned ? &*planned : nullptr);
+    if (advice.warnings.empty()) {
+        print("Check complete, no warnings found.\n");
+        return exit_status::ok;
+    }
+    print(fmt::format("Check complete, {} found.\n\n{}", counted(advice.warnings.size(), "warning", "warnings"),
+                      advice.warnings.render(input.source)));
+    return exit_status::usage;
+}
+
+// Evaluates the plan while `progress` shows it. An Error gets the place of the step that failed.
+std::variant<builder::SolvedImage, builder::NotCached> solve_shown(const BuildOptions& options,
+                                                                   const builder::BuildPlan& plan,
+                                                                   const BuildInput& input, layerstore::Store& store,
+                                                                   layerstore::Store::Lease& lease) {
+    builder::SolveOptions solve_options = options.solve;
+    solve_options.contexts = input.contexts;
+    solve_options.goal = goal_of(options);
+    const std::unique_ptr<Progress> progress = make_progress(options.progress, STDERR_FILENO);
+    WatchedBuild watched(*progress);
+    try {
+        auto result = builder::solve(plan, solve_options, store, lease, watched);
+        progress->finish();
+        return result;
+    } catch (Error& error) {
+        progress->finish();
+        if (const std::optional<builder::NodeId> node = watched.first_failed())
+            if (const parser::Span span = plan.nodes[*node].span; !span.empty())
+                error.add_frame(fmt::format("{}:{}", input.source.name(), input.source.line_of(span.begin)));
+        throw;
+    }
+}
+
+int tell_not_cached(const builder::BuildPlan& plan, builder::NodeId node) {
+    tell(fmt::format("imgbuild: not cached: {}\nthis is the first step whose result is not in the store\n",
+                     printable(plan.nodes[node].label)));
+    return exit_status::not_cached;
+}
+
+void print_result(const BuildOptions& options, const layerstore::Image* image) {
+    if (!image) return;
+    const std::string digest = image->descriptor.digest.text();
+    const bool is_taken = std::ranges::any_of(options.outputs, &OutputOption::is_standard_output);
+    if (options.quiet && !is_taken) print(digest + "\n");
+    if (options.progress == ProgressMode::quiet || options.progress == ProgressMode::rawjson) return;
+    tell(fmt::format("image {}\n", digest));
+    for (const std::string& name : options.names) tell(fmt::format("named {}\n", printable(name)));
+}
+
+int build(const BuildOptions& options) {
+    tell_warnings(options);
+    clear_report(options);
+    const std::unique_ptr<layerstore::Store> store = open_store(options.common);
+    const std::unique_ptr<layerstore::Store::Lease> lease = store->lease();
+
+    const BuildInput input = read_build_input(options, *store);
+    const std::optional<parser::Buildfile> buildfile = parse_input(input);
+    if (!buildfile) return exit_status::usage;
+    if (options.check) return run_check(options, *buildfile, input, *store);
+    const std::optional<builder::PlanResult> planned = plan_input(options, *buildfile, input, *store);
+    if (!planned) return exit_status::usage;
+    const Advice advice = check_input(options, *buildfile, input, &*planned);
+    if (advice.is_fatal) refuse_violations(advice, input.source);
+
+    const auto result = solve_shown(options, *planned->plan, input, *store, *lease);
+    if (const auto* missing = std::get_if<builder::NotCached>(&result))
+        return tell_not_cached(*planned->plan, missing->node);
+    const auto& solved = std::get<builder::SolvedImage>(result);
+    const std::optional<layerstore::Image> image = make_image(options, *planned->plan, solved, *store);
+    deliver(options, image ? &*image : nullptr, solved, *store);
+    write_report(options, image ? &*image : nullptr);
+    print_result(options, image ? &*image : nullptr);
+    tell_advice(options, advice, input.source);
+    return exit_status::ok;
+}
+
+}  // namespace
+
+int run_build(Arguments arguments) {
+    const std::optional<BuildOptions> options = read_build_options("build", arguments, process_environment);
+    return options ? build(*options) : exit_status::ok;
+}
+
+}  // namespace imgbuild::cli

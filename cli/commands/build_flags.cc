@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/commands/build_flags.h"
+
+namespace imgbuild::cli {
+namespace {
+
+void declare_input(OptionSet& options, BuildFlags& flags) {
+    options.positional("CONTEXT", flags.context);
+    options.value("-f,--file", flags.file, "FILE",
+                  "the Buildfile (- is standard input; else Buildfile, Containerfile or Dockerfile in CONTEXT)");
+    options.value("--target", flags.target, "STAGE", "the stage to build (else the last)");
+    options.list("--build-arg", flags.build_args, "NAME[=VALUE]", "a value for ARG; without one, the environment's");
+    options.list("--build-arg-file", flags.build_arg_files, "FILE", "lines of NAME=VALUE");
+    options.list("--build-context", flags.build_contexts, "NAME=PLACE",
+                 "a directory, docker-image://REF or oci-layout://PATH, for FROM and --from");
+    options.value("--platform", flags.platform, "PLATFORM", "as in linux/arm64 (else this machine's)");
+    options.value("--context-modes", flags.context_modes, "git", "reduce modes of context files to 0644 and 0755");
+    options.word("--pull", flags.pull, "always", "ask registries: always, missing or never");
+    options.flag("--offline", flags.offline, "use no network for images and files");
+}
+
+void declare_output(OptionSet& options, BuildFlags& flags) {
+    options.list("-t,--tag", flags.tags, "NAME", "a name for the image");
+    options.list("-o,--output", flags.outputs, "OUTPUT",
+                 "type=oci|docker|image|local|tar|cacheonly,dest=PATH,…; a directory; or - for a tar");
+    options.flag("--load", flags.load, "put the image into the store as well");
+    options.list("--label", flags.labels, "NAME=VALUE", "a label of the image");
+    options.list("--annotation", flags.annotations, "NAME=VALUE", "an annotation of the manifest");
+    options.value("--iidfile", flags.iidfile, "FILE", "write the digest there");
+    options.value("--metadata-file", flags.metadata_file, "FILE", "write what was made there, as JSON");
+    options.flag("-q,--quiet", flags.quiet, "print the digest alone, and no progress");
+    options.value("--progress", flags.progress, "MODE", "auto, tty, plain, rawjson or quiet");
+    options.value("--timestamps", flags.timestamps, "fixed", "times in layers: always SOURCE_DATE_EPOCH, or 1980");
+    options.word("--provenance", flags.provenance, "true", "accepted; only false has an effect, namely none");
+    options.word("--sbom", flags.sbom, "true", "accepted; only false has an effect, namely none");
+    options.list("--attest", flags.attests, "ATTRIBUTES", "accepted, with a warning");
+}
+
+void declare_running(OptionSet& options, BuildFlags& flags) {
+    options.list("--secret", flags.secrets, "id=ID[,src=FILE][,env=NAME]", "for RUN --mount=type=secret");
+    options.list("--ssh", flags.ssh, "ID[=SOCKET]", "an agent's socket for RUN --mount=type=ssh");
+    options.value("--network", flags.network, "MODE", "of RUN: default, none or host");
+    options.list("--allow", flags.allow, "WHAT", "network.host or security.insecure");
+    options.list("--add-host", flags.add_hosts, "HOST:ADDRESS", "a line of /etc/hosts in RUN");
+    options.value("--shm-size", flags.shm_size, "SIZE", "of /dev/shm in RUN (64m)");
+    options.list("--ulimit", flags.ulimits, "NAME=SOFT[:HARD]", "a limit in RUN");
+    options.value("--jobs", flags.jobs, "N", "steps at once (as many as there are processors)");
+    options.flag("--no-cache", flags.no_cache, "do every step again");
+    options.list("--no-cache-filter", flags.no_cache_filters, "STAGES", "do the steps of these stages again");
+    options.flag("--require-cached", flags.require_cached, "end with status 5 rather than do a step");
+    options.flag("--check", flags.check, "only say what could be better");
+    options.value("--call", flags.call, "METHOD", "build, or check as --check");
+}
+
+// What users of other builders may try and would miss silently.
+void declare_unsupported(OptionSet& options) {
+    const std::string push = "imgbuild does not push: write an archive with -o type=oci and let skopeo push it";
+    const std::string cache = "imgbuild's cache is its store and is neither exported nor imported";
+    const std::string limits = "imgbuild does not limit this: start it in a cgroup that does";
+    options.unsupported("--push", push);
+    options.unsupported("--cache-from", cache);
+    options.unsupported("--cache-to", cache);
+    options.unsupported("-m,--memory", limits);
+    options.unsupported("--cpus", limits);
+    options.unsupported("--cgroup-parent", limits);
+    options.unsupported("--created", "times come from SOURCE_DATE_EPOCH in the environment");
+    options.unsupported("--explain", "imgbuild cannot say why a step was not cached");
+    options.unsupported("--squash", "use a last stage that copies from the others");
+}
+
+}  // namespace
+
+bool read_build_flags(const std::string& command, Arguments arguments, BuildFlags& flags) {
+    const bool is_plan = command == "plan";
+    OptionSet options(command + " [flags] CONTEXT",
+                      is_plan ? "Prints what a build with the same flags would do, as JSON"
+                              : "Builds an image from a Buildfile and a CONTEXT: a directory, or - for none");
+    declare_input(options, flags);
+    declare_output(options, flags);
+    declare_running(options, flags);
+    declare_unsupported(options);
+    add_common(options, flags.common);
+    return parse_or_help(options, arguments);
+}
+
+}  // namespace imgbuild::cli

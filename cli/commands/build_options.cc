@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/commands/build_options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cli/commands/build_flags.h"
+#include "cli/commands/run_options.h"
+#include "cli/input.h"
+#include "cli/option_values.h"
+#include "layerstore/image/reference.h"
+#include "parser/instruction/values.h"
+
+namespace imgbuild::cli {
+namespace {
+
+constexpr std::string_view epoch_name = "SOURCE_DATE_EPOCH";
+constexpr std::uint64_t latest_epoch = 253'402'300'799;  // 9999-12-31T23:59:59Z: the last one RFC 3339 can say
+constexpr std::uint64_t max_arg_file_bytes = 1 << 20;
+constexpr std::uint64_t max_jobs = 4096;
+
+void add_build_arg(BuildOptions& options, std::string_view text, std::string_view flag,
+                   const EnvironmentLookup& environment) {
+    auto [name, value] = parse_pair(text, flag);
+    if (text.find('=') != std::string_view::npos)
+        options.build_args.insert_or_assign(std::move(name), std::move(value));
+    else if (std::optional<std::string> inherited = environment(name))
+        options.build_args.insert_or_assign(std::move(name), std::move(*inherited));
+}
+
+void read_build_args(BuildOptions& options, const BuildFlags& flags, const EnvironmentLookup& environment) {
+    if (const std::optional<std::string> epoch = environment(std::string(epoch_name)); epoch && !epoch->empty())
+        options.build_args.emplace(epoch_name, *epoch);
+    for (const std::string& path : flags.build_arg_files) {
+        Input input = open_input(path);
+        const std::string text = read_all(*input.reader, max_arg_file_bytes, input.name);
+        for (const std::string_view line : split(text, '\n')) {
+            const std::string_view content = trim(line);
+            if (!content.empty() && !content.starts_with('#')) add_build_arg(options, content, input.name, environment);
+        }
+    }
+    for (const std::string& text : flags.build_args) add_build_arg(options, text, "--build-arg", environment);
+}
+
+void read_file_time(BuildOptions& options) {
+    const auto epoch = options.build_args.find(std::string(epoch_name));
+    if (epoch == options.build_args.end() || epoch->second.empty()) return;
+    const std::optional<std::uint64_t> seconds = parse_unsigned(epoch->second);
+    if (!seconds || *seconds > latest_epoch) refuse_value(epoch_name, epoch->second, "no number of seconds since 1970");
+    options.file_time = {static_cast<std::int64_t>(*seconds), 0};
+    options.solve.file_time = options.file_time;
+}
+
+builder::NamedContext read_named_context(std::string_view place) {
+    using Kind = builder::NamedContext::Kind;
+    constexpr std::string_view image = "docker-image://", layout = "oci-layout://";
+    if (place.starts_with(image)) return {Kind::image, std::string(place.substr(image.size()))};
+    if (place.starts_with(layout)) return {Kind::layout, std::string(place.substr(layout.size()))};
+    if (parser::is_http_url(place) || parser::is_git_url(place) || place.starts_with("target:"))
+        refuse_value("--build-context", place, "not supported",
+                     "name a directory, docker-image://REF or oci-layout://PATH");
+    return {Kind::directory, std::string(place)};
+}
+
+void read_input(BuildOptions& options, const BuildFlags& flags) {
+    options.context = *flags.context;
+    options.file = flags.file;
+    if (options.context == "-" && options.file)
+        refuse_value("--file", *options.file, "the Buildfile is on standard input");
+    if (parser::is_http_url(options.context) || parser::is_git_url(options.context))
+        refuse_value("CONTEXT", options.context, "a URL is not supported", "fetch it, and name the directory");
+    for (const std::string& text : flags.build_contexts) {
+        const auto [name, place] = parse_pair(text, "--build-context");
+        if (place.empty()) refuse_value("--build-context", text, "a place is missing", "write NAME=DIRECTORY");
+        options.contexts.insert_or_assign(name, read_named_context(place));
+    }
+    if (flags.context_modes && *flags.context_modes != "git")
+        refuse_value("--context-modes", *flags.context_modes, "no such modes", "there is git");
+    options.git_modes = flags.context_modes.has_value();
+    if (flags.timestamps && *flags.timestamps != "fixed")
+        refuse_value("--timestamps", *flags.timestamps, "not supported", "there is fixed: layers are reproducible");
+    options.target = flags.target.value_or("");
+}
+
+layerstore::Platform read_platform(const BuildFlags& flags, const EnvironmentLookup& environment) {
+    const std::optional<std::string> text = flags.platform ? flags.platform : environment("DOCKER_DEFAULT_PLATFORM");
+    if (!text || text->empty() || *text == "local") return layerstore::Platform::host();
+    if (text->find(',') != std::string::npos)
+        refuse_value("--platform", *text, "one platform at a time", "build once for each");
+    return with_context("--platform", [&] { return layerstore::Platform::parse(*text).normalised(); });
+}
+
+builder::PullPolicy read_pull(const std::optional<std::string>& word) {
+    if (!word || *word == "missing" || *word == "false") return builder::PullPolicy::missing;
+    if (*word == "always") return builder::PullPolicy::always;
+    if (*word == "never") return builder::PullPolicy::never;
+    refuse_value("--pull", *word, "no such policy", "there are missing, always and never");
+}
+
+void read_network(BuildOptions& options, const BuildFlags& flags) {
+    for (const std::string& text : flags.allow) {
+        for (const std::string_view word : split(text, ',')) {
+            if (word == "network.host")
+                options.allow_host_network = true;
+            else if (word == "security.insecure")
+                options.allow_insecure = true;
+            else
+                refuse_value("--allow", word, "no such permission", "there are network.host and security.insecure");
+        }
+    }
+    const std::string word = flags.network.value_or("default");
+    if (word == "none")
+        options.network = parser::RunNetwork::none;
+    else if (word == "host")
+        options.network = parser::RunNetwork::host;
+    else if (word != "default")
+        refuse_value("--network", word, "no such mode", "there are default, none and host");
+    if (word == "host" && !options.allow_host_network)
+        refuse_value("--network", word, "not allowed", "give --allow network.host as well");
+}
+
+// "index:a=b" is for an index, which no build of one platform writes.
+std::string_view without_annotation_type(std::string_view text) {
+    constexpr std::array types{"manifest", "index", "index-descriptor", "manifest-descriptor"};
+    const std::string_view type = text.substr(0, std::min(text.find(':'), text.find('=')));
+    if (type.size() >= text.size() || text[type.size()] != ':' || std::ranges::find(types, type) == types.end())
+        return text;
+    if (type != "manifest")
+        refuse_value("--annotation", text, "only a manifest can have one", "leave the part before ':' away");
+    return text.substr(type.size() + 1);
+}
+
+void read_names(BuildOptions& options, const BuildFlags& flags) {
+    for (const std::string& tag : flags.tags) {
+        const layerstore::Reference reference = layerstore::Reference::parse(tag);
+        if (reference.digest) refuse_value("--tag", tag, "a digest is not chosen but made");
+        options.names.push_back(reference.full());
+    }
+    for (const std::string& text : flags.labels) {
+        auto [name, value] = parse_pair(text, "--label");
+        options.labels.insert_or_assign(std::move(name), std::move(value));
+    }
+    for (const std::string& text : flags.annotations) {
+        auto [name, value] = parse_pair(without_annotation_type(text), "--annotation");
+        options.annotations.insert_or_assign(std::move(name), std::move(value));
+    }
+}
+
+void read_outputs(BuildOptions& options, const BuildFlags& flags) {
+    for (const std::string& text : flags.outputs) options.outputs.push_back(parse_output(text));
+    const bool has_store = std::ranges::any_of(
+        options.outputs, [](const OutputOption& output) { return output.kind == OutputOption::Kind::store; });
+    if (options.outputs.empty()) {
+        options.outputs.emplace_back();
+    } else if (flags.load && !has_store) {
+        // The store takes the layers that the other outputs ask for.
+        const auto image = std::ranges::find_if(options.outputs, &OutputOption::is_image);
+        OutputOption store = image == options.outputs.end() ? OutputOption() : *image;
+        store.kind = OutputOption::Kind::store;
+        store.destination.clear();
+        options.outputs.push_back(std::move(store));
+    }
+    check_outputs(options.outputs);
+    const auto image = std::ranges::find_if(options.outputs, &OutputOption::is_image);
+    if (image != options.outputs.end()) {
+        options.solve.packing = image->packing;
+        options.solve.recompress_base = image->force_compression;
+        options.solve.oci_media_types = image->oci_media_types;
+    } else if (flags.iidfile) {
+        refuse_value("--iidfile", *flags.iidfile, "no output of this build is an image");
+    }
+    options.iidfile = flags.iidfile;
+    options.metadata_file = flags.metadata_file;
+}
+
+void read_solve(BuildOptions& options, const BuildFlags& flags, const EnvironmentLookup& environment) {
+    builder::SolveOptions& solve = options.solve;
+    if (flags.jobs) {
+        const std::optional<std::uint64_t> jobs = parse_unsigned(*flags.jobs);
+        if (!jobs || *jobs == 0 || *jobs > max_jobs) refuse_value("--jobs", *flags.jobs, "expected a number from 1 on");
+        solve.jobs = static_cast<std::size_t>(*jobs);
+    }
+    solve.no_cache = flags.no_cache;
+    for (const std::string& text : flags.no_cache_filters)
+        for (const std::string_view stage : split(text, ',')) solve.no_cache_stages.push_back(to_lower(trim(stage)));
+    solve.require_cached = flags.require_cached;
+    solve.offline = flags.offline;
+    solve.root_mode = wanted_root_mode(flags.common);
+    solve.run = read_run_settings(flags, environment);
+}
+
+void read_reporting(BuildOptions& options, const BuildFlags& flags, const EnvironmentLookup& environment) {
+    const std::string call = flags.call.value_or("build");
+    if (call != "build" && call != "check") refuse_value("--call", call, "no such method", "there are build and check");
+    options.check = flags.check || call == "check";
+    options.quiet = flags.quiet;
+    const std::string word = flags.progress.value_or(environment("BUILDKIT_PROGRESS").value_or("auto"));
+    const std::optional<ProgressMode> mode = progress_mode_from_name(word);
+    if (!mode) refuse_value("--progress", word, "no such mode", "there are auto, tty, plain, rawjson and quiet");
+    options.progress = flags.quiet ? ProgressMode::quiet : *mode;
+
+    const auto has_effect = [](const std::optional<std::string>& flag) { return flag && *flag != "false"; };
+    if (has_effect(flags.provenance) || has_effect(flags.sbom) || !flags.attests.empty())
+        options.warnings.emplace_back("attestations (--provenance, --sbom, --attest) are not made");
+}
+
+}  // namespace
+
+std::optional<BuildOptions> read_build_options(const std::string& command, Arguments arguments,
+                                               const EnvironmentLookup& environment) {
+    BuildFlags flags;
+    if (!read_build_flags(command, arguments, flags)) return std::nullopt;
+    BuildOptions options;
+    options.common = flags.common;
+    read_input(options, flags);
+    read_build_args(options, flags, environment);
+    read_file_time(options);
+    options.platform = read_platform(flags, environment);
+    options.pull = read_pull(flags.pull);
+    read_network(options, flags);
+    read_names(options, flags);
+    read_outputs(options, flags);
+    read_solve(options, flags, environment);
+    read_reporting(options, flags, environment);
+    return options;
+}
+
+}  // namespace imgbuild::cli

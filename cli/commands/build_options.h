@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What the flags of build and plan say, read into types. Nothing is opened here: a fault of the command line is found
+// before anything begins.
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "builder/plan/planner.h"
+#include "builder/resolve/image_finder.h"
+#include "builder/solve/solver.h"
+#include "cli/commands/output_option.h"
+#include "cli/common_options.h"
+#include "cli/progress/progress.h"
+
+namespace imgbuild::cli {
+
+struct BuildOptions {
+    CommonOptions common;
+    std::string context;              ///< a directory, or "-": the Buildfile on standard input and an empty context
+    std::optional<std::string> file;  ///< -f; "-" is standard input
+    bool git_modes = false;           ///< --context-modes=git
+
+    // What is planned.
+    std::string target;
+    std::map<std::string, std::string> build_args;          ///< SOURCE_DATE_EPOCH of the environment among them
+    std::map<std::string, builder::NamedContext> contexts;  ///< of --build-context
+    layerstore::Platform platform;
+    std::map<std::string, std::string> labels;
+    parser::RunNetwork network = parser::RunNetwork::inherit;
+    bool allow_host_network = false;
+    bool allow_insecure = false;
+    builder::PullPolicy pull = builder::PullPolicy::missing;
+    bool check = false;  ///< --check: advice only
+
+    // How it is built; `solve` has no contexts and no goal yet.
+    builder::SolveOptions solve;
+    layerstore::FileTime file_time = layerstore::default_file_time;
+    ProgressMode progress = ProgressMode::automatic;
+
+    // Where the result goes.
+    std::vector<std::string> names;  ///< full references
+    std::map<std::string, std::string> annotations;
+    std::vector<OutputOption> outputs;  ///< never empty: without -o the store
+    bool quiet = false;
+    std::optional<std::string> iidfile;
+    std::optional<std::string> metadata_file;
+
+    std::vector<std::string> warnings;  ///< for people: flags that do nothing here
+};
+
+/// A variable of the process's environment.
+using EnvironmentLookup = std::function<std::optional<std::string>(const std::string&)>;
+
+/// Reads the command line of `command` ("build", "plan"). Empty when it asked for help, which was then printed.
+/// Error{usage} names the flag.
+std::optional<BuildOptions> read_build_options(const std::string& command, Arguments arguments,
+                                               const EnvironmentLookup& environment);
+
+}  // namespace imgbuild::cli

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/temporary_directory.h"
+#include "base/text.h"
+#include "builder/sandbox/probe.h"
+#include "cli/commands/commands.h"
+#include "cli/common_options.h"
+#include "cli/error_report.h"
+#include "cli/terminal.h"
+
+namespace imgbuild::cli {
+namespace {
+
+std::string describe_rung(const builder::Rung& rung) {
+    std::string text =
+        fmt::format("{:9} {}\n", name_of(rung.mode), rung.works ? "yes" : "no: " + printable(rung.reason));
+    if (!rung.works && !rung.remedy.empty()) text += fmt::format("{:9} try: {}\n", "", printable(rung.remedy));
+    return text;
+}
+
+}  // namespace
+
+int run_doctor(Arguments arguments) {
+    OptionSet options("doctor", "Says what this machine can isolate, and what is in the way");
+    CommonOptions common;
+    add_common(options, common);
+    if (!parse_or_help(options, arguments)) return exit_status::ok;
+    // Where RUN steps happen is where it must work: overlay depends on the file system.
+    const std::unique_ptr<layerstore::Store> store = open_store(common);
+    const TemporaryDirectory scratch = TemporaryDirectory::create_in(store->pending());
+    const std::vector<builder::Rung> rungs = builder::probe_rungs(scratch.path());
+
+    std::string text = fmt::format("store     {}{}\n\nways to run a command, best first:\n", printable(store->path()),
+                                   store->is_writable() ? "" : " (read only)");
+    for (const builder::Rung& rung : rungs) text += describe_rung(rung);
+    text += "\nkernel:\n";
+    for (const auto& [name, answer] : builder::kernel_features())
+        text += fmt::format("{:24} {}\n", printable(name), printable(answer));
+    print(text);
+    builder::choose_rung(rungs, wanted_root_mode(common));  // says what blocks each where none works
+    return exit_status::ok;
+}
+
+}  // namespace imgbuild::cli

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/commands/output_option.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cli/option_values.h"
+#include "layerstore/image/reference.h"
+
+namespace imgbuild::cli {
+namespace {
+
+using Kind = OutputOption::Kind;
+
+constexpr std::string_view flag = "--output";
+const std::vector<std::string_view>& known_types() {
+    static const std::vector<std::string_view> types{"oci", "docker", "image", "local", "tar", "cacheonly"};
+    return types;
+}
+const std::vector<std::string_view>& known_keys() {
+    static const std::vector<std::string_view> keys{
+        "type", "dest", "tar", "compression", "compression-level", "force-compression", "oci-mediatypes", "name"};
+    return keys;
+}
+
+[[noreturn]] void refuse(std::string message, std::string hint = {}) {
+    throw Error(ErrorKind::usage, fmt::format("{}: {}", flag, message), std::move(hint));
+}
+
+Kind kind_of(const std::string& type, CsvFields& fields, bool has_destination) {
+    const std::optional<bool> tar = take_bool(fields, "tar", flag);
+    if (tar && type != "oci" && !(type == "docker" && *tar)) refuse("tar= goes with type=oci");
+    if (type == "oci") return tar.value_or(true) ? Kind::oci_archive : Kind::oci_layout;
+    if (type == "docker") return has_destination ? Kind::docker_archive : Kind::store;
+    if (type == "image") return Kind::store;
+    if (type == "local") return Kind::directory;
+    if (type == "tar") return Kind::tar;
+    if (type == "cacheonly") return Kind::nothing;
+    if (type == "registry")
+        refuse("type=registry: imgbuild does not push", "write an archive with type=oci and let skopeo push it");
+    const std::optional<std::string> near = nearest(type, known_types());
+    refuse(fmt::format("unknown type: {}", printable(type)),
+           near ? fmt::format("did you mean {}?", *near) : "there are oci, docker, image, local, tar and cacheonly");
+}
+
+void read_packing(CsvFields& fields, OutputOption& output) {
+    if (const std::optional<std::string> word = take(fields, "compression")) {
+        const std::optional<Compression> compression = compression_from_name(*word);
+        if (!compression)
+            refuse(fmt::format("unknown compression: {}", printable(*word)), "there are gzip, zstd and uncompressed");
+        output.packing.compression = *compression;
+    }
+    output.packing.level = default_level(output.packing.compression);
+    if (const std::optional<std::string> text = take(fields, "compression-level")) {
+        const std::optional<std::uint64_t> level = parse_unsigned(*text);
+        if (!level || *level > 100 || !is_valid_level(output.packing.compression, static_cast<int>(*level)))
+            refuse(fmt::format("compression-level={}: no level of {}", printable(*text),
+                               name_of(output.packing.compression)),
+                   "gzip has 0 to 9, zstd 1 to 22");
+        output.packing.level = static_cast<int>(*level);
+    }
+    output.force_compression = take_bool(fields, "force-compression", flag).value_or(false);
+    output.oci_media_types = take_bool(fields, "oci-mediatypes", flag).value_or(true);
+    if (!output.oci_media_types && (output.kind == Kind::oci_layout || output.kind == Kind::oci_archive))
+        refuse("oci-mediatypes=false: an OCI layout has OCI's media types", "write type=docker instead");
+}
+
+// What is accepted because it says what happens anyway.
+void take_settled(CsvFields& fields) {
+    if (take_bool(fields, "push", flag).value_or(false))
+        refuse("push=true: imgbuild does not push", "write an archive with type=oci and let skopeo push it");
+    take_bool(fields, "unpack", flag);
+    take_bool(fields, "store", flag);
+    if (take_bool(fields, "rewrite-timestamp", flag) == false)
+        refuse("rewrite-timestamp=false: layers always have fixed times");
+}
+
+void check_destination(const OutputOption& output) {
+    const bool needs_one = output.kind == Kind::oci_layout || output.kind == Kind::directory;
+    const bool takes_one = output.kind != Kind::store && output.kind != Kind::nothing;
+    if (needs_one && output.destination.empty()) refuse("dest= is missing");
+    if (needs_one && output.is_standard_output()) refuse("a directory cannot go to standard output");
+    if (!takes_one && !output.destination.empty()) refuse("dest= does not go with this type");
+}
+
+}  // namespace
+
+OutputOption parse_output(std::string_view text) {
+    OutputOption output;
+    CsvFields fields = parse_csv_fields(text, flag);
+    if (fields.values.empty() && fields.bare.size() == 1 && !fields.bare.front().empty()) {
+        output.destination = fields.bare.front();
+        output.kind = output.is_standard_output() ? Kind::tar : Kind::directory;
+        return output;
+    }
+    const std::optional<std::string> type = take(fields, "type");
+    if (!type) refuse("type is required for output", "as in type=oci,dest=image.tar; a directory alone is type=local");
+    output.destination = take(fields, "dest").value_or("");
+    output.kind = kind_of(*type, fields, !output.destination.empty());
+    if (!output.is_file_tree()) read_packing(fields, output);
+    take_settled(fields);
+    if (const std::optional<std::string> names = take(fields, "name")) {
+        for (const std::string_view name : split(*names, ','))
+            output.names.push_back(layerstore::Reference::parse(trim(name)).full());
+    }
+    refuse_others(fields, known_keys(), flag);
+    check_destination(output);
+    // Like buildx: an archive without a destination is the result, which goes to standard output.
+    const bool is_archive = output.kind == Kind::oci_archive || output.kind == Kind::tar;
+    if (is_archive && output.destination.empty()) output.destination = "-";
+    return output;
+}
+
+void check_outputs(const std::vector<OutputOption>& outputs) {
+    if (std::ranges::count_if(outputs, &OutputOption::is_standard_output) > 1)
+        refuse("two outputs cannot both go to standard output");
+    const OutputOption* first = nullptr;
+    for (const OutputOption& output : outputs) {
+        if (!output.is_image()) continue;
+        if (!first) first = &output;
+        const bool agrees =
+            output.packing.compression == first->packing.compression && output.packing.level == first->packing.level &&
+            output.force_compression == first->force_compression && output.oci_media_types == first->oci_media_types;
+        if (!agrees)
+            refuse("two outputs want different layers", "build once for each; the second finds all steps cached");
+    }
+}
+
+}  // namespace imgbuild::cli

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// One -o of build, as buildx spells it: "type=oci,dest=image.tar", or a directory, or "-".
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "layerstore/layer/packing.h"
+
+namespace imgbuild::cli {
+
+struct OutputOption {
+    enum class Kind {
+        store,           ///< type=image, and type=docker without a destination
+        oci_layout,      ///< type=oci,tar=false
+        oci_archive,     ///< type=oci
+        docker_archive,  ///< type=docker,dest=
+        directory,       ///< type=local
+        tar,             ///< type=tar
+        nothing,         ///< type=cacheonly
+    };
+    Kind kind = Kind::store;
+    std::string destination;         ///< a path, or "-" for standard output; empty for store and nothing
+    std::vector<std::string> names;  ///< full references of name=
+    layerstore::PackOptions packing;
+    bool force_compression = false;
+    bool oci_media_types = true;
+
+    /// True when it needs manifest, config and layers; else it needs files, or nothing.
+    bool is_image() const noexcept {
+        return kind == Kind::store || kind == Kind::oci_layout || kind == Kind::oci_archive ||
+               kind == Kind::docker_archive;
+    }
+    bool is_file_tree() const noexcept { return kind == Kind::directory || kind == Kind::tar; }
+    bool is_standard_output() const noexcept { return destination == "-"; }
+};
+
+/// Error{usage} for an unknown type, key or value, with the nearest known one, and for what cannot be done.
+OutputOption parse_output(std::string_view text);
+
+/// Error{usage} when two outputs ask for standard output, or two images for different layers: a build packs once.
+void check_outputs(const std::vector<OutputOption>& outputs);
+
+}  // namespace imgbuild::cli

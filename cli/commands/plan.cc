@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/json.h"
+#include "cli/commands/commands.h"
+#include "cli/commands/plan_json.h"
+#include "cli/commands/planning.h"
+#include "cli/environment.h"
+#include "cli/error_report.h"
+#include "cli/terminal.h"
+
+namespace imgbuild::cli {
+
+int run_plan(Arguments arguments) {
+    const std::optional<BuildOptions> options = read_build_options("plan", arguments, process_environment);
+    if (!options) return exit_status::ok;
+    const std::unique_ptr<layerstore::Store> store = open_store(options->common);
+    const BuildInput input = read_build_input(*options, *store);
+    const std::optional<parser::Buildfile> buildfile = parse_input(input);
+    if (!buildfile) return exit_status::usage;
+    const std::optional<builder::PlanResult> planned = plan_input(*options, *buildfile, input, *store);
+    if (!planned) return exit_status::usage;
+    print(write_json_indented(plan_to_json(*planned->plan)) + "\n");
+    return exit_status::ok;
+}
+
+}  // namespace imgbuild::cli

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/commands/planning.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "cli/terminal.h"
+#include "layerstore/image/reference.h"
+
+namespace imgbuild::cli {
+namespace {
+
+// The build argument wins over the line in the file, as a command line should.
+parser::CheckOptions check_options(const BuildOptions& options, const parser::Buildfile& buildfile,
+                                   const parser::Source& source) {
+    std::string value;
+    parser::Span span;
+    if (const auto& directive = buildfile.directives.check) {
+        value = directive->value;
+        span = directive->span;
+    }
+    const auto argument = options.build_args.find("BUILDKIT_DOCKERFILE_CHECK");
+    if (argument != options.build_args.end()) value = argument->second;
+    if (value.empty()) return {};
+    parser::Diagnostics diagnostics;
+    parser::CheckOptions checks = parser::parse_check_options(value, span, diagnostics);
+    if (diagnostics.has_errors()) throw Error(ErrorKind::usage, "malformed check options", diagnostics.render(source));
+    return checks;
+}
+
+bool is_reference(std::string_view text) {
+    try {
+        layerstore::Reference::parse(text);
+        return true;
+    } catch (const Error&) {
+        return false;
+    }
+}
+
+const parser::Instruction* instruction_at(const parser::Buildfile& buildfile, parser::Span span) {
+    const auto holds = [&](const parser::Instruction& instruction) {
+        return instruction.span.begin <= span.begin && span.begin < instruction.span.end;
+    };
+    for (const parser::Stage& stage : buildfile.stages) {
+        if (holds(stage.declaration)) return &stage.declaration;
+        const auto found = std::ranges::find_if(stage.instructions, holds);
+        if (found != stage.instructions.end()) return &*found;
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+std::optional<parser::Buildfile> parse_input(const BuildInput& input) {
+    parser::ParseResult parsed = parser::parse_buildfile(input.source);
+    if (parsed.ok()) return std::move(parsed.buildfile);
+    tell(parsed.diagnostics.render(input.source));
+    return std::nullopt;
+}
+
+std::optional<builder::PlanResult> plan_input(const BuildOptions& options, const parser::Buildfile& buildfile,
+                                              const BuildInput& input, layerstore::Store& store) {
+    const auto finder = builder::make_image_finder(store, options.pull, options.solve.offline);
+    builder::PlanResult result = builder::make_plan({.buildfile = buildfile,
+                                                     .resolver = *finder,
+                                                     .target = options.target,
+                                                     .build_args = options.build_args,
+                                                     .contexts = options.contexts,
+                                                     .platform = options.platform,
+                                                     .build_platform = layerstore::Platform::host(),
+                                                     .network = options.network,
+                                                     .labels = options.labels,
+                                                     .allow_host_network = options.allow_host_network,
+                                                     .allow_insecure = options.allow_insecure});
+    if (result.plan) return result;
+    tell(result.diagnostics.render(input.source));
+    return std::nullopt;
+}
+
+Advice check_input(const BuildOptions& options, const parser::Buildfile& buildfile, const BuildInput& input,
+                   const builder::PlanResult* planned) {
+    const parser::CheckOptions checks = check_options(options, buildfile, input.source);
+    parser::CheckContext context;
+    context.is_image_reference = is_reference;
+    context.ignore = &input.contexts.at("").ignore;
+    context.base_environment = [&](const parser::Stage& stage) -> const parser::Environment* {
+        if (!planned || !planned->plan) return nullptr;
+        const auto& environments = planned->plan->base_environments;
+        const auto found = environments.find(stage.index);
+        return found == environments.end() ? nullptr : &found->second;
+    };
+    Advice advice;
+    advice.warnings = parser::check_buildfile(buildfile, checks, context);
+    if (planned) {
+        for (const parser::Diagnostic& diagnostic : planned->diagnostics) {
+            const parser::Instruction* instruction = instruction_at(buildfile, diagnostic.span);
+            if (!instruction || parser::is_enabled(diagnostic.rule, checks, *instruction))
+                advice.warnings.add(diagnostic);
+        }
+    }
+    advice.warnings.sort_by_place();
+    advice.is_fatal = checks.error && !advice.warnings.empty();
+    return advice;
+}
+
+}  // namespace imgbuild::cli

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The part of a build that plan, build --check and build share: from text to a plan, with advice on the way.
+
+#include <functional>
+#include <optional>
+
+#include "cli/commands/build_input.h"
+#include "cli/commands/build_options.h"
+#include "parser/buildfile/checks.h"
+
+namespace imgbuild::cli {
+
+/// Parses; where that fails the diagnostics are told and the result is empty: exit status 2.
+std::optional<parser::Buildfile> parse_input(const BuildInput& input);
+
+/// Plans with base images of the store and, as the options say, of registries. Empty after errors of the Buildfile,
+/// which were told. Throws what the resolver throws.
+std::optional<builder::PlanResult> plan_input(const BuildOptions& options, const parser::Buildfile& buildfile,
+                                              const BuildInput& input, layerstore::Store& store);
+
+struct Advice {
+    parser::Diagnostics warnings;
+    bool is_fatal = false;  ///< `# check=error=true`, and there are some
+};
+
+/// What the build checks say. `planned` may be null: what base images say is then not known. Error{usage} for a
+/// malformed check option.
+Advice check_input(const BuildOptions& options, const parser::Buildfile& buildfile, const BuildInput& input,
+                   const builder::PlanResult* planned);
+
+}  // namespace imgbuild::cli

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "base/temporary_directory.h"
+#include "base/text.h"
+#include "builder/sandbox/sandbox.h"
+#include "cli/commands/commands.h"
+#include "cli/common_options.h"
+#include "cli/error_report.h"
+#include "cli/option_values.h"
+#include "cli/terminal.h"
+
+namespace imgbuild::cli {
+namespace {
+
+// Starts the sandbox at the first delta that only it can remove.
+class DeltaRemover {
+  public:
+    DeltaRemover(layerstore::Store& store, std::optional<builder::RootMode> mode) : store_(store), mode_(mode) {}
+
+    bool remove(const std::string& spelling, const DeltaId& delta) {
+        if (!can_start_) return false;
+        try {
+            if (!sandbox_) sandbox_ = start();
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::unsupported) throw;
+            can_start_ = false;
+            return false;
+        }
+        if (sandbox_->spelling() != spelling) return false;  // made by another way of running: it stays
+        sandbox_->remove(delta);
+        return true;
+    }
+
+  private:
+    std::unique_ptr<builder::Sandbox> start() const {
+        const TemporaryDirectory scratch = TemporaryDirectory::create_in(store_.pending());
+        return builder::make_sandbox(builder::choose_rung(builder::probe_rungs(scratch.path()), mode_), store_.path());
+    }
+
+    layerstore::Store& store_;
+    std::optional<builder::RootMode> mode_;
+    std::unique_ptr<builder::Sandbox> sandbox_;
+    bool can_start_ = true;
+};
+
+// "until=24h": the one filter there is.
+std::optional<std::int64_t> unused_seconds(const std::vector<std::string>& filters) {
+    std::optional<std::int64_t> seconds;
+    for (const std::string& filter : filters) {
+        const auto [key, value] = parse_pair(filter, "--filter");
+        if (key != "until")
+            throw Error(ErrorKind::usage, fmt::format("--filter: {}: no such filter", printable(key)),
+                        "there is until=DURATION");
+        seconds = parse_seconds(value, "--filter until");
+    }
+    return seconds;
+}
+
+}  // namespace
+
+int run_prune(Arguments arguments) {
+    OptionSet options("prune [flags]", "Removes what no image and no recent build needs, least recently used first");
+    CommonOptions common;
+    layerstore::PruneOptions wanted;
+    std::optional<std::string> keep;
+    std::vector<std::string> filters;
+    options.flag("-a,--all", wanted.all, "also what builds may use again");
+    options.value("--keep-storage,--max-used-space", keep, "SIZE", "stop when the store is that small");
+    options.list("--filter", filters, "until=DURATION", "only what was not used for that long");
+    options.flag("--dry-run", wanted.dry_run, "only say what would go");
+    bool force = false;
+    options.flag("-f,--force", force, "accepted for other tools' sake: nothing asks");
+    add_common(options, common);
+    if (!parse_or_help(options, arguments)) return exit_status::ok;
+    if (keep) wanted.keep_bytes = parse_size(*keep, "--keep-storage");
+    wanted.unused_seconds = unused_seconds(filters);
+
+    const std::unique_ptr<layerstore::Store> store = open_store(common);
+    DeltaRemover remover(*store, wanted_root_mode(common));
+    const layerstore::PruneResult result = store->prune(
+        wanted, [&](const std::string& spelling, const DeltaId& delta) { return remover.remove(spelling, delta); });
+    print(fmt::format("{}{} and {}: {}\n", wanted.dry_run ? "would remove " : "removed ",
+                      counted(result.blobs, "blob", "blobs"),
+                      counted(result.deltas, "directory of files", "directories of files"), human_size(result.bytes)));
+    return exit_status::ok;
+}
+
+}  // namespace imgbuild::cli

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "builder/image/output.h"
+#include "cli/commands/commands.h"
+#include "cli/common_options.h"
+#include "cli/error_report.h"
+
+namespace imgbuild::cli {
+namespace {
+
+layerstore::ArchiveFormat archive_format(const std::string& word) {
+    if (word == "docker") return layerstore::ArchiveFormat::docker;
+    if (word == "oci") return layerstore::ArchiveFormat::oci;
+    throw Error(ErrorKind::usage, fmt::format("--format: no format is called {}", printable(word)),
+                "there are docker and oci");
+}
+
+}  // namespace
+
+int run_save(Arguments arguments) {
+    OptionSet options("save [flags] NAME", "Writes an image as an archive that podman, docker and skopeo read");
+    CommonOptions common;
+    std::optional<std::string> name, output, format;
+    options.positional("NAME", name);
+    options.value("-o,--output", output, "FILE", "else standard output");
+    options.value("--format", format, "FORMAT", "docker (with manifest.json; the default) or oci");
+    add_common(options, common);
+    if (!parse_or_help(options, arguments)) return exit_status::ok;
+    const layerstore::ArchiveFormat wanted = archive_format(format.value_or("docker"));
+    if (!output && ::isatty(STDOUT_FILENO) == 1)
+        throw Error(ErrorKind::usage, "save: standard output is a terminal", "name a file with -o");
+
+    const std::unique_ptr<layerstore::Store> store = open_store(common);
+    const auto lease = store->lease();
+    const layerstore::NamedImage named = require_image(*store, *name);
+    const auto image = store->read_image(named.descriptor, layerstore::Platform::host(), *name);
+    const std::vector<std::string> names = named.name.empty() ? std::vector<std::string>{} : std::vector{named.name};
+    builder::write_image_archive(image, names, store->blobs(), wanted, output.value_or("-"));
+    return exit_status::ok;
+}
+
+}  // namespace imgbuild::cli

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What every command that touches the store takes.
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "builder/sandbox/probe.h"
+#include "cli/option_set.h"
+#include "layerstore/store/store.h"
+
+namespace imgbuild::cli {
+
+struct CommonOptions {
+    std::optional<std::string> store;
+    std::optional<std::string> root_mode;
+    bool debug = false;
+};
+
+/// Declares --store, --root-mode and --debug.
+void add_common(OptionSet& options, CommonOptions& common);
+
+/// Reads `arguments`; false when they ask for help, which was then printed.
+bool parse_or_help(OptionSet& options, Arguments arguments);
+
+/// The store that --store names, else Store::default_path().
+std::unique_ptr<layerstore::Store> open_store(const CommonOptions& common);
+std::string store_path(const CommonOptions& common);
+
+/// --root-mode; empty for "auto" and where it was not given. Error{usage} for another word.
+std::optional<builder::RootMode> wanted_root_mode(const CommonOptions& common);
+
+/// The image called `name`; Error{not_found} with the nearest name of the store.
+layerstore::NamedImage require_image(layerstore::Store& store, const std::string& name);
+
+}  // namespace imgbuild::cli

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What a person, or a program, sees of a running build: renderers of its events. Each writes to one descriptor, borrowed
+// and normally standard error, and never throws: that nobody reads is no reason to stop building.
+
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "builder/solve/build_events.h"
+
+namespace imgbuild::cli {
+
+enum class ProgressMode {
+    automatic,  ///< tty where there is a terminal, else plain
+    tty,
+    plain,
+    rawjson,
+    quiet,
+};
+
+/// "auto", "tty", "plain", "rawjson", "quiet"; also "none", which is quiet.
+std::optional<ProgressMode> progress_mode_from_name(std::string_view name) noexcept;
+
+class Progress : public builder::BuildObserver {
+  public:
+    /// After the last event; what is on a terminal stays there. Also safe to call twice.
+    virtual void finish() {}
+};
+
+/// The renderer for `mode` on the descriptor `out`; tty without a terminal is plain.
+std::unique_ptr<Progress> make_progress(ProgressMode mode, int out);
+
+}  // namespace imgbuild::cli

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/progress/rawjson.h"
+
+#include "base/json.h"
+#include "base/text.h"
+#include "cli/progress/step_names.h"
+
+namespace imgbuild::cli {
+namespace {
+
+std::string base64(std::string_view bytes) {
+    constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string text;
+    for (std::size_t at = 0; at < bytes.size(); at += 3) {
+        const std::size_t count = std::min<std::size_t>(3, bytes.size() - at);
+        std::uint32_t group = 0;
+        for (std::size_t i = 0; i < 3; ++i)
+            group = group << 8 | (i < count ? static_cast<unsigned char>(bytes[at + i]) : 0);
+        for (std::size_t i = 0; i < 4; ++i) text += i <= count ? digits[group >> (18 - 6 * i) & 63] : '=';
+    }
+    return text;
+}
+
+Json event(const char* what, double time) { return Json{{"event", what}, {"time", time}}; }
+
+Json event(const char* what, double time, builder::NodeId node) {
+    return Json{{"event", what}, {"time", time}, {"node", node}};
+}
+
+}  // namespace
+
+void RawJsonProgress::plan_known(const builder::BuildPlan& plan) {
+    Json object = event("plan", now());
+    object["nodes"] = Json::array();
+    for (builder::NodeId node = 0; node < plan.nodes.size(); ++node)
+        object["nodes"].push_back({{"name", step_name(plan, node)}, {"stage", printable(plan.nodes[node].stage)}});
+    write_(write_json(object) + "\n");
+}
+
+void RawJsonProgress::started(builder::NodeId node) { write_(write_json(event("started", now(), node)) + "\n"); }
+
+void RawJsonProgress::output(builder::NodeId node, std::string_view bytes) {
+    Json object = event("output", now(), node);
+    object["data"] = base64(bytes);
+    write_(write_json(object) + "\n");
+}
+
+void RawJsonProgress::cached(builder::NodeId node) { write_(write_json(event("cached", now(), node)) + "\n"); }
+
+void RawJsonProgress::finished(builder::NodeId node, std::chrono::nanoseconds duration, std::string_view detail) {
+    Json object = event("finished", now(), node);
+    object["duration"] = std::chrono::duration<double>(duration).count();
+    if (!detail.empty()) object["detail"] = printable(detail);
+    write_(write_json(object) + "\n");
+}
+
+void RawJsonProgress::failed(builder::NodeId node) { write_(write_json(event("failed", now(), node)) + "\n"); }
+
+void RawJsonProgress::warning(std::string_view text) {
+    Json object = event("warning", now());
+    object["text"] = printable(text);
+    write_(write_json(object) + "\n");
+}
+
+}  // namespace imgbuild::cli

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/progress/step_names.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/progress/output_lines.h"
+
+namespace imgbuild::cli {
+
+std::string step_name(const builder::BuildPlan& plan, builder::NodeId node) {
+    const builder::PlanNode& step = plan.nodes[node];
+    const std::string label = safe_line(step.label);
+    if (step.number == 0) return label;
+    const bool one_stage = std::ranges::all_of(
+        plan.nodes, [&](const builder::PlanNode& other) { return other.number == 0 || other.stage == step.stage; });
+    const std::string stage = one_stage ? "" : safe_line(step.stage) + " ";
+    return fmt::format("[{}{}/{}] {}", stage, step.number, step.step_count, label);
+}
+
+}  // namespace imgbuild::cli

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// How people call the nodes of a plan.
+
+#include <string>
+
+#include "builder/plan/build_plan.h"
+
+namespace imgbuild::cli {
+
+/// "[compile 2/5] RUN make"; "[2/5] RUN make" where the plan has one stage only; the label alone for what is no step.
+/// One safe line.
+std::string step_name(const builder::BuildPlan& plan, builder::NodeId node);
+
+}  // namespace imgbuild::cli
