@@ -5,6 +5,9 @@
 
 #include <optional>
 
+#include "layerstore/tree/algebra.h"
+#include "parser/ignore/path_pattern.h"
+
 namespace imgbuild::builder {
 namespace {
 
@@ -31,10 +34,11 @@ void add_mount(StepKey& key, const RunMount& run_mount) {
 }
 
 void add_transfer(StepKey& key, const TransferFiles& transfer, const std::vector<ContentId>& sources) {
+    auto content = sources.begin();
     for (const TransferSource& source : transfer.sources) {
         key.add("source", source.pattern);
         key.add("source pivot", source.pivot);
-        key.add("source files", sources.at(source.input).value);
+        key.add("source files", (content++)->value);
     }
     for (const InlineFile& file : transfer.inline_files) {
         key.add("inline file", file.name);
@@ -101,6 +105,20 @@ StepKey run_key(const RunCommand& command, const RunKeyInputs& inputs) {
     for (const std::string& limit : inputs.limits) key.add("limit", limit);
     key.add("platform", command.platform.text());
     return key;
+}
+
+ContentId content_at(const layerstore::Tree& tree, const ImagePath& path) {
+    if (tree.directory(path)) return layerstore::select(tree, path).content_id();
+    WireWriter entry;
+    layerstore::encode_entry(entry, tree.find(path).value(), false);
+    return {Sha256::of(entry.bytes())};
+}
+
+ContentId content_of_source(const TransferSource& source, const TransferFiles& transfer, const layerstore::Tree& tree) {
+    if (transfer.parents || parser::has_wildcard(source.pattern)) return tree.content_id();
+    const ImagePath path = tree.resolve(ImagePath::clean(source.pattern));
+    if (!path.is_root() && !tree.find(path)) return tree.content_id();
+    return content_at(tree, path);
 }
 
 StepKey edit_key(const EditFiles& edit, const ContentId& root, const std::vector<ContentId>& sources) {

@@ -13,6 +13,7 @@
 #include "base/digest.h"
 #include "base/wire.h"
 #include "builder/plan/build_plan.h"
+#include "layerstore/tree/tree.h"
 
 namespace imgbuild::builder {
 
@@ -46,7 +47,13 @@ struct RunKeyInputs {
 };
 StepKey run_key(const RunCommand& command, const RunKeyInputs& inputs);
 
-/// `sources`: the content of the nodes that TransferSource::input counts.
+/// What one source of a COPY may see of the tree that it names: the file or directory itself where the pattern is
+/// literal, so that nothing beside it disturbs the step, else the whole tree.
+ContentId content_of_source(const TransferSource& source, const TransferFiles& transfer, const layerstore::Tree& tree);
+/// What stands at `path`, which exists, as a key covers it: everything but times.
+ContentId content_at(const layerstore::Tree& tree, const ImagePath& path);
+
+/// `sources`: content_of_source() of each of the edit's sources.
 StepKey edit_key(const EditFiles& edit, const ContentId& root, const std::vector<ContentId>& sources);
 
 /// Of what a URL gave.

@@ -140,7 +140,7 @@ void StagePlanner::operator()(const parser::Add& add) {
         } else if (parser::is_http_url(text)) {
             files.unpack = add.unpack.value_or(false);
             FetchUrl fetch{text, checksum, file_name_of_url(text)};
-            std::string pattern = parser::escape_wildcards(fetch.file_name);
+            std::string pattern = fetch.file_name;
             std::size_t input = fetch_input(std::move(fetch), inputs);
             files.sources.push_back({input, std::move(pattern), "", text});
         } else {

@@ -134,7 +134,7 @@ EditOutcome edit_files(const PlanNode& node, const std::vector<const NodeResult*
     const NodeResult& root = *inputs.front();
     std::vector<std::shared_ptr<ContentSources>> sources;
     Unpacker unpacker(services, sources);
-    EditInputs edit_inputs{root.tree, {}, services.inline_contents, {}, {}, {}};
+    EditInputs edit_inputs{root.tree, {}, *services.inline_contents, {}, {}, {}};
     for (std::size_t i = 1; i < inputs.size(); ++i) edit_inputs.sources.push_back(inputs[i]->tree);
     edit_inputs.find_owner = [&](const std::string& text) {
         return find_owner(text, needs_account_files(text) ? contents.account_files(root) : AccountFiles());

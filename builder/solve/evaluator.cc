@@ -19,14 +19,13 @@ namespace {
 
 using layerstore::MemoKind;
 
-std::vector<ContentId> source_contents(const std::vector<const NodeResult*>& inputs) {
-    std::vector<ContentId> contents;
-    for (std::size_t i = 1; i < inputs.size(); ++i) contents.push_back(inputs[i]->tree.content_id());
-    return contents;
-}
-
 StepKey key_of_edit(const PlanNode& node, const std::vector<const NodeResult*>& inputs) {
-    return edit_key(std::get<EditFiles>(node.operation), inputs.front()->tree.content_id(), source_contents(inputs));
+    const auto& edit = std::get<EditFiles>(node.operation);
+    std::vector<ContentId> sources;
+    if (const auto* transfer = std::get_if<TransferFiles>(&edit.edit))
+        for (const TransferSource& source : transfer->sources)
+            sources.push_back(content_of_source(source, *transfer, inputs.at(source.input + 1)->tree));
+    return edit_key(edit, inputs.front()->tree.content_id(), sources);
 }
 
 /// Held while one process runs a command that another one wants the result of as well. Few enough to stay, many enough

@@ -42,6 +42,7 @@ void FileContents::add_layer(const StackLayer& layer, ContentSources& sources, S
         sources.add(of_delta(layer));
         return;
     }
+    sources.add(services_.inline_contents);
     if (origin.own_contents) sources.add(origin.own_contents);
     for (std::size_t i = 1; i < origin.inputs.size(); ++i) add_tree(*origin.inputs[i], sources, seen);
 }

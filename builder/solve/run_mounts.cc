@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "builder/cache/step_key.h"
 #include "layerstore/tree/algebra.h"
 
 namespace imgbuild::builder {
@@ -172,11 +173,7 @@ class MountPlanner {
 }  // namespace
 
 ContentId content_of_mount(const RunMount& mount, const NodeResult& input) {
-    const MountSource source = find_source(mount, input);
-    if (source.is_directory) return layerstore::select(input.tree, source.path).content_id();
-    WireWriter entry;
-    layerstore::encode_entry(entry, *input.tree.find(source.path), false);
-    return {Sha256::of(entry.bytes())};
+    return content_at(input.tree, find_source(mount, input).path);
 }
 
 bool has_cache_mounts(const RunCommand& command) {

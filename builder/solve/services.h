@@ -45,7 +45,7 @@ struct Services {
     layerstore::Records& records;
     Memos memos;
     LazySandbox sandbox;
-    layerstore::MemoryContents inline_contents;
+    std::shared_ptr<layerstore::MemoryContents> inline_contents = std::make_shared<layerstore::MemoryContents>();
     TaskPool workers;  ///< hashing and compressing, in pieces
 
     /// True if the bytes of a delta can be had here without making it again: in a blob, or materialised. Leases it

@@ -68,7 +68,7 @@ class Solver {
           packers_(packer_threads),
           jobs_(services.options.jobs == 0 ? available_processors() : services.options.jobs) {
         link_nodes();
-        add_inline_contents(plan, services.inline_contents);
+        add_inline_contents(plan, *services.inline_contents);
     }
 
     std::variant<SolvedImage, NotCached> solve() {

@@ -271,15 +271,6 @@ bool has_wildcard(std::string_view text) noexcept {
     return false;
 }
 
-std::string escape_wildcards(std::string_view text) {
-    std::string pattern;
-    for (char byte : text) {
-        if (byte == '*' || byte == '?' || byte == '[' || byte == '\\') pattern += '\\';
-        pattern += byte;
-    }
-    return pattern;
-}
-
 bool glob_match(std::string_view pattern, std::string_view path) {
     std::string problem;
     const std::optional<PathPattern> compiled = PathPattern::compile(pattern, PatternDialect::glob, problem);

@@ -68,8 +68,6 @@ class PathPattern {
 
 /// True if `text` holds a wildcard of the dialects (an escaped one does not count).
 bool has_wildcard(std::string_view text) noexcept;
-/// A pattern that matches `text` and nothing else.
-std::string escape_wildcards(std::string_view text);
 /// One match without keeping the pattern; false for a malformed one.
 bool glob_match(std::string_view pattern, std::string_view path);
 

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plans without commands: what needs a sandbox is tested by the end-to-end tests.
+#include "builder/solve/solver.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include "base/atomic_file.h"
+#include "base/directory.h"
+#include "base/temporary_directory.h"
+#include "base/test_support.h"
+#include "builder/plan/planner.h"
+#include "parser/buildfile/buildfile.h"
+
+using namespace imgbuild;
+using namespace imgbuild::builder;
+using imgbuild::test::refusal;
+
+namespace {
+
+class NoImages final : public ImageResolver {
+  public:
+    std::shared_ptr<const ResolvedImage> resolve(const std::string& reference, const layerstore::Platform&) override {
+        throw Error(ErrorKind::unavailable, reference + ": there are no images here");
+    }
+    std::shared_ptr<const ResolvedImage> resolve_layout(const std::string& place,
+                                                        const layerstore::Platform& platform) override {
+        return resolve(place, platform);
+    }
+};
+
+/// Notes what happened, by label: "cached COPY a /".
+class Notes final : public BuildObserver {
+  public:
+    std::vector<std::string> lines;
+
+    void plan_known(const BuildPlan& plan) override { plan_ = &plan; }
+    void started(NodeId node) override { note("started", node); }
+    void output(NodeId, std::string_view) override {}
+    void cached(NodeId node) override { note("cached", node); }
+    void finished(NodeId node, std::chrono::nanoseconds, std::string_view) override { note("finished", node); }
+    void failed(NodeId node) override { note("failed", node); }
+    void warning(std::string_view text) override { lines.emplace_back(text); }
+
+  private:
+    void note(std::string_view what, NodeId node) {
+        if (plan_->nodes[node].number != 0) lines.push_back(fmt::format("{} {}", what, plan_->nodes[node].label));
+    }
+    const BuildPlan* plan_ = nullptr;
+};
+
+struct Build {
+    TemporaryDirectory scratch = TemporaryDirectory::create();
+    Directory context = Directory::create_host(scratch.path() + "/context");
+    std::string store_path = scratch.path() + "/store";
+    NoImages resolver;
+    SolveOptions options;
+    std::vector<std::string> events;
+
+    Build() { options.goal = {.layers = true, .blobs = true, .files = true}; }
+
+    void file(const std::string& name, std::string_view bytes) const {
+        write_file_atomically(context, name, bytes, Durability::none);
+    }
+
+    std::variant<SolvedImage, NotCached> run(const std::string& text) {
+        parser::Source source("Buildfile", text);
+        parser::ParseResult parsed = parser::parse_buildfile(source);
+        REQUIRE_MESSAGE(parsed.ok(), parsed.diagnostics.render(source));
+        const layerstore::Platform platform = layerstore::Platform::parse("linux/amd64");
+        PlanRequest request{.buildfile = parsed.buildfile, .resolver = resolver};
+        request.platform = platform;
+        request.build_platform = platform;
+        request.contexts[""] = {NamedContext::Kind::directory, context.name()};
+        PlanResult planned = make_plan(request);
+        REQUIRE(planned.plan);
+        options.contexts[""] = {context.name(), {}, "", false};
+        options.locate = [&](parser::Span span) { return parser::location(span, source); };
+        auto store = layerstore::Store::open(store_path);
+        auto lease = store->lease();
+        Notes notes;
+        struct Keep {
+            std::vector<std::string>& to;
+            Notes& from;
+            ~Keep() { to = from.lines; }
+        } keep{events, notes};
+        auto solved = solve(*planned.plan, options, *store, *lease, notes);
+        if (auto* image = std::get_if<SolvedImage>(&solved)) remember(*image, store->blobs());
+        return solved;
+    }
+    SolvedImage image(const std::string& text) { return std::get<SolvedImage>(run(text)); }
+
+    std::vector<std::string> paths;     ///< of the last image
+    std::vector<Digest> layers;         ///< of the last image
+    std::vector<Digest> missing_blobs;  ///< layers that are not in the store
+
+  private:
+    // The store closes with the build, so what tests look at is taken now.
+    void remember(const SolvedImage& image, const layerstore::BlobStore& blobs) {
+        paths.clear();
+        layers.clear();
+        missing_blobs.clear();
+        image.tree.walk([&](const ImagePath& path, const layerstore::Child&) {
+            paths.push_back(path.bytes());
+            return true;
+        });
+        for (const FinishedLayer& layer : image.layers) {
+            layers.push_back(layer.blob.digest);
+            if (!blobs.has(layer.blob.digest)) missing_blobs.push_back(layer.blob.digest);
+        }
+    }
+};
+
+using Lines = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("each step gives a layer whose blob stands in the store, and the files of all") {
+    Build build;
+    build.file("a", "alpha");
+    SolvedImage image = build.image("FROM scratch\nCOPY a /dir/\nWORKDIR /work\n");
+    CHECK(build.paths == Lines{"/dir", "/dir/a", "/work"});
+    CHECK(image.layers.size() == 2);
+    CHECK(image.base_layers == 0);
+    CHECK(build.missing_blobs.empty());
+    CHECK(build.events ==
+          Lines{"started COPY a /dir/", "finished COPY a /dir/", "started WORKDIR /work", "finished WORKDIR /work"});
+}
+
+TEST_CASE("a second build finds every step and every layer") {
+    Build build;
+    build.file("a", "alpha");
+    const std::string text = "FROM scratch\nCOPY a /a\nWORKDIR /work\n";
+    build.image(text);
+    const std::vector<Digest> layers = build.layers;
+    SolvedImage again = build.image(text);
+    CHECK(build.layers == layers);
+    CHECK(again.cached_steps == 2);
+    CHECK(build.events == Lines{"cached COPY a /a", "cached WORKDIR /work"});
+}
+
+TEST_CASE("a changed file does its own step again, and a step whose result is the same disturbs nothing") {
+    Build build;
+    build.file("a", "alpha");
+    build.file("b", "beta");
+    const std::string text = "FROM scratch AS one\nCOPY a /a\nCOPY b /b\nFROM scratch\nCOPY --from=one /b /b\n";
+    build.image(text);
+    build.file("a", "another");
+    build.image(text);
+    CHECK(build.events == Lines{"started COPY a /a", "finished COPY a /a", "started COPY b /b", "finished COPY b /b",
+                                "cached COPY --from=one /b /b"});
+}
+
+TEST_CASE("the time of files enters packing alone") {
+    Build build;
+    build.file("a", "alpha");
+    const std::string text = "FROM scratch\nCOPY a /a\n";
+    build.image(text);
+    const std::vector<Digest> layers = build.layers;
+    build.options.file_time = {1'700'000'000, 0};
+    SolvedImage later = build.image(text);
+    CHECK(later.cached_steps == 1);
+    CHECK(build.layers != layers);
+    CHECK(later.tree.find(ImagePath::clean("/a"))->mtime.seconds == 1'700'000'000);
+}
+
+TEST_CASE("the layers do not depend on the number of jobs or on the store") {
+    const std::string text =
+        "FROM scratch AS a\nCOPY a /a\nFROM scratch AS b\nCOPY b /b\nFROM scratch\n"
+        "COPY --from=a / /\nCOPY --from=b / /\n";
+    std::vector<std::vector<Digest>> layers;
+    for (std::size_t jobs : {1U, 4U}) {
+        Build build;
+        build.file("a", "alpha");
+        build.file("b", "beta");
+        build.options.jobs = jobs;
+        build.image(text);
+        layers.push_back(build.layers);
+    }
+    CHECK(layers[0] == layers[1]);
+}
+
+TEST_CASE("a layer whose blob is gone is packed again to the same bytes") {
+    Build build;
+    build.file("a", "alpha");
+    const std::string text = "FROM scratch\nCOPY a /a\n";
+    build.image(text);
+    const std::vector<Digest> layers = build.layers;
+    layerstore::Store::open(build.store_path)->blobs().remove(layers.at(0));
+    build.image(text);
+    CHECK(build.layers == layers);
+    CHECK(build.missing_blobs.empty());
+}
+
+TEST_CASE("a heredoc's content is found also where its step comes from the cache") {
+    Build build;
+    const std::string text = "FROM scratch\nCOPY <<FILE /a\nhello\nFILE\n";
+    build.image(text);
+    build.options.packing.compression = Compression::zstd;
+    build.options.packing.level = 3;
+    SolvedImage image = build.image(text);
+    CHECK(image.cached_steps == 1);
+    CHECK(build.missing_blobs.empty());
+}
+
+TEST_CASE("under require_cached the first step that is not there is named and nothing is done") {
+    Build build;
+    build.file("a", "alpha");
+    build.options.require_cached = true;
+    auto solved = build.run("FROM scratch\nCOPY a /a\nCOPY a /b\n");
+    REQUIRE(std::holds_alternative<NotCached>(solved));
+    CHECK(build.events.empty());
+}
+
+TEST_CASE("no_cache does the steps of all or of named stages again") {
+    Build build;
+    build.file("a", "alpha");
+    const std::string text = "FROM scratch AS One\nCOPY a /a\nFROM scratch\nCOPY --from=One /a /b\n";
+    build.image(text);
+    build.options.no_cache_stages = {"one"};
+    CHECK(build.image(text).cached_steps == 1);
+    build.options.no_cache = true;
+    CHECK(build.image(text).cached_steps == 0);
+}
+
+TEST_CASE("of several failures the first in the order of the file is told, with its place") {
+    Build build;
+    const std::string text =
+        "FROM scratch AS a\nCOPY nothing /a\nFROM scratch AS b\nCOPY none /b\nFROM scratch\n"
+        "COPY --from=b / /\nCOPY --from=a / /\n";
+    const std::string said = refusal([&] { build.run(text); });
+    CHECK(said.find("not_found: Buildfile:2:1: COPY nothing /a") == 0);
+    CHECK(said.find("nothing") != std::string::npos);
+}
+
+TEST_CASE("a source that an ignore rule hides is told with the rule") {
+    Build build;
+    build.file("notes.md", "x");
+    parser::Diagnostics diagnostics;
+    const std::vector<std::string> patterns{"*.md"};
+    std::string hint;
+    try {
+        parser::Source source("Buildfile", "FROM scratch\nCOPY notes.md /\n");
+        parser::ParseResult parsed = parser::parse_buildfile(source);
+        PlanRequest request{.buildfile = parsed.buildfile, .resolver = build.resolver};
+        request.platform = request.build_platform = layerstore::Platform::parse("linux/amd64");
+        request.contexts[""] = {NamedContext::Kind::directory, build.context.name()};
+        PlanResult planned = make_plan(request);
+        build.options.contexts[""] = {build.context.name(),
+                                      parser::IgnoreRules::from_patterns(patterns, {}, diagnostics), ".dockerignore",
+                                      false};
+        auto store = layerstore::Store::open(build.store_path);
+        auto lease = store->lease();
+        Notes notes;
+        solve(*planned.plan, build.options, *store, *lease, notes);
+    } catch (const Error& error) {
+        hint = error.hint();
+    }
+    CHECK(hint == ".dockerignore:1: the rule *.md hides it from the context, " + build.context.name());
+}
