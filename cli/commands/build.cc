@@ -101,7 +101,13 @@ void print_result(const BuildOptions& options, const layerstore::Image* image) {
     for (const std::string& name : options.names) tell(fmt::format("named {}\n", printable(name)));
 }
 
+void refuse_terminal(const BuildOptions& options) {
+    if (std::ranges::any_of(options.outputs, &OutputOption::is_standard_output) && ::isatty(STDOUT_FILENO) == 1)
+        throw Error(ErrorKind::usage, "--output: standard output is a terminal", "name a file with dest=");
+}
+
 int build(const BuildOptions& options) {
+    refuse_terminal(options);
     tell_warnings(options);
     clear_report(options);
     const std::unique_ptr<layerstore::Store> store = open_store(options.common);

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/commands/build_options.h"
+
+#include <doctest/doctest.h>
+
+#include "base/atomic_file.h"
+#include "base/temporary_directory.h"
+#include "base/test_support.h"
+
+namespace imgbuild::cli {
+namespace {
+
+using Variables = std::map<std::string, std::string>;
+
+BuildOptions read(std::vector<std::string> arguments, const Variables& environment = {}) {
+    arguments.emplace_back(".");
+    const auto lookup = [&](const std::string& name) {
+        const auto found = environment.find(name);
+        return found == environment.end() ? std::nullopt : std::optional(found->second);
+    };
+    return *read_build_options("build", arguments, lookup);
+}
+
+std::string refused(const std::vector<std::string>& arguments, const Variables& environment = {}) {
+    return test::refusal([&] { read(arguments, environment); });
+}
+
+TEST_CASE("without flags the image goes to the store, for this machine") {
+    const BuildOptions options = read({});
+    CHECK(options.context == ".");
+    REQUIRE(options.outputs.size() == 1);
+    CHECK(options.outputs.front().kind == OutputOption::Kind::store);
+    CHECK(options.platform == layerstore::Platform::host());
+    CHECK(options.file_time == layerstore::default_file_time);
+    CHECK(options.pull == builder::PullPolicy::missing);
+    CHECK(options.solve.jobs == 0);
+    CHECK(options.warnings.empty());
+}
+
+TEST_CASE("build arguments come from flags, files and the environment, flags before files") {
+    const TemporaryDirectory folder = TemporaryDirectory::create();
+    write_file_atomically(folder.directory(), "args", "# comment\n\nA=file\n  B=x y\nC\n", Durability::none);
+    const BuildOptions options = read({"--build-arg-file", folder.path() + "/args", "--build-arg", "A=flag=1",
+                                       "--build-arg", "D", "--build-arg", "E", "--build-arg", "F="},
+                                      {{"C", "of C"}, {"D", "of D"}});
+    CHECK(options.build_args == Variables{{"A", "flag=1"}, {"B", "x y"}, {"C", "of C"}, {"D", "of D"}, {"F", ""}});
+    CHECK(refused({"--build-arg", "=x"}) == "usage: --build-arg: =x: a name is missing");
+}
+
+TEST_CASE("SOURCE_DATE_EPOCH is a build argument and the time of files, a flag before the environment") {
+    CHECK(read({}, {{"SOURCE_DATE_EPOCH", "5"}}).file_time.seconds == 5);
+    CHECK(read({}, {{"SOURCE_DATE_EPOCH", "5"}}).build_args.at("SOURCE_DATE_EPOCH") == "5");
+    CHECK(read({"--build-arg", "SOURCE_DATE_EPOCH=7"}, {{"SOURCE_DATE_EPOCH", "5"}}).solve.file_time.seconds == 7);
+    CHECK(read({}, {{"SOURCE_DATE_EPOCH", ""}}).file_time == layerstore::default_file_time);
+    CHECK(refused({}, {{"SOURCE_DATE_EPOCH", "soon"}}) ==
+          "usage: SOURCE_DATE_EPOCH: soon: no number of seconds since 1970");
+    CHECK(refused({}, {{"SOURCE_DATE_EPOCH", "253402300800"}}) ==
+          "usage: SOURCE_DATE_EPOCH: 253402300800: no number of seconds since 1970");
+}
+
+TEST_CASE("named contexts are directories, images or layouts") {
+    using Kind = builder::NamedContext::Kind;
+    const BuildOptions options = read({"--build-context", "a=../dir", "--build-context", "b=docker-image://alpine:3",
+                                       "--build-context", "c=oci-layout:///path:tag"});
+    CHECK(options.contexts.at("a").kind == Kind::directory);
+    CHECK(options.contexts.at("a").place == "../dir");
+    CHECK(options.contexts.at("b").kind == Kind::image);
+    CHECK(options.contexts.at("b").place == "alpine:3");
+    CHECK(options.contexts.at("c").kind == Kind::layout);
+    CHECK(options.contexts.at("c").place == "/path:tag");
+    CHECK(refused({"--build-context", "a"}) == "usage: --build-context: a: a place is missing");
+    CHECK(refused({"--build-context", "a=https://x/y.git"}) ==
+          "usage: --build-context: https://x/y.git: not supported");
+}
+
+TEST_CASE("a URL as context is refused") {
+    const auto context = [](const std::string& text) {
+        const std::vector<std::string> arguments{text};
+        return test::refusal([&] { read_build_options("build", arguments, [](const auto&) { return std::nullopt; }); });
+    };
+    CHECK(context("https://example.com/x.git") == "usage: CONTEXT: https://example.com/x.git: a URL is not supported");
+    CHECK(context("-") == "accepted");
+    CHECK(context("dir") == "accepted");
+}
+
+TEST_CASE("words with a fixed set of values") {
+    CHECK(read({"--pull"}).pull == builder::PullPolicy::always);
+    CHECK(read({"--pull=never"}).pull == builder::PullPolicy::never);
+    CHECK(refused({"--pull=now"}) == "usage: --pull: now: no such policy");
+    CHECK(read({"--progress=rawjson"}).progress == ProgressMode::rawjson);
+    CHECK(read({}, {{"BUILDKIT_PROGRESS", "plain"}}).progress == ProgressMode::plain);
+    CHECK(refused({"--progress=fancy"}) == "usage: --progress: fancy: no such mode");
+    CHECK(read({"-q", "--progress=plain"}).progress == ProgressMode::quiet);
+    CHECK(read({"--context-modes=git"}).git_modes);
+    CHECK(refused({"--context-modes=svn"}) == "usage: --context-modes: svn: no such modes");
+    CHECK(refused({"--timestamps=fixed"}) == "accepted");
+    CHECK(refused({"--timestamps=preserve"}) == "usage: --timestamps: preserve: not supported");
+    CHECK(read({"--call=check"}).check);
+    CHECK(read({"--check"}).check);
+    CHECK(refused({"--call=outline"}) == "usage: --call: outline: no such method");
+    CHECK(refused({"--root-mode=super"}) == "usage: --root-mode: no mode is called super");
+}
+
+TEST_CASE("platforms come one at a time") {
+    CHECK(read({"--platform", "linux/arm64"}).platform.text() == "linux/arm64");
+    CHECK(read({"--platform", "local"}, {{"DOCKER_DEFAULT_PLATFORM", "linux/s390x"}}).platform ==
+          layerstore::Platform::host());
+    CHECK(read({}, {{"DOCKER_DEFAULT_PLATFORM", "linux/s390x"}}).platform.architecture == "s390x");
+    CHECK(refused({"--platform", "linux/amd64,linux/arm64"}) ==
+          "usage: --platform: linux/amd64,linux/arm64: one platform at a time");
+}
+
+TEST_CASE("networks and what must be allowed") {
+    CHECK(read({"--network", "none"}).network == parser::RunNetwork::none);
+    CHECK(read({"--network=host", "--allow", "network.host,security.insecure"}).allow_insecure);
+    CHECK(refused({"--network=host"}) == "usage: --network: host: not allowed");
+    CHECK(refused({"--network=bridge"}) == "usage: --network: bridge: no such mode");
+    CHECK(refused({"--allow=device"}) == "usage: --allow: device: no such permission");
+}
+
+TEST_CASE("names, labels and annotations") {
+    const BuildOptions options = read({"-t", "app", "-t", "reg.io/x:2", "--label", "a=1", "--label", "b",
+                                       "--annotation", "manifest:c=2", "--annotation", "org:x=3"});
+    CHECK(options.names == std::vector<std::string>{"docker.io/library/app:latest", "reg.io/x:2"});
+    CHECK(options.labels == Variables{{"a", "1"}, {"b", ""}});
+    CHECK(options.annotations == Variables{{"c", "2"}, {"org:x", "3"}});
+    CHECK(refused({"--annotation", "index:c=2"}) == "usage: --annotation: index:c=2: only a manifest can have one");
+    CHECK(refused({"-t", "UPPER"}).starts_with("usage: "));
+}
+
+TEST_CASE("jobs are at least one") {
+    CHECK(read({"--jobs", "7"}).solve.jobs == 7);
+    CHECK(refused({"--jobs", "0"}) == "usage: --jobs: 0: expected a number from 1 on");
+    CHECK(refused({"--jobs=-1"}) == "usage: --jobs: -1: expected a number from 1 on");
+    CHECK(refused({"--jobs=many"}) == "usage: --jobs: many: expected a number from 1 on");
+}
+
+TEST_CASE("load adds the store, which takes the layers of the other image") {
+    const BuildOptions options = read({"-o", "type=oci,dest=a,compression=zstd", "--load"});
+    REQUIRE(options.outputs.size() == 2);
+    CHECK(options.outputs[1].kind == OutputOption::Kind::store);
+    CHECK(options.outputs[1].destination.empty());
+    CHECK(options.solve.packing.compression == Compression::zstd);
+    CHECK(read({"--load"}).outputs.size() == 1);
+    CHECK(read({"--load", "-o", "type=image"}).outputs.size() == 1);
+}
+
+TEST_CASE("a file of the digest needs an image") {
+    CHECK(refused({"--iidfile", "x", "-o", "out"}) == "usage: --iidfile: x: no output of this build is an image");
+    CHECK(read({"--iidfile", "x"}).iidfile == "x");
+}
+
+TEST_CASE("attestations are refused softly, and not at all when they are not wanted") {
+    CHECK(read({"--provenance=false", "--sbom=false"}).warnings.empty());
+    CHECK(read({"--provenance"}).warnings.size() == 1);
+    CHECK(read({"--sbom=true", "--provenance=mode=max", "--attest", "type=sbom"}).warnings.size() == 1);
+}
+
+TEST_CASE("secrets come from files and variables") {
+    const auto secret = [](const std::string& text, const Variables& environment = {}) {
+        return read({"--secret", text}, environment).solve.run.secrets.at("a");
+    };
+    CHECK(secret("id=a,src=f").file == "f");
+    CHECK(secret("id=a").file == "a");
+    CHECK(secret("id=a", {{"a", "x"}}).environment == "a");
+    CHECK(secret("id=a,env=B", {{"B", "x"}}).environment == "B");
+    CHECK(secret("id=a,type=file", {{"a", "x"}}).file == "a");
+    CHECK(refused({"--secret", "src=x"}) == "usage: --secret: src=x: id= is missing");
+    CHECK(refused({"--secret", "id=a,env=B"}) == "usage: --secret: id=a,env=B: B is not set");
+    CHECK(refused({"--secret", "id=a,type=x"}) == "usage: --secret: x: unsupported secret type");
+    CHECK(refused({"--secret", "id=a,sources=x"}) == "usage: --secret: sources: no such key");
+}
+
+TEST_CASE("agents, hosts, limits and stages without cache") {
+    CHECK(read({"--ssh", "default"}, {{"SSH_AUTH_SOCK", "/s"}}).solve.run.ssh_sockets.at("default") == "/s");
+    CHECK(read({"--ssh", "id=/t"}).solve.run.ssh_sockets.at("id") == "/t");
+    CHECK(refused({"--ssh", "default"}) == "usage: --ssh: default: no agent: SSH_AUTH_SOCK is not set");
+    const builder::SolveOptions solve =
+        read({"--add-host", "a:1.2.3.4", "--ulimit", "nofile=5", "--shm-size=1m", "--no-cache-filter", "One,two"})
+            .solve;
+    CHECK(solve.run.added_hosts.size() == 1);
+    CHECK(solve.run.limits.front().hard == 5);
+    CHECK(solve.run.shm_size == 1 << 20);
+    CHECK(solve.no_cache_stages == std::vector<std::string>{"one", "two"});
+}
+
+TEST_CASE("flags of other builders that would have an effect are refused") {
+    for (const char* flag : {"--push", "--cache-from=x", "--cache-to=x", "--memory=1g", "--cpus=1", "--squash"}) {
+        CAPTURE(flag);
+        CHECK(refused({flag}).ends_with(": not supported"));
+    }
+}
+
+}  // namespace
+}  // namespace imgbuild::cli
