@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/commands/build_input.h"
 
-#include <sys/stat.h>
-
 #include <fmt/format.h>
 
 #include <array>
-#include <cerrno>
+#include <filesystem>
 
 #include "base/compression.h"
 #include "base/error.h"
@@ -20,8 +18,8 @@ constexpr std::array buildfile_names{"Buildfile", "Containerfile", "Dockerfile"}
 constexpr std::array ignore_names{".containerignore", ".dockerignore"};
 
 bool is_there(const std::string& path) {
-    struct stat status {};
-    return ::stat(path.c_str(), &status) == 0;
+    std::error_code ignored;
+    return std::filesystem::exists(path, ignored);
 }
 
 std::string below(const std::string& directory, const std::string& name) {
@@ -30,14 +28,13 @@ std::string below(const std::string& directory, const std::string& name) {
 }
 
 void require_directory(const std::string& path) {
-    struct stat status {};
     if (path.empty()) throw Error(ErrorKind::usage, "CONTEXT: the path is empty");
-    if (::stat(path.c_str(), &status) != 0) {
-        if (errno == ENOENT || errno == ENOTDIR)
-            throw Error(ErrorKind::not_found, fmt::format("context {}: no such directory", printable(path)));
-        throw_errno("open context", path);
-    }
-    if (!S_ISDIR(status.st_mode))
+    std::error_code error;
+    const std::filesystem::file_type type = std::filesystem::status(path, error).type();
+    if (type == std::filesystem::file_type::not_found)
+        throw Error(ErrorKind::not_found, fmt::format("context {}: no such directory", printable(path)));
+    if (error) throw_errno("open context", path, error.value());
+    if (type != std::filesystem::file_type::directory)
         throw Error(ErrorKind::usage, fmt::format("context {}: not a directory", printable(path)),
                     "a Buildfile is named with -f");
 }

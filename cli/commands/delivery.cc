@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/commands/delivery.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
+#include <filesystem>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
@@ -99,8 +97,10 @@ void deliver(const BuildOptions& options, const layerstore::Image* image, const 
 }
 
 void clear_report(const BuildOptions& options) {
-    if (options.iidfile && ::unlink(options.iidfile->c_str()) != 0 && errno != ENOENT)
-        throw_errno("remove", *options.iidfile);
+    if (!options.iidfile) return;
+    std::error_code error;
+    std::filesystem::remove(*options.iidfile, error);
+    if (error) throw_errno("remove", *options.iidfile, error.value());
 }
 
 void write_report(const BuildOptions& options, const layerstore::Image* image) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+// Where the environment is read: what decides about a build takes a lookup instead, so that tests bring their own.
+
 #include <optional>
 #include <string>
 

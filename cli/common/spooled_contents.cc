@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "base/error.h"
@@ -13,49 +12,33 @@
 namespace imgbuild::cli {
 namespace {
 
-// Reads a part of a file that others read as well: pread(2) moves no position that they share.
+const ImagePath& spool_path() {
+    static const ImagePath path = ImagePath::clean("contents");
+    return path;
+}
+
+// The first `size` bytes of what `file` still has.
 class PartReader final : public ByteReader {
   public:
-    PartReader(int file, const std::string& name, std::uint64_t offset, std::uint64_t size)
-        : file_(file), name_(name), offset_(offset), left_(size) {}
+    PartReader(Fd file, std::string name, std::uint64_t size) : file_(std::move(file), std::move(name)), left_(size) {}
 
     std::size_t read(std::span<std::byte> buffer) override {
-        const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), left_));
-        if (wanted == 0) return 0;
-        ssize_t count = 0;
-        do {
-            count = ::pread(file_, buffer.data(), wanted, static_cast<off_t>(offset_));
-        } while (count < 0 && errno == EINTR);
-        if (count < 0) throw_errno("read", name_);
-        if (count == 0) throw Error(ErrorKind::corrupt, name_ + ": a scratch file lost its end");
-        offset_ += static_cast<std::uint64_t>(count);
-        left_ -= static_cast<std::uint64_t>(count);
-        return static_cast<std::size_t>(count);
+        const std::uint64_t wanted = std::min<std::uint64_t>(buffer.size(), left_);
+        const std::size_t count = file_.read(buffer.first(static_cast<std::size_t>(wanted)));
+        left_ -= count;
+        return count;
     }
 
   private:
-    int file_;
-    const std::string& name_;
-    std::uint64_t offset_;
+    FdReader file_;
     std::uint64_t left_;
 };
 
-// O_TMPFILE where the file system has it; else a name that is taken away at once.
-Fd open_nameless(const Directory& scratch) {
-    Fd file(::openat(scratch.fd(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    if (file) return file;
-    const std::string name = random_name();
-    file.reset(::openat(scratch.fd(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!file) throw_errno("create a scratch file in", scratch.name());
-    if (::unlinkat(scratch.fd(), name.c_str(), 0) != 0) throw_errno("unlink a scratch file in", scratch.name());
-    return file;
-}
-
-// Reads a part and checks what came.
+// A part that is checked when it was read.
 class VerifiedPart final : public ByteReader {
   public:
-    VerifiedPart(PartReader part, const Digest& content, std::uint64_t size, const std::string& name)
-        : part_(std::move(part)), verified_(part_, content, size, name) {}
+    VerifiedPart(PartReader part, const Digest& content, std::uint64_t size, std::string name)
+        : part_(std::move(part)), verified_(part_, content, size, std::move(name)) {}
     VerifiedPart(const VerifiedPart&) = delete;
     VerifiedPart& operator=(const VerifiedPart&) = delete;
     std::size_t read(std::span<std::byte> buffer) override { return verified_.read(buffer); }
@@ -68,31 +51,30 @@ class VerifiedPart final : public ByteReader {
 }  // namespace
 
 SpooledContents::SpooledContents(const Directory& scratch)
-    : file_(open_nameless(scratch)), name_(scratch.name() + "/(a scratch file)") {}
+    : folder_(TemporaryDirectory::create_in(scratch)),
+      file_(folder_.directory().open(spool_path(), O_WRONLY | O_CREAT | O_EXCL, FollowLinks::never, 0600)),
+      writer_(file_.get(), folder_.path() + spool_path().bytes()) {}
 
 void SpooledContents::append(std::span<const std::byte> bytes) {
     hash_.update(bytes);
-    while (!bytes.empty()) {
-        const ssize_t count = ::pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(end_));
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0) throw_errno("write", name_);
-        end_ += static_cast<std::uint64_t>(count);
-        bytes = bytes.subspan(static_cast<std::size_t>(count));
-    }
+    writer_.write(bytes);
+    end_ += bytes.size();
 }
 
 void SpooledContents::end_file() {
     const Digest content = std::exchange(hash_, Sha256()).finish();
-    // What is there already is written over by the next file.
-    if (!places_.try_emplace(content, Place{begin_, end_ - begin_}).second) end_ = begin_;
+    places_.try_emplace(content, Place{begin_, end_ - begin_});
     begin_ = end_;
 }
 
 std::unique_ptr<ByteReader> SpooledContents::open(const Digest& content, std::uint64_t size) {
     const auto place = places_.find(content);
     if (place == places_.end() || place->second.size != size) return nullptr;
-    return std::make_unique<VerifiedPart>(PartReader(file_.get(), name_, place->second.offset, size), content, size,
-                                          name_);
+    const std::string name = folder_.path() + spool_path().bytes();
+    // A descriptor of its own has a position of its own: any number of threads read at once.
+    Fd file = folder_.directory().open(spool_path(), O_RDONLY, FollowLinks::never);
+    if (::lseek(file.get(), static_cast<off_t>(place->second.offset), SEEK_SET) < 0) throw_errno("seek in", name);
+    return std::make_unique<VerifiedPart>(PartReader(std::move(file), name, size), content, size, name);
 }
 
 }  // namespace imgbuild::cli

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The bytes of files that come once, from a stream, and are needed again: kept one behind the other in a file
-// without a name, so that memory does not grow with them and nothing is left behind.
+// The bytes of files that come once, from a stream, and are needed again: kept one behind the other in one file of a
+// temporary directory, so that memory does not grow with them.
 
 #include <map>
 
 #include "base/digest.h"
-#include "base/directory.h"
 #include "base/fd.h"
 #include "base/stream.h"
+#include "base/temporary_directory.h"
 #include "layerstore/tree/content_source.h"
 
 namespace imgbuild::cli {
@@ -17,12 +17,12 @@ namespace imgbuild::cli {
 /// One thread fills it; afterwards any number may open().
 class SpooledContents final : public layerstore::ContentSource {
   public:
-    /// The file lies in `scratch`. Throws Error.
+    /// The directory lies in `scratch`. Throws Error.
     explicit SpooledContents(const Directory& scratch);
 
     /// Bytes of the current file.
     void append(std::span<const std::byte> bytes);
-    /// Ends the current file. Content that came before is not kept twice.
+    /// Ends the current file.
     void end_file();
 
     std::unique_ptr<ByteReader> open(const Digest& content, std::uint64_t size) override;
@@ -33,8 +33,9 @@ class SpooledContents final : public layerstore::ContentSource {
         std::uint64_t size = 0;
     };
 
+    TemporaryDirectory folder_;
     Fd file_;
-    std::string name_;
+    FdWriter writer_;
     std::map<Digest, Place> places_;
     Sha256 hash_;
     std::uint64_t begin_ = 0;  ///< of the current file

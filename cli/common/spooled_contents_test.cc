@@ -32,10 +32,13 @@ TEST_CASE("files come back by their digest, in any order and any number of times
     CHECK_FALSE(spool.open(Sha256::of("first"), 4));
 }
 
-TEST_CASE("nothing is seen in the scratch directory") {
+TEST_CASE("nothing is left behind") {
     const TemporaryDirectory scratch = TemporaryDirectory::create();
-    SpooledContents spool(scratch.directory());
-    add(spool, "first");
+    {
+        SpooledContents spool(scratch.directory());
+        add(spool, "first");
+        CHECK_FALSE(scratch.directory().list().empty());
+    }
     CHECK(scratch.directory().list().empty());
 }
 
