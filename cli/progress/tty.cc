@@ -89,7 +89,7 @@ std::vector<std::string> TtyProgress::block() const {
     const std::size_t tail = std::min(tail_lines, (room - names) / names);
 
     std::vector<std::string> lines;
-    lines.push_back(row(fmt::format("building: {} of {}", done_, counted(steps_, "step", "steps")),
+    lines.push_back(row(fmt::format("building: {} of {}", done_.size(), counted(steps_, "step", "steps")),
                         human_duration(now - begin_), columns));
     for (const auto& [node, step] : running_) {
         if (lines.size() > names * (tail + 1)) break;
@@ -142,7 +142,7 @@ void TtyProgress::output(builder::NodeId node, std::string_view bytes) {
 void TtyProgress::end(builder::NodeId node, std::string_view mark, std::string_view time) {
     const std::lock_guard lock(mutex_);
     running_.erase(node);
-    if (plan_->nodes[node].number != 0) ++done_;
+    if (plan_->nodes[node].number != 0) done_.insert(node);
     const std::string text = fmt::format(" {} {}", mark, step_name(*plan_, node));
     const std::string line = row(text, time, usable_columns(screen_.size()));
     draw((mark == "ERROR" ? coloured(red, line) : line) + "\n");

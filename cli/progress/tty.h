@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -67,9 +68,9 @@ class TtyProgress final : public Progress {
     const builder::BuildPlan* plan_ = nullptr;
     std::chrono::nanoseconds begin_{};
     std::map<builder::NodeId, Running> running_;
-    std::size_t steps_ = 0;   ///< of the plan
-    std::size_t done_ = 0;    ///< of them
-    std::size_t height_ = 0;  ///< lines of the block that stands on the screen
+    std::size_t steps_ = 0;           ///< of the plan
+    std::set<builder::NodeId> done_;  ///< of them; the solver may look at one twice
+    std::size_t height_ = 0;          ///< lines of the block that stands on the screen
     std::condition_variable wake_;
     bool stopping_ = false;
     std::thread timer_;
