@@ -10,8 +10,8 @@
 #include "base/cancel.h"
 #include "builder/sandbox/sandbox.h"
 #include "cli/commands/commands.h"
-#include "cli/error_report.h"
-#include "cli/terminal.h"
+#include "cli/common/error_report.h"
+#include "cli/common/terminal.h"
 
 namespace {
 

@@ -55,6 +55,11 @@ FOLDERS = {
         "resolve": ("plan", "fetch"),
         "solve": ("plan", "context", "sandbox", "image", "fetch", "edit", "cache"),
     },
+    "cli": {
+        "common": (),
+        "progress": (),
+        "commands": ("common", "progress"),
+    },
 }
 
 # room -> folders of lower rooms that it may not see although it may see the room: the two helper programs know

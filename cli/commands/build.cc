@@ -11,11 +11,11 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/delivery.h"
 #include "cli/commands/planning.h"
-#include "cli/environment.h"
-#include "cli/error_report.h"
+#include "cli/common/environment.h"
+#include "cli/common/error_report.h"
+#include "cli/common/terminal.h"
 #include "cli/progress/progress.h"
 #include "cli/progress/watched.h"
-#include "cli/terminal.h"
 
 namespace imgbuild::cli {
 namespace {

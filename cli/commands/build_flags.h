@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/common_options.h"
+#include "cli/common/common_options.h"
 
 namespace imgbuild::cli {
 

@@ -11,7 +11,7 @@
 #include "base/compression.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "cli/input.h"
+#include "cli/common/input.h"
 
 namespace imgbuild::cli {
 namespace {

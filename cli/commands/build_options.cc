@@ -10,8 +10,8 @@
 #include "base/text.h"
 #include "cli/commands/build_flags.h"
 #include "cli/commands/run_options.h"
-#include "cli/input.h"
-#include "cli/option_values.h"
+#include "cli/common/input.h"
+#include "cli/common/option_values.h"
 #include "layerstore/image/reference.h"
 #include "parser/instruction/values.h"
 

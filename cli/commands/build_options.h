@@ -14,7 +14,7 @@
 #include "builder/resolve/image_finder.h"
 #include "builder/solve/solver.h"
 #include "cli/commands/output_option.h"
-#include "cli/common_options.h"
+#include "cli/common/common_options.h"
 #include "cli/progress/progress.h"
 
 namespace imgbuild::cli {

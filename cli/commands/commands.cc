@@ -11,8 +11,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "cli/error_report.h"
-#include "cli/terminal.h"
+#include "cli/common/error_report.h"
+#include "cli/common/terminal.h"
 
 namespace imgbuild::cli {
 namespace {

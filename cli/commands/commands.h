@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "cli/option_set.h"
+#include "cli/common/option_set.h"
 
 namespace imgbuild::cli {
 

@@ -6,10 +6,10 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/commands/commands.h"
-#include "cli/common_options.h"
-#include "cli/error_report.h"
-#include "cli/table.h"
-#include "cli/terminal.h"
+#include "cli/common/common_options.h"
+#include "cli/common/error_report.h"
+#include "cli/common/table.h"
+#include "cli/common/terminal.h"
 #include "layerstore/image/reference.h"
 
 namespace imgbuild::cli {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/json.h"
 #include "cli/commands/commands.h"
-#include "cli/common_options.h"
-#include "cli/error_report.h"
-#include "cli/terminal.h"
+#include "cli/common/common_options.h"
+#include "cli/common/error_report.h"
+#include "cli/common/terminal.h"
 
 namespace imgbuild::cli {
 namespace {

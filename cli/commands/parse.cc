@@ -2,9 +2,9 @@
 #include "base/json.h"
 #include "cli/commands/build_input.h"
 #include "cli/commands/commands.h"
-#include "cli/common_options.h"
-#include "cli/error_report.h"
-#include "cli/terminal.h"
+#include "cli/common/common_options.h"
+#include "cli/common/error_report.h"
+#include "cli/common/terminal.h"
 #include "parser/buildfile/buildfile.h"
 #include "parser/buildfile/to_json.h"
 

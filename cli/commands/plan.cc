@@ -3,9 +3,9 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/plan_json.h"
 #include "cli/commands/planning.h"
-#include "cli/environment.h"
-#include "cli/error_report.h"
-#include "cli/terminal.h"
+#include "cli/common/environment.h"
+#include "cli/common/error_report.h"
+#include "cli/common/terminal.h"
 
 namespace imgbuild::cli {
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "cli/terminal.h"
+#include "cli/common/terminal.h"
 #include "layerstore/image/reference.h"
 
 namespace imgbuild::cli {

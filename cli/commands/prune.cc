@@ -5,10 +5,10 @@
 #include "base/text.h"
 #include "builder/sandbox/sandbox.h"
 #include "cli/commands/commands.h"
-#include "cli/common_options.h"
-#include "cli/error_report.h"
-#include "cli/option_values.h"
-#include "cli/terminal.h"
+#include "cli/common/common_options.h"
+#include "cli/common/error_report.h"
+#include "cli/common/option_values.h"
+#include "cli/common/terminal.h"
 
 namespace imgbuild::cli {
 namespace {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/resolve/image_finder.h"
 #include "cli/commands/commands.h"
-#include "cli/common_options.h"
-#include "cli/error_report.h"
-#include "cli/terminal.h"
+#include "cli/common/common_options.h"
+#include "cli/common/error_report.h"
+#include "cli/common/terminal.h"
 #include "layerstore/image/reference.h"
 
 namespace imgbuild::cli {
@@ -16,7 +16,7 @@ int run_pull(Arguments arguments) {
     options.value("--platform", platform_text, "PLATFORM", "as in linux/arm64 (else this machine's)");
     add_common(options, common);
     if (!parse_or_help(options, arguments)) return exit_status::ok;
-    const std::string full_name = layerstore::Reference::parse(*name).full();
+    const layerstore::Reference reference = layerstore::Reference::parse(*name);
     const layerstore::Platform platform =
         platform_text ? layerstore::Platform::parse(*platform_text) : layerstore::Platform::host();
 
@@ -28,7 +28,10 @@ int run_pull(Arguments arguments) {
         lease->add(layer.digest);
         resolved->blobs->bring(layer);
     }
-    store->tag({full_name}, resolved->image.descriptor);
+    // What is named by digest has no name of its own to keep.
+    const std::vector<std::string> names =
+        reference.digest ? std::vector<std::string>{} : std::vector{reference.full()};
+    store->tag(names, resolved->image.descriptor);
     print(resolved->image.descriptor.digest.text() + "\n");
     return exit_status::ok;
 }

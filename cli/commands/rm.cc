@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/commands/commands.h"
-#include "cli/common_options.h"
-#include "cli/error_report.h"
+#include "cli/common/common_options.h"
+#include "cli/common/error_report.h"
 
 namespace imgbuild::cli {
 

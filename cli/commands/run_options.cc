@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "cli/option_values.h"
+#include "cli/common/option_values.h"
 
 namespace imgbuild::cli {
 namespace {

@@ -6,8 +6,8 @@
 #include "base/text.h"
 #include "builder/image/output.h"
 #include "cli/commands/commands.h"
-#include "cli/common_options.h"
-#include "cli/error_report.h"
+#include "cli/common/common_options.h"
+#include "cli/common/error_report.h"
 
 namespace imgbuild::cli {
 namespace {

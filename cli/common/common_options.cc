@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/common_options.h"
+#include "cli/common/common_options.h"
 
 #include <fmt/format.h>
 
 #include "base/error.h"
 #include "base/text.h"
-#include "cli/terminal.h"
+#include "cli/common/terminal.h"
 #include "layerstore/image/reference.h"
 
 namespace imgbuild::cli {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/error_report.h"
+#include "cli/common/error_report.h"
 
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/option_set.h"
+#include "cli/common/option_set.h"
 
 #include <fmt/format.h>
 

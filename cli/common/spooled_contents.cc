@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/spooled_contents.h"
+#include "cli/common/spooled_contents.h"
 
 #include <fcntl.h>
 #include <unistd.h>

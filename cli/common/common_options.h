@@ -8,7 +8,7 @@
 #include <string>
 
 #include "builder/sandbox/probe.h"
-#include "cli/option_set.h"
+#include "cli/common/option_set.h"
 #include "layerstore/store/store.h"
 
 namespace imgbuild::cli {

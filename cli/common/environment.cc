@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/environment.h"
+#include "cli/common/environment.h"
 
 #include <cstdlib>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/option_values.h"
+#include "cli/common/option_values.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
