@@ -17,7 +17,7 @@ namespace imgbuild::layerstore {
 
 enum class EntryKind : std::uint8_t { directory, file, symlink, fifo, character_device, block_device };
 
-/// Extended attributes, sorted by name, each name once. Which ones enter a tree at all: docs/formats/tree.md.
+/// Extended attributes, sorted by name, each name once. Which ones enter a tree at all: keeps_xattr().
 using Xattrs = std::vector<std::pair<std::string, std::string>>;
 
 /// The time that entries of a build carry: whole seconds and nanoseconds since 1970.
