@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/progress/output_lines.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace imgbuild::cli {
@@ -10,7 +12,7 @@ constexpr char escape = '\x1b';
 
 bool is_between(char c, char first, char last) { return c >= first && c <= last; }
 
-// Bytes of the escape sequence at `begin` (ECMA-48: CSI with parameters, OSC up to its end, or two characters).
+// Bytes of the escape sequence at `begin` (ECMA-48: CSI with parameters, OSC up to its end, or letters behind ESC).
 std::size_t escape_length(std::string_view text, std::size_t begin) {
     std::size_t at = begin + 1;
     if (at >= text.size()) return 1;
@@ -26,7 +28,8 @@ std::size_t escape_length(std::string_view text, std::size_t begin) {
         }
         return text.size() - begin;
     }
-    return 2;
+    while (at < text.size() && is_between(text[at], ' ', '/')) ++at;
+    return std::min(at + 1, text.size()) - begin;
 }
 
 }  // namespace

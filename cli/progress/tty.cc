@@ -35,7 +35,7 @@ std::string fit(std::string_view text, std::size_t columns) {
 
 // The text on the left, the time at the right edge.
 std::string row(std::string_view text, std::string_view time, std::size_t columns) {
-    if (columns <= time.size() + 1) return fit(text, columns);
+    if (time.empty() || columns <= time.size() + 1) return fit(text, columns);
     const std::string left = fit(text, columns - time.size() - 1);
     return left + std::string(columns - columns_of(left) - time.size(), ' ') + std::string(time);
 }

@@ -45,9 +45,9 @@ TEST_CASE("what has ended scrolls above the block and stays") {
     scene.progress.started(1);
     scene.stage.take();
     scene.progress.finished(1, 1200ms, "");
-    CHECK(scene.stage.take() == "\x1b[2A\r\x1b[J DONE [compile 1/2] RUN make         1.2s\n");
+    CHECK(scene.stage.take() == "\x1b[2A\r\x1b[J DONE [compile 1/2] RUN make        1.2s\n");
     scene.progress.cached(2);
-    CHECK(scene.stage.take() == "\x1b[J CACHED [stage-1 2/2] COPY --from=compil \n");
+    CHECK(scene.stage.take() == "\x1b[J CACHED [stage-1 2/2] COPY --from=compil\n");
     scene.progress.finish();
     CHECK(scene.stage.take() == "");
 }
