@@ -15,7 +15,6 @@
 #include "cli/common/error_report.h"
 #include "cli/common/terminal.h"
 #include "cli/progress/progress.h"
-#include "cli/progress/watched.h"
 
 namespace imgbuild::cli {
 namespace {
@@ -62,7 +61,6 @@ int run_check(const BuildOptions& options, const parser::Buildfile& buildfile, c
     return exit_status::usage;
 }
 
-// Evaluates the plan while `progress` shows it. An Error gets the place of the step that failed.
 std::variant<builder::SolvedImage, builder::NotCached> solve_shown(const BuildOptions& options,
                                                                    const builder::BuildPlan& plan,
                                                                    const BuildInput& input, layerstore::Store& store,
@@ -70,17 +68,16 @@ std::variant<builder::SolvedImage, builder::NotCached> solve_shown(const BuildOp
     builder::SolveOptions solve_options = options.solve;
     solve_options.contexts = input.contexts;
     solve_options.goal = goal_of(options);
+    solve_options.locate = [&](parser::Span span) {
+        return fmt::format("{}:{}", input.source.name(), input.source.line_of(span.begin));
+    };
     const std::unique_ptr<Progress> progress = make_progress(options.progress, STDERR_FILENO);
-    WatchedBuild watched(*progress);
     try {
-        auto result = builder::solve(plan, solve_options, store, lease, watched);
+        auto result = builder::solve(plan, solve_options, store, lease, *progress);
         progress->finish();
         return result;
-    } catch (Error& error) {
+    } catch (...) {
         progress->finish();
-        if (const std::optional<builder::NodeId> node = watched.first_failed())
-            if (const parser::Span span = plan.nodes[*node].span; !span.empty())
-                error.add_frame(fmt::format("{}:{}", input.source.name(), input.source.line_of(span.begin)));
         throw;
     }
 }

@@ -61,11 +61,14 @@ std::optional<parser::Buildfile> parse_input(const BuildInput& input) {
 std::optional<builder::PlanResult> plan_input(const BuildOptions& options, const parser::Buildfile& buildfile,
                                               const BuildInput& input, layerstore::Store& store) {
     const auto finder = builder::make_image_finder(store, options.pull, options.solve.offline);
+    std::map<std::string, builder::NamedContext> contexts = options.contexts;
+    contexts.insert_or_assign(
+        "", builder::NamedContext{builder::NamedContext::Kind::directory, input.contexts.at("").path});
     builder::PlanResult result = builder::make_plan({.buildfile = buildfile,
                                                      .resolver = *finder,
                                                      .target = options.target,
                                                      .build_args = options.build_args,
-                                                     .contexts = options.contexts,
+                                                     .contexts = std::move(contexts),
                                                      .platform = options.platform,
                                                      .build_platform = layerstore::Platform::host(),
                                                      .network = options.network,
