@@ -15,7 +15,8 @@
 namespace imgbuild::builder {
 namespace {
 
-constexpr std::array overlay_options{std::pair("redirect_dir", "off"), std::pair("metacopy", "off"),
+// "nofollow" is the one word that the kernel takes with and without userxattr.
+constexpr std::array overlay_options{std::pair("redirect_dir", "nofollow"), std::pair("metacopy", "off"),
                                      std::pair("index", "off"), std::pair("xino", "off")};
 
 unsigned attributes_of(const MountFlags& flags) {
@@ -98,7 +99,7 @@ Fd new_overlay(const OverlayMount& overlay) {
 }
 
 void mount_overlay_by_links(const OverlayMount& overlay, int links, const std::string& target) {
-    std::string options = "index=off,redirect_dir=off,metacopy=off,xino=off";
+    std::string options = "index=off,redirect_dir=nofollow,metacopy=off,xino=off";
     if (overlay.user_attributes) options += ",userxattr";
     std::array<char, 4096> here{};
     if (!::getcwd(here.data(), here.size())) throw_errno("find", "the working directory");
