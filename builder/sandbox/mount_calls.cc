@@ -95,7 +95,7 @@ Fd new_overlay(const OverlayMount& overlay) {
         if (errno == EINVAL) return Fd();
         context.fail(errno);
     }
-    return context.mount(0);
+    return context.mount(overlay.no_devices ? MOUNT_ATTR_NODEV : 0U);
 }
 
 void mount_overlay_by_links(const OverlayMount& overlay, int links, const std::string& target) {
@@ -115,7 +115,9 @@ void mount_overlay_by_links(const OverlayMount& overlay, int links, const std::s
     if (!overlay.upper.empty())
         options += fmt::format(",upperdir={},workdir={}", link(overlay.upper, "u"), link(overlay.work, "w"));
     if (::fchdir(links) < 0) throw_errno("enter", "the links of the layers");
-    if (::mount("overlay", target.c_str(), "overlay", 0, options.c_str()) < 0) throw_errno("mount", "overlay");
+    unsigned long flags = 0;
+    if (overlay.no_devices) flags |= MS_NODEV;
+    if (::mount("overlay", target.c_str(), "overlay", flags, options.c_str()) < 0) throw_errno("mount", "overlay");
 }
 
 Fd clone_mount(int source, bool recursive, const std::string& name) {

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/sandbox/mount_calls.h"
+#include "layerstore/tree/entry.h"
 
 namespace imgbuild::builder {
 namespace {
@@ -26,6 +27,21 @@ struct stat status_of(int fd, const std::string& name) {
     struct stat status {};
     if (::fstat(fd, &status) < 0) throw_errno("stat", name);
     return status;
+}
+
+// Of the last access and the last change.
+using Times = std::array<timespec, 2>;
+constexpr timespec constant_time{layerstore::default_file_time.seconds, 0};
+constexpr Times constant_times{constant_time, constant_time};
+
+Times times_of(int fd, const std::string& name) {
+    struct stat status = status_of(fd, name);
+    return {status.st_atim, status.st_mtim};
+}
+
+void set_times(const Directory& root, const ImagePath& path, const Times& times) {
+    Fd object = root.open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, FollowLinks::never);
+    if (::futimens(object.get(), times.data()) < 0) throw_errno("set times of", path.absolute());
 }
 
 bool is_directory(int fd, const std::string& name) { return S_ISDIR(status_of(fd, name).st_mode); }
@@ -92,11 +108,11 @@ void MountExecutor::apply(const StackLayers& op) {
     if (!op.writable && op.lower.size() == 1) {
         Fd layer = layers_.open(ImagePath::clean(op.lower[0]), O_PATH | O_DIRECTORY, FollowLinks::never);
         Fd mount = clone_mount(layer.get(), false, op.lower[0]);
-        set_mount_flags(mount.get(), {.read_only = true}, false);
+        set_mount_flags(mount.get(), {.read_only = true, .no_dev = op.no_devices}, false);
         attach(mount.get(), place.fd(), "stage " + op.stage);
         return;
     }
-    OverlayMount overlay{op.lower, {}, {}, folders_.spelling == layerstore::OverlaySpelling::user};
+    OverlayMount overlay{op.lower, {}, {}, folders_.spelling == layerstore::OverlaySpelling::user, op.no_devices};
     if (op.writable) {
         overlay.upper = fmt::format("{}/upper-{}", folders_.work_name, op.stage);
         overlay.work = fmt::format("{}/work-{}", folders_.work_name, op.stage);
@@ -127,6 +143,7 @@ void MountExecutor::apply(const WriteFile& op) {
     FdWriter(file.get(), op.name).write(as_bytes(op.content));
     if (::fchown(file.get(), op.uid, op.gid) < 0) throw_errno("set owner of", op.name);
     if (::fchmod(file.get(), op.mode) < 0) throw_errno("set mode of", op.name);
+    if (::futimens(file.get(), constant_times.data()) < 0) throw_errno("set times of", op.name);
 }
 
 Directory MountExecutor::stage_or_cache(const std::string& name) const {
@@ -168,10 +185,12 @@ void MountExecutor::apply(const MakeLink& op) {
 }
 
 void MountExecutor::apply(const MakeDevice& op) {
-    Fd parent = root_.open(op.path.parent(), O_PATH | O_DIRECTORY, FollowLinks::never);
+    Directory devices = memory_stage("devices", {{"mode", "0755"}}, {.no_suid = true, .no_exec = true});
     std::string name(op.path.name());
-    if (::mknodat(parent.get(), name.c_str(), S_IFCHR | 0666, ::makedev(op.major, op.minor)) < 0)
+    if (::mknodat(devices.fd(), name.c_str(), S_IFCHR | 0666, ::makedev(op.major, op.minor)) < 0)
         throw_errno("make device", op.path.absolute());
+    Fd device = devices.open(ImagePath().child(name), O_PATH, FollowLinks::never);
+    attach_clone(device.get(), op.path, {}, false);
 }
 
 void MountExecutor::apply(const Mask& op) {
@@ -179,7 +198,8 @@ void MountExecutor::apply(const Mask& op) {
     if (!target) return;
     Fd cover;
     if (is_directory(target->get(), op.path.absolute())) {
-        cover = clone_mount(empty_directory().get(), false, op.path.absolute());
+        Directory empty = memory_stage("empty", {{"mode", "0555"}, {"size", "4k"}}, {.read_only = true});
+        cover = clone_mount(empty.fd(), false, op.path.absolute());
     } else {
         Fd null = root_.open(ImagePath::clean("/dev/null"), O_PATH, FollowLinks::never);
         struct stat status = status_of(null.get(), "/dev/null");
@@ -199,13 +219,13 @@ void MountExecutor::apply(const Protect& op) {
     attach(mount.get(), target->get(), op.path.absolute());
 }
 
-Fd MountExecutor::empty_directory() {
-    if (auto made = stage_.try_open(ImagePath().child("empty"), O_PATH | O_DIRECTORY, FollowLinks::never))
-        return std::move(*made);
-    Directory place = make_stage("empty");
-    Fd mount = new_mount("tmpfs", {{"mode", "0555"}, {"size", "4k"}}, {.read_only = true});
-    attach(mount.get(), place.fd(), "the empty directory");
-    return mount;
+Directory MountExecutor::memory_stage(const std::string& name, const Options& options, const MountFlags& flags) {
+    if (auto made = stage_.try_open(ImagePath().child(name), O_PATH | O_DIRECTORY, FollowLinks::never))
+        return Directory(std::move(*made), name);
+    Directory place = make_stage(name);
+    Fd mount = new_mount("tmpfs", options, flags);
+    attach(mount.get(), place.fd(), "stage " + name);
+    return Directory(std::move(mount), name);
 }
 
 Fd MountExecutor::open_target(const ImagePath& target, bool strict, bool is_dir) {
@@ -260,6 +280,7 @@ Fd MountExecutor::make_stubs(const ImagePath& path, bool is_dir) {
             here = std::move(*found);
             continue;
         }
+        Times before = times_of(here.get(), so_far.absolute());
         std::string name(part);
         if (!last || is_dir) {
             if (::mkdirat(here.get(), name.c_str(), 0755) < 0) throw_errno("make mount point", so_far.absolute());
@@ -268,6 +289,9 @@ Fd MountExecutor::make_stubs(const ImagePath& path, bool is_dir) {
             if (!made) throw_errno("make mount point", so_far.absolute());
         }
         remember_stub(so_far, !last || is_dir);
+        // What a command sees of the image's times does not tell when it ran.
+        set_times(root_, so_far, constant_times);
+        set_times(root_, so_far.parent(), before);
         here = root_.open(so_far, O_PATH, FollowLinks::never);
     }
     return here;

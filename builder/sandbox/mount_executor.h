@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/directory.h"
@@ -66,7 +67,9 @@ class MountExecutor {
     Fd make_stubs(const ImagePath& path, bool is_directory);
     void remember_stub(const ImagePath& path, bool is_directory);
     void attach_clone(int source, const ImagePath& target, const MountFlags& flags, bool recursive);
-    Fd empty_directory();
+    using Options = std::vector<std::pair<std::string, std::string>>;
+    /// The root of a memory file system of its own on the stage `name`, mounted at the first call.
+    Directory memory_stage(const std::string& name, const Options& options, const MountFlags& flags);
 
     const SandboxFolders& folders_;
     Directory layers_;

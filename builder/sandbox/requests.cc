@@ -184,13 +184,6 @@ void Service::keep(const TemporaryDirectory& work) {
     channel_.send(answer_done().bytes());
 }
 
-Fd open_regular(const Directory& files, const ImagePath& path) {
-    auto found = files.try_open(path, O_RDONLY | O_NONBLOCK, FollowLinks::never);
-    struct stat status {};
-    if (!found || ::fstat(found->get(), &status) < 0 || !S_ISREG(status.st_mode)) return Fd();
-    return std::move(*found);
-}
-
 // Answers of at most max_message_fds descriptors, each with one byte for every path: is it there.
 void Service::open_files(WireReader& in) {
     DeltaId id{in.digest()};
