@@ -47,10 +47,13 @@ void set_times(const Directory& root, const ImagePath& path, const Times& times)
 bool is_directory(int fd, const std::string& name) { return S_ISDIR(status_of(fd, name).st_mode); }
 
 // Below these every link is the kernel's or ours, and none is followed.
-bool is_system(const ImagePath& path) {
-    for (std::string_view place : {"/dev", "/proc", "/sys"})
-        if (path == ImagePath::clean(place) || path.is_below(ImagePath::clean(place))) return true;
+bool is_below_system(const ImagePath& path) {
+    for (std::string_view place : {"/dev/", "/proc/", "/sys/"})
+        if (path.bytes().starts_with(place)) return true;
     return false;
+}
+bool is_system(const ImagePath& path) {
+    return is_below_system(path) || path.bytes() == "/dev" || path.bytes() == "/proc" || path.bytes() == "/sys";
 }
 
 std::string read_link(const Directory& root, const ImagePath& path) {
@@ -288,21 +291,24 @@ Fd MountExecutor::make_stubs(const ImagePath& path, bool is_dir) {
             Fd made(::openat(here.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
             if (!made) throw_errno("make mount point", so_far.absolute());
         }
-        remember_stub(so_far, !last || is_dir);
-        // What a command sees of the image's times does not tell when it ran.
-        set_times(root_, so_far, constant_times);
-        set_times(root_, so_far.parent(), before);
+        if (remember_stub(so_far, !last || is_dir)) {
+            // What a command sees of the image's times does not tell when it ran.
+            set_times(root_, so_far, constant_times);
+            set_times(root_, so_far.parent(), before);
+        }
         here = root_.open(so_far, O_PATH, FollowLinks::never);
     }
     return here;
 }
 
 // Only what lies in the upper directory can end up in the layer; a mount point inside a cache mount cannot.
-void MountExecutor::remember_stub(const ImagePath& path, bool is_dir) {
+bool MountExecutor::remember_stub(const ImagePath& path, bool is_dir) {
+    if (is_below_system(path)) return false;
     auto found = upper_.try_open(path, O_PATH, FollowLinks::never);
-    if (!found) return;
+    if (!found) return false;
     struct stat status = status_of(found->get(), path.absolute());
     stubs_.push_back({path, status.st_dev, status.st_ino, is_dir});
+    return true;
 }
 
 void remove_stubs(const Directory& upper, const std::vector<MountStub>& stubs) {

@@ -65,7 +65,8 @@ class MountExecutor {
     Fd open_target(const ImagePath& target, bool strict, bool is_directory);
     ImagePath resolve_missing(const ImagePath& target, bool strict) const;
     Fd make_stubs(const ImagePath& path, bool is_directory);
-    void remember_stub(const ImagePath& path, bool is_directory);
+    /// False where the path cannot come into the layer.
+    bool remember_stub(const ImagePath& path, bool is_directory);
     void attach_clone(int source, const ImagePath& target, const MountFlags& flags, bool recursive);
     using Options = std::vector<std::pair<std::string, std::string>>;
     /// The root of a memory file system of its own on the stage `name`, mounted at the first call.
