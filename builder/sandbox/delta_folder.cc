@@ -37,6 +37,7 @@ DeltaFolder::DeltaFolder(const std::string& store, const std::string& spelling_n
       folder_(deltas_.make_directory(ImagePath().child(spelling_name))),
       pending_(folder_.make_directory(ImagePath().child("pending"))),
       locks_(folder_.make_directory(ImagePath().child("locks"))),
+      stage_(folder_.make_directory(ImagePath().child(stage_name))),
       spelling_(spelling) {}
 
 bool DeltaFolder::has(const DeltaId& id) const { return layerstore::is_trusted(deltas_, folder_, id.value.hex()); }

@@ -20,6 +20,8 @@ namespace imgbuild::builder {
 /// The kernel takes 500 lower layers; stacks above this are merged in blocks.
 inline constexpr std::size_t max_plain_layers = 256;
 inline constexpr std::size_t layers_in_block = 64;
+/// Below directory(): where every sandbox, in a mount namespace of its own, mounts its stage. Empty for all others.
+inline constexpr const char* stage_name = "stage";
 
 /// Asked while waiting for another process; throws to stop.
 using StopCheck = std::function<void()>;
@@ -65,6 +67,7 @@ class DeltaFolder {
     Directory folder_;
     Directory pending_;
     Directory locks_;
+    Directory stage_;
     layerstore::OverlaySpelling spelling_;
 };
 

@@ -72,12 +72,13 @@ MountExecutor::MountExecutor(const SandboxFolders& folders) : folders_(folders) 
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) throw_errno("make private", "all mounts");
     layers_ = Directory::open_host(folders.layers);
     work_ = layers_.open_directory(ImagePath::clean(folders.work_name), FollowLinks::never);
-    if (::mkdirat(work_.fd(), "stage", 0700) < 0) throw_errno("make directory", "stage");
-    Fd place = work_.open(ImagePath().child("stage"), O_PATH | O_DIRECTORY, FollowLinks::never);
-    Fd mount = new_mount("tmpfs", {{"mode", "0700"}, {"noswap", ""}}, {.no_suid = true, .no_dev = true});
+    Fd place = layers_.open(ImagePath::clean(folders.stage), O_PATH | O_DIRECTORY, FollowLinks::never);
+    // Devices open here, and where they are bound from here: what else is bound says that none does.
+    Fd mount = new_mount("tmpfs", {{"mode", "0700"}, {"noswap", ""}}, {.no_suid = true});
     attach(mount.get(), place.get(), "the stage");
     stage_ = Directory(std::move(mount), "stage");
-    if (::mkdirat(stage_.fd(), "files", 0700) < 0) throw_errno("make directory", "files");
+    for (const char* name : {"files", "devices", "empty"})
+        if (::mkdirat(stage_.fd(), name, 0755) < 0) throw_errno("make directory", name);
     // Names of layers are relative to their folder, wherever the store lies.
     if (::fchdir(layers_.fd()) < 0) throw_errno("enter", folders.layers);
 }
@@ -188,12 +189,12 @@ void MountExecutor::apply(const MakeLink& op) {
 }
 
 void MountExecutor::apply(const MakeDevice& op) {
-    Directory devices = memory_stage("devices", {{"mode", "0755"}}, {.no_suid = true, .no_exec = true});
+    Directory devices = stage_.open_directory(ImagePath().child("devices"), FollowLinks::never);
     std::string name(op.path.name());
     if (::mknodat(devices.fd(), name.c_str(), S_IFCHR | 0666, ::makedev(op.major, op.minor)) < 0)
         throw_errno("make device", op.path.absolute());
     Fd device = devices.open(ImagePath().child(name), O_PATH, FollowLinks::never);
-    attach_clone(device.get(), op.path, {}, false);
+    attach_clone(device.get(), op.path, {.no_suid = true, .no_exec = true}, false);
 }
 
 void MountExecutor::apply(const Mask& op) {
@@ -201,8 +202,8 @@ void MountExecutor::apply(const Mask& op) {
     if (!target) return;
     Fd cover;
     if (is_directory(target->get(), op.path.absolute())) {
-        Directory empty = memory_stage("empty", {{"mode", "0555"}, {"size", "4k"}}, {.read_only = true});
-        cover = clone_mount(empty.fd(), false, op.path.absolute());
+        Fd empty = stage_.open(ImagePath().child("empty"), O_PATH | O_DIRECTORY, FollowLinks::never);
+        cover = clone_mount(empty.get(), false, op.path.absolute());
     } else {
         Fd null = root_.open(ImagePath::clean("/dev/null"), O_PATH, FollowLinks::never);
         struct stat status = status_of(null.get(), "/dev/null");
@@ -220,15 +221,6 @@ void MountExecutor::apply(const Protect& op) {
     Fd mount = clone_mount(target->get(), true, op.path.absolute());
     set_mount_flags(mount.get(), {.read_only = true, .no_suid = true, .no_dev = true, .no_exec = true}, true);
     attach(mount.get(), target->get(), op.path.absolute());
-}
-
-Directory MountExecutor::memory_stage(const std::string& name, const Options& options, const MountFlags& flags) {
-    if (auto made = stage_.try_open(ImagePath().child(name), O_PATH | O_DIRECTORY, FollowLinks::never))
-        return Directory(std::move(*made), name);
-    Directory place = make_stage(name);
-    Fd mount = new_mount("tmpfs", options, flags);
-    attach(mount.get(), place.fd(), "stage " + name);
-    return Directory(std::move(mount), name);
 }
 
 Fd MountExecutor::open_target(const ImagePath& target, bool strict, bool is_dir) {

@@ -8,7 +8,6 @@
 #include <sys/types.h>
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/directory.h"
@@ -22,6 +21,7 @@ namespace imgbuild::builder {
 struct SandboxFolders {
     std::string layers;               ///< deltas/<spelling>: names of lower layers are below it
     std::string work_name;            ///< this RUN's folder, below `layers`; holds upper-<stage> and work-<stage>
+    std::string stage;                ///< an empty directory below `layers`, to mount on
     std::vector<std::string> caches;  ///< in the order of RunSpec::caches
     layerstore::OverlaySpelling spelling = layerstore::OverlaySpelling::trusted;
 };
@@ -68,9 +68,6 @@ class MountExecutor {
     /// False where the path cannot come into the layer.
     bool remember_stub(const ImagePath& path, bool is_directory);
     void attach_clone(int source, const ImagePath& target, const MountFlags& flags, bool recursive);
-    using Options = std::vector<std::pair<std::string, std::string>>;
-    /// The root of a memory file system of its own on the stage `name`, mounted at the first call.
-    Directory memory_stage(const std::string& name, const Options& options, const MountFlags& flags);
 
     const SandboxFolders& folders_;
     Directory layers_;
