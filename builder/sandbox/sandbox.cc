@@ -99,7 +99,7 @@ class HelperSandbox final : public Sandbox {
   public:
     HelperSandbox(Rung rung, const std::string& store) : rung_(std::move(rung)) {
         place_.store = store;
-        bool initial = rung_.mode == RootMode::root && is_whole(own_id_map("uid_map"));
+        bool initial = rung_.mode == RootMode::root && in_initial_user_namespace();
         place_.spelling = initial ? layerstore::OverlaySpelling::trusted : layerstore::OverlaySpelling::user;
         place_.spelling_name = initial ? "root" : "user-" + map_digest();
     }

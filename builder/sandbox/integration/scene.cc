@@ -138,7 +138,7 @@ SmallDisk::~SmallDisk() {
 const Rung& test_rung() {
     static const Rung rung = [] {
         const char* wanted = std::getenv("IMGBUILD_TEST_ROOT_MODE");
-        return choose_rung(probe_rungs("/tmp"), wanted ? root_mode_from_name(wanted) : std::nullopt);
+        return find_rung("/tmp", wanted ? root_mode_from_name(wanted) : std::nullopt);
     }();
     return rung;
 }
