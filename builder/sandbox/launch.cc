@@ -18,6 +18,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <memory>
 
 #include "base/error.h"
 #include "builder/sandbox/channel.h"
@@ -99,6 +100,31 @@ ExitStatus reap_until(pid_t command) {
     }
 }
 
+struct CommandStart {
+    const RunSpec& spec;
+    CommandDescriptors descriptors;
+    Channel& channel;
+};
+
+int command_main(void* argument) {
+    auto& start = *static_cast<CommandStart*>(argument);
+    become_command(start.spec, start.descriptors, [&](const Error& error) {
+        WireWriter out;
+        encode_error(out.byte(static_cast<std::uint8_t>(Report::error)), error);
+        start.channel.send(out.bytes());
+    });
+}
+
+// As posix_spawn does it: the child uses our memory, on a stack of its own, and we go on when it has executed. A
+// fork would copy page tables that are thrown away at once.
+pid_t start_command(CommandStart& start) {
+    constexpr std::size_t stack_bytes = 256 * 1024;
+    auto stack = std::make_unique_for_overwrite<std::byte[]>(stack_bytes);
+    pid_t pid = ::clone(command_main, stack.get() + stack_bytes, CLONE_VM | CLONE_VFORK | SIGCHLD, &start);
+    if (pid < 0) throw_errno("start", "the command");
+    return pid;
+}
+
 void run_init(const Launch& what, Channel& channel) {
     prepare_host_side(what.spec);
     MountExecutor executor(what.folders);
@@ -107,16 +133,8 @@ void run_init(const Launch& what, Channel& channel) {
     Fd null = executor.root().open(ImagePath::clean("/dev/null"), O_RDWR, FollowLinks::never);
     executor.enter_root();
     send_stubs(channel, executor.stubs());
-    pid_t command = ::fork();
-    if (command < 0) throw_errno("start", "the command");
-    if (command == 0) {
-        CommandDescriptors descriptors{null.get(), what.log, working_directory.get()};
-        become_command(what.spec, descriptors, [&](const Error& error) {
-            WireWriter out;
-            encode_error(out.byte(static_cast<std::uint8_t>(Report::error)), error);
-            channel.send(out.bytes());
-        });
-    }
+    CommandStart start{what.spec, {null.get(), what.log, working_directory.get()}, channel};
+    pid_t command = start_command(start);
     drop_all_capabilities();
     // Nothing of the host stays open in the one process that outlives the set-up.
     Fd report(::fcntl(channel.fd(), F_DUPFD_CLOEXEC, 3));

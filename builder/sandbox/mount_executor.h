@@ -21,6 +21,7 @@ namespace imgbuild::builder {
 struct SandboxFolders {
     std::string layers;               ///< deltas/<spelling>: names of lower layers are below it
     std::string work_name;            ///< this RUN's folder, below `layers`; holds upper-<stage> and work-<stage>
+    std::string stage;                ///< an empty directory below `layers`, to mount on
     std::vector<std::string> caches;  ///< in the order of RunSpec::caches
     layerstore::OverlaySpelling spelling = layerstore::OverlaySpelling::trusted;
 };
@@ -64,9 +65,9 @@ class MountExecutor {
     Fd open_target(const ImagePath& target, bool strict, bool is_directory);
     ImagePath resolve_missing(const ImagePath& target, bool strict) const;
     Fd make_stubs(const ImagePath& path, bool is_directory);
-    void remember_stub(const ImagePath& path, bool is_directory);
+    /// False where the path cannot come into the layer.
+    bool remember_stub(const ImagePath& path, bool is_directory);
     void attach_clone(int source, const ImagePath& target, const MountFlags& flags, bool recursive);
-    Fd empty_directory();
 
     const SandboxFolders& folders_;
     Directory layers_;
