@@ -2,7 +2,6 @@
 #include "builder/sandbox/launch.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <linux/keyctl.h>
 #include <net/if.h>
 #include <poll.h>
@@ -79,15 +78,6 @@ void prepare_host_side(const RunSpec& spec) {
     ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
 }
 
-Fd open_working_directory(const Directory& root, const ImagePath& path) {
-    auto found = root.try_open(path, O_PATH | O_DIRECTORY, FollowLinks::inside);
-    if (!found)
-        throw Error(ErrorKind::not_found,
-                    fmt::format("enter working directory: {}: no such directory in the image", path.absolute()),
-                    "make it with WORKDIR, which creates what is missing");
-    return std::move(*found);
-}
-
 // The init: waits for the command, reaps everything else, and says how the command ended.
 ExitStatus reap_until(pid_t command) {
     for (;;) {
@@ -129,7 +119,7 @@ void run_init(const Launch& what, Channel& channel) {
     prepare_host_side(what.spec);
     MountExecutor executor(what.folders);
     executor.carry_out(what.plan);
-    Fd working_directory = open_working_directory(executor.root(), what.spec.working_directory);
+    Fd working_directory = executor.open_or_make_directory(what.spec.working_directory, what.spec.credentials);
     Fd null = executor.root().open(ImagePath::clean("/dev/null"), O_RDWR, FollowLinks::never);
     executor.enter_root();
     send_stubs(channel, executor.stubs());

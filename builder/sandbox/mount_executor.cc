@@ -225,7 +225,10 @@ void MountExecutor::apply(const Protect& op) {
 
 Fd MountExecutor::open_target(const ImagePath& target, bool strict, bool is_dir) {
     auto found = root_.try_open(target, O_PATH, strict ? FollowLinks::never : FollowLinks::inside);
-    Fd place = found ? std::move(*found) : make_stubs(resolve_missing(target, strict), is_dir);
+    Fd place =
+        found ? std::move(*found)
+              : make_missing(resolve_missing(target, strict), is_dir,
+                             [this](const ImagePath& path, bool is_folder) { return remember_stub(path, is_folder); });
     if (is_directory(place.get(), target.absolute()) != is_dir)
         throw Error(ErrorKind::invalid_input,
                     fmt::format("mount: {}: the image has {} there", printable(target.absolute()),
@@ -265,7 +268,23 @@ ImagePath MountExecutor::resolve_missing(const ImagePath& target, bool strict) c
     return real;
 }
 
-Fd MountExecutor::make_stubs(const ImagePath& path, bool is_dir) {
+Fd MountExecutor::open_or_make_directory(const ImagePath& path, const Credentials& owner) {
+    if (auto found = root_.try_open(path, O_PATH | O_DIRECTORY, FollowLinks::inside)) return std::move(*found);
+    ImagePath real = resolve_missing(path, false);
+    if (!is_system(real)) {
+        Fd made = make_missing(real, true, [&](const ImagePath& part, bool) {
+            Fd folder = root_.open(part, O_RDONLY | O_DIRECTORY, FollowLinks::never);
+            if (::fchown(folder.get(), owner.uid, owner.gid) < 0) throw_errno("set owner of", part.absolute());
+            return true;
+        });
+        if (is_directory(made.get(), real.absolute())) return made;
+    }
+    throw Error(ErrorKind::not_found,
+                fmt::format("enter working directory: {}: no such directory in the image", printable(path.absolute())),
+                "choose another one with WORKDIR");
+}
+
+Fd MountExecutor::make_missing(const ImagePath& path, bool is_dir, const WhenMade& when_made) {
     Fd here = root_.open(ImagePath(), O_PATH | O_DIRECTORY, FollowLinks::never);
     ImagePath so_far;
     for (std::string_view part : path.components()) {
@@ -278,12 +297,14 @@ Fd MountExecutor::make_stubs(const ImagePath& path, bool is_dir) {
         Times before = times_of(here.get(), so_far.absolute());
         std::string name(part);
         if (!last || is_dir) {
-            if (::mkdirat(here.get(), name.c_str(), 0755) < 0) throw_errno("make mount point", so_far.absolute());
+            // In a shared cache mount another command may be faster.
+            if (::mkdirat(here.get(), name.c_str(), 0755) < 0 && errno != EEXIST)
+                throw_errno("make directory", so_far.absolute());
         } else {
             Fd made(::openat(here.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
-            if (!made) throw_errno("make mount point", so_far.absolute());
+            if (!made) throw_errno("make file", so_far.absolute());
         }
-        if (remember_stub(so_far, !last || is_dir)) {
+        if (when_made(so_far, !last || is_dir)) {
             // What a command sees of the image's times does not tell when it ran.
             set_times(root_, so_far, constant_times);
             set_times(root_, so_far.parent(), before);

@@ -65,21 +65,46 @@ TEST_CASE("a link that leads to the working directory is followed inside the ima
     CHECK(scene.run(spec).output == "/tmp\n");
 }
 
-TEST_CASE("a working directory that is missing or leads through /proc to the host is an error") {
+TEST_CASE("a working directory that is missing is made for the user and stays in the layer") {
     Scene scene;
-    for (const char* place : {"/missing", "/bin/busybox", "/proc/self/fd/3", "/proc/1/root", "/proc/self/cwd"}) {
+    scene.add_layer(Draft().link("/dangling", "opt/far"));
+    RunSpec spec = scene.shell("pwd; stat -c '%a %u:%g %Y' .; touch here");
+    spec.credentials = {1000, 1001, {}};
+    spec.working_directory = at("/srv/deep");
+    CHECK(scene.run(spec).output == "/srv/deep\n755 1000:1001 315619200\n");
+    CHECK(describe(scene.run_and_keep(spec)) ==
+          "put /srv directory 755 1000:1001\nput /srv/deep directory 755 1000:1001\n"
+          "put /srv/deep/here file 644 1000:1001 size=0\n");
+    spec.working_directory = at("/dangling/in");
+    CHECK(scene.run(spec).output == "/opt/far/in\n755 1000:1001 315619200\n");
+}
+
+TEST_CASE("a missing working directory below a mount is made there and not in the layer") {
+    Scene scene;
+    RunSpec spec = scene.shell("pwd");
+    spec.working_directory = at("/m/in");
+    spec.tmpfs = {{at("/m"), 0}};
+    CHECK(scene.run(spec).output == "/m/in\n");
+    CHECK(describe(scene.run_and_keep(spec)).empty());
+}
+
+TEST_CASE("a working directory that cannot be, or leads through /proc to the host, is an error") {
+    Scene scene;
+    for (const char* place : {"/bin/busybox", "/bin/busybox/below", "/proc/self/fd/3", "/proc/1/root", "/proc/self/cwd",
+                              "/proc/missing", "/sys/missing", "/dev/missing"}) {
         RunSpec spec = scene.spec({"/bin/pwd"});
         spec.working_directory = at(place);
         CAPTURE(place);
         CHECK_THROWS_AS(scene.run(spec), Error);
     }
     RunSpec spec = scene.spec({"/bin/pwd"});
-    spec.working_directory = at("/missing");
+    spec.working_directory = at("/bin/busybox");
     try {
         scene.run(spec);
+        FAIL("nothing was thrown");
     } catch (const Error& error) {
         CHECK(error.kind() == ErrorKind::not_found);
-        CHECK(error.message() == "enter working directory: /missing: no such directory in the image");
+        CHECK(error.message() == "enter working directory: /bin/busybox: no such directory in the image");
     }
 }
 
