@@ -123,9 +123,12 @@ constexpr char saw_the_end = 'e';
     ::_exit(0);
 }
 
-// Starts the child that takes the next request and waits until it has; false at the end of all requests. The
-// child stands ready before a request comes, so that no request waits for a fork.
-bool serve_one_more(Channel& control) {
+// How it went with a child that was to take the next request.
+enum class Served { a_request, nothing, the_end };
+
+// Starts the child that takes the next request and waits until it has. The child stands ready before a request
+// comes, so that no request waits for a fork.
+Served serve_one_more(Channel& control) {
     std::array<int, 2> ends{-1, -1};
     if (::pipe2(ends.data(), O_CLOEXEC) < 0) throw_errno("make", "a pipe");
     Fd ours(ends[0]);
@@ -136,18 +139,25 @@ bool serve_one_more(Channel& control) {
         ours.reset();
         serve_next(control, std::move(theirs), self);
     }
-    // Without a child the request's connection is closed, which the main process sees.
-    if (child < 0) return control.receive().has_value();
+    if (child < 0) return Served::nothing;
     theirs.reset();
     char word = 0;
     while (::read(ours.get(), &word, 1) < 0 && errno == EINTR) {
     }
-    return word != saw_the_end;
+    if (word == 0) return Served::nothing;
+    return word == saw_the_end ? Served::the_end : Served::a_request;
 }
+
+// Takes a request and lets it go: its connection closes, which the main process sees.
+Served refuse_one(Channel& control) { return control.receive() ? Served::a_request : Served::the_end; }
 
 [[noreturn]] void serve_until_end(Channel& control) {
     ::signal(SIGCHLD, SIG_IGN);  // the kernel reaps
-    while (serve_one_more(control)) {
+    for (Served last = Served::a_request; last != Served::the_end;) {
+        Served now = serve_one_more(control);
+        // A child that was killed while it waited is replaced. Where none can be had, each request costs one
+        // attempt: trying again at once would only keep a processor busy.
+        last = now == Served::nothing && last == Served::nothing ? refuse_one(control) : now;
     }
     // The main process is gone; so are its ends of all connections, and the children end by themselves. One that
     // does not is killed when we end (PR_SET_PDEATHSIG).

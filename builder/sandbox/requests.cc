@@ -72,7 +72,7 @@ void Service::materialise(WireReader& in) {
     DeltaId id{in.digest()};
     std::string hex = id.value.hex();
     MessageReader tar(channel_);
-    FileLock held = deltas_.lock(hex, [] {});
+    FileLock held = deltas_.lock(hex, stop());
     if (deltas_.has(id)) {
         drain(tar);
     } else {

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <thread>
@@ -40,6 +41,16 @@ int processes_with(const std::string& mark) {
         }
     }
     return count;
+}
+
+// The numbers of those that `parent` started and that still are.
+std::vector<pid_t> children_of(pid_t parent) {
+    std::vector<pid_t> children;
+    std::string path = std::to_string(parent) + "/task/" + std::to_string(parent) + "/children";
+    std::string text = Directory::open_host("/proc").read_file(at(path), 1 << 16);
+    for (std::string_view word : split(text, ' '))
+        if (auto number = parse_unsigned(word)) children.push_back(static_cast<pid_t>(*number));
+    return children;
 }
 
 bool comes_true(const std::function<bool()>& condition) {
@@ -121,6 +132,21 @@ TEST_CASE("when the main process is killed, helper and sandbox die and the next 
     Scene scene(test_rung(), place.path());
     CHECK(scene.run("ls /tmp").output.empty());
     CHECK(comes_true([&] { return pending_in(scene, scene.sandbox()) == 0; }));
+}
+
+TEST_CASE("when a process of the helper is killed, the next request is served as ever") {
+    std::vector<pid_t> before = children_of(::getpid());
+    Scene scene;
+    std::vector<pid_t> helper = children_of(::getpid());
+    std::erase_if(helper, [&](pid_t pid) { return std::ranges::find(before, pid) != before.end(); });
+    REQUIRE(helper.size() == 1);
+    for (int round = 0; round < 3; ++round) {
+        REQUIRE(comes_true([&] { return children_of(helper[0]).size() == 1; }));
+        pid_t waiting = children_of(helper[0]).at(0);
+        REQUIRE(::kill(waiting, SIGKILL) == 0);
+        REQUIRE(comes_true([&] { return children_of(helper[0]) != std::vector{waiting}; }));
+        CHECK(scene.run("echo served").output == "served\n");
+    }
 }
 
 TEST_CASE("no mount is seen outside while a command runs or afterwards") {
