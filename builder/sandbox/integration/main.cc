@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
-#include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/stream.h"
 #include "builder/sandbox/integration/scene.h"
 
 int main(int argument_count, char** arguments) {
@@ -13,7 +13,7 @@ int main(int argument_count, char** arguments) {
     } catch (const imgbuild::Error& error) {
         if (error.kind() != imgbuild::ErrorKind::unsupported) throw;
         constexpr int skipped = 77;  // as meson reads it
-        fmt::print("skipped: {}\n", error.full_message());
+        imgbuild::FdWriter(1, "standard output").write(imgbuild::as_bytes("skipped: " + error.full_message() + "\n"));
         return skipped;
     }
     return doctest::Context(argument_count, arguments).run();
