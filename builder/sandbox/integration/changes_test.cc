@@ -168,6 +168,29 @@ TEST_CASE("a name of a lower hard link that is changed becomes a file of its own
     CHECK(scene.run("cat /data/two").output == "one");
 }
 
+TEST_CASE("a directory of the base that is renamed is one that goes and one that comes") {
+    Scene scene;
+    scene.add_layer(old_data());
+    TreeDelta delta = scene.run_and_keep(scene.shell("mv /data/dir /data/moved"));
+    CHECK(describe(delta) ==
+          "remove /data/dir\nput /data/moved directory 755 0:0\nput /data/moved/below directory 755 0:0\n"
+          "put /data/moved/below/x file 644 0:0 size=1\n");
+    CHECK(scene.run("cat /data/moved/below/x; ls -d /data/dir").output ==
+          "xls: /data/dir: No such file or directory\n");
+}
+
+TEST_CASE("a command cannot speak overlay's own language") {
+    Scene scene;
+    scene.add_layer(old_data());
+    Ran ran = scene.run("mknod /data/file c 0 0; mknod /data/white c 0 0; cat /data/file");
+    CHECK(ran.output == "mknod: /data/file: File exists\nmknod: /data/white: Operation not permitted\nfile");
+    scene.run_and_keep(scene.shell(R"(cd /data
+        inside set dir user.overlay.opaque 79; inside set dir trusted.overlay.opaque 79
+        inside set changed user.overlay.whiteout 79; inside set hidden user.overlay.redirect 2f746d70
+        true)"));
+    CHECK(scene.run("cd /data; cat dir/below/x changed hidden/a").output == "xchangeda");
+}
+
 TEST_CASE("names of all bytes and of the greatest length are kept") {
     Scene scene;
     TreeDelta delta = scene.run_and_keep(scene.shell(R"sh(mkdir /n; cd /n

@@ -20,6 +20,14 @@ TEST_CASE("a command runs, its output reaches the log and its exit code the resu
     CHECK(scene.run("kill -TERM $$").status.signal == 15);
 }
 
+TEST_CASE("output and errors stand in the log in the order in which they were written") {
+    Scene scene;
+    Ran ran = scene.run("i=0; while test $i -lt 500; do echo o$i; echo e$i >&2; i=$((i+1)); done");
+    std::string expected;
+    for (int i = 0; i < 500; ++i) expected += "o" + std::to_string(i) + "\ne" + std::to_string(i) + "\n";
+    CHECK(ran.output == expected);
+}
+
 TEST_CASE("a command that fails has no changes") {
     Scene scene;
     Ran ran = scene.run("echo text > /new; exit 1");
