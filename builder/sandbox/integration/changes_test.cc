@@ -184,10 +184,11 @@ TEST_CASE("a command cannot speak overlay's own language") {
     scene.add_layer(old_data());
     Ran ran = scene.run("mknod /data/file c 0 0; mknod /data/white c 0 0; cat /data/file");
     CHECK(ran.output == "mknod: /data/file: File exists\nmknod: /data/white: Operation not permitted\nfile");
-    scene.run_and_keep(scene.shell(R"(cd /data
+    TreeDelta delta = scene.run_and_keep(scene.shell(R"(cd /data
         inside set dir user.overlay.opaque 79; inside set dir trusted.overlay.opaque 79
         inside set changed user.overlay.whiteout 79; inside set hidden user.overlay.redirect 2f746d70
         true)"));
+    CHECK(describe(delta).empty());
     CHECK(scene.run("cd /data; cat dir/below/x changed hidden/a").output == "xchangeda");
 }
 

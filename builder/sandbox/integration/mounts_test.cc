@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What --mount asks for: binds, caches, memory, secrets, sockets, and the scripts of heredocs.
+// What --mount asks for: binds, memory, secrets, sockets, and the scripts of heredocs.
 
 #include <doctest/doctest.h>
 #include <sys/socket.h>
@@ -7,10 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstring>
-#include <fstream>
-#include <functional>
 #include <thread>
 
 #include "base/error.h"
@@ -21,28 +18,6 @@ using namespace imgbuild;
 using namespace imgbuild::builder;
 
 namespace {
-
-CacheMount cache_at(const std::string& target, const std::string& id, CacheSharing sharing = CacheSharing::shared) {
-    CacheMount cache;
-    cache.target = at(target);
-    cache.id = id;
-    cache.sharing = sharing;
-    return cache;
-}
-
-Ran run_with_cache(Scene& scene, const CacheMount& cache, const std::string& script) {
-    RunSpec spec = scene.shell(script);
-    spec.caches = {cache};
-    return scene.run(spec);
-}
-
-// Runs `script` in a thread of its own from a sandbox of its own, as another build would.
-std::thread run_elsewhere(Scene& scene, const CacheMount& cache, const std::string& script, Ran& ran) {
-    return std::thread([&scene, &ran, spec = scene.shell(script), cache]() mutable {
-        spec.caches = {cache};
-        ran = scene.run(spec);
-    });
-}
 
 bool store_holds(const Scene& scene, const std::string& text) {
     ProcessOptions options;
@@ -77,6 +52,19 @@ TEST_CASE("what is written to a writable bind mount is seen by the command and t
         CHECK(ran.output == "changed\nnew\none\n");
     }
     CHECK(describe(scene.run_and_keep(spec)).empty());
+}
+
+TEST_CASE("one file of a tree may be bound writable") {
+    Scene scene;
+    Draft draft;
+    draft.directory("/src").file("/src/one", "1").file("/src/two", "2");
+    DeltaId source = scene.materialise(layerstore::TreeDelta::build(draft.changes), draft);
+    scene.add_layer(Draft().file("/etc/conf", "the image's"));
+    RunSpec spec = scene.shell("echo more >> /etc/conf; cat /etc/conf");
+    spec.binds = {{at("/etc/conf"), {source}, at("/src/one"), true}};
+    for (int round = 0; round < 2; ++round) CHECK(scene.run(spec).output == "1more\n");
+    CHECK(describe(scene.run_and_keep(spec)).empty());
+    CHECK(scene.run("cat /etc/conf").output == "the image's");
 }
 
 TEST_CASE("a bind mount of several layers shows their union") {
@@ -190,90 +178,4 @@ TEST_CASE("a script runs from where it was put, and cannot be changed") {
     spec.scripts = {{at("/dev/pipes/script"), "#!/bin/sh\necho \"I am $0\"; echo x >> $0\n"}};
     CHECK(scene.run(spec).output ==
           "I am /dev/pipes/script\n/dev/pipes/script: line 2: can't create /dev/pipes/script: Read-only file system\n");
-}
-
-TEST_CASE("a cache mount keeps its content between commands and stays out of the layer") {
-    Scene scene;
-    CacheMount cache = cache_at("/root/.cache", "id of\nany bytes/../..");
-    CHECK(run_with_cache(scene, cache, "ls -A /root/.cache; echo text > /root/.cache/kept").output.empty());
-    CHECK(run_with_cache(scene, cache, "cat /root/.cache/kept").output == "text\n");
-    CHECK(run_with_cache(scene, cache_at("/c", "another"), "ls -A /c").output.empty());
-    RunSpec spec = scene.shell("echo more > /root/.cache/more");
-    spec.caches = {cache};
-    CHECK(describe(scene.run_and_keep(spec)).empty());
-    scene.sandbox().remove_cache_mount(cache.id);
-    CHECK(run_with_cache(scene, cache, "ls -A /root/.cache").output.empty());
-}
-
-TEST_CASE("a new cache mount has the mode and owner that were asked for; an old one keeps its own") {
-    Scene scene;
-    CacheMount cache = cache_at("/c", "owned");
-    cache.mode = 0710;
-    cache.uid = 1000;
-    cache.gid = 1001;
-    CHECK(run_with_cache(scene, cache, "stat -c '%a %u:%g' /c").output == "710 1000:1001\n");
-    cache.mode = 0777;
-    CHECK(run_with_cache(scene, cache, "stat -c '%a %u:%g' /c").output == "710 1000:1001\n");
-}
-
-TEST_CASE("a read-only cache mount takes no writes") {
-    Scene scene;
-    CacheMount cache = cache_at("/c", "sealed");
-    cache.read_only = true;
-    CHECK(run_with_cache(scene, cache, "touch /c/x").output == "touch: /c/x: Read-only file system\n");
-}
-
-TEST_CASE("a cache mount starts with the tree that it is given") {
-    Scene scene;
-    scene.add_layer(Draft().directory("/seed").file("/seed/a", "A").file("/other", "O"));
-    CacheMount cache = cache_at("/c", "seeded");
-    cache.from = scene.layers();
-    cache.from_source = at("/seed");
-    CHECK(run_with_cache(scene, cache, "ls /c; cat /c/a; echo B > /c/a").output == "a\nA");
-    CHECK(run_with_cache(scene, cache, "cat /c/a; cat /seed/a").output == "B\nA");
-}
-
-TEST_CASE("a shared cache mount is used by two commands at once") {
-    Scene scene;
-    CacheMount cache = cache_at("/c", "shared");
-    Ran first, second;
-    auto meet = [](const char* mine, const char* other) {
-        return std::string("touch /c/") + mine + "; for i in $(seq 100); do test -e /c/" + other +
-               " && exit 0; sleep 0.05; done; exit 1";
-    };
-    scene.add_layer(Draft().link("/bin/seq", "busybox"));
-    std::thread one = run_elsewhere(scene, cache, meet("one", "two"), first);
-    std::thread two = run_elsewhere(scene, cache, meet("two", "one"), second);
-    one.join();
-    two.join();
-    CHECK(first.status.code == 0);
-    CHECK(second.status.code == 0);
-}
-
-TEST_CASE("a locked cache mount is used by one command after the other") {
-    Scene scene;
-    CacheMount cache = cache_at("/c", "locked", CacheSharing::locked);
-    const char* script = "test ! -e /c/busy || exit 1; touch /c/busy; sleep 0.3; rm /c/busy; echo . >> /c/rounds";
-    Ran first, second;
-    std::thread one = run_elsewhere(scene, cache, script, first);
-    std::thread two = run_elsewhere(scene, cache, script, second);
-    one.join();
-    two.join();
-    CHECK(first.status.code == 0);
-    CHECK(second.status.code == 0);
-    CHECK(run_with_cache(scene, cache, "cat /c/rounds").output == ".\n.\n");
-}
-
-TEST_CASE("a private cache mount in use is another directory for the next command, and the same one after it") {
-    Scene scene;
-    CacheMount cache = cache_at("/c", "private", CacheSharing::exclusive);
-    Ran first, second;
-    std::thread one = run_elsewhere(scene, cache, "echo 1 >> /c/rounds; sleep 0.5; cat /c/rounds", first);
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    std::thread two = run_elsewhere(scene, cache, "echo 2 >> /c/rounds; sleep 0.5; cat /c/rounds", second);
-    one.join();
-    two.join();
-    CHECK(first.output == "1\n");
-    CHECK(second.output == "2\n");
-    CHECK(run_with_cache(scene, cache, "cat /c/rounds").output == "1\n");
 }
