@@ -12,10 +12,12 @@
 #include <chrono>
 #include <functional>
 #include <thread>
+#include <utility>
 
 #include "base/cancel.h"
 #include "base/directory.h"
 #include "base/error.h"
+#include "base/stream.h"
 #include "base/text.h"
 #include "builder/sandbox/integration/scene.h"
 
@@ -80,6 +82,28 @@ std::size_t pending_in(const Scene& scene, Sandbox& sandbox) {
     return Directory::open_host(scene.store() + "/deltas/" + sandbox.spelling() + "/pending").list().size();
 }
 
+void send_byte(int pipe) { CHECK(::write(pipe, "x", 1) == 1); }
+
+void await_byte(int pipe) {
+    char byte = 0;
+    CHECK(::read(pipe, &byte, 1) == 1);
+}
+
+// Calls `when_read` once, before it gives the first bytes.
+class PausingReader final : public ByteReader {
+  public:
+    PausingReader(const std::string& bytes, std::function<void()> when_read)
+        : inner_(bytes), when_read_(std::move(when_read)) {}
+    std::size_t read(std::span<std::byte> buffer) override {
+        if (auto call = std::exchange(when_read_, nullptr)) call();
+        return inner_.read(buffer);
+    }
+
+  private:
+    MemoryReader inner_;
+    std::function<void()> when_read_;
+};
+
 }  // namespace
 
 TEST_CASE("daemons are killed when the command ends, whatever they ignore") {
@@ -115,6 +139,41 @@ TEST_CASE("a command that was asked to stop ends soon, with its daemons and its 
     CHECK(exit_code_of(child) == 0);
     CHECK(Clock::now() - start < std::chrono::seconds(3));
     CHECK(processes_with(mark) == 0);
+}
+
+TEST_CASE("who waits for another to materialise a delta can be asked to stop") {
+    Scene scene;
+    Draft draft;
+    draft.file("/f", std::string(8 << 20, 'x'));
+    layerstore::TreeDelta delta = layerstore::TreeDelta::build(draft.changes);
+    std::string tar = tar_of(delta, draft);
+    int reached[2], released[2];
+    REQUIRE((::pipe2(reached, O_CLOEXEC) == 0 && ::pipe2(released, O_CLOEXEC) == 0));
+    std::thread slow([&] {
+        PausingReader reader(tar, [&] { await_byte(released[0]); });
+        scene.sandbox().materialise(delta.id(), reader);
+    });
+    CHECK(comes_true([&] { return pending_in(scene, scene.sandbox()) == 1; }));
+    pid_t child = in_child([&] {
+        install_cancel_handlers();
+        PausingReader reader(tar, [&] { send_byte(reached[1]); });
+        try {
+            scene.another()->materialise(delta.id(), reader);
+            return 1;
+        } catch (const Error& error) {
+            return error.kind() == ErrorKind::interrupted ? 0 : 2;
+        }
+    });
+    await_byte(reached[0]);
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));  // by then it waits for room
+    auto start = Clock::now();
+    ::kill(child, SIGINT);
+    CHECK(exit_code_of(child) == 0);
+    CHECK(Clock::now() - start < std::chrono::seconds(3));
+    send_byte(released[1]);
+    slow.join();
+    CHECK(scene.sandbox().has(delta.id()));
+    for (int end : {reached[0], reached[1], released[0], released[1]}) ::close(end);
 }
 
 TEST_CASE("when the main process is killed, helper and sandbox die and the next one sweeps up") {

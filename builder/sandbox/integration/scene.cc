@@ -94,6 +94,14 @@ Draft& Draft::same(std::vector<std::string> paths) {
     return *this;
 }
 
+std::string tar_of(const TreeDelta& delta, const Draft& draft) {
+    ContentSources sources;
+    sources.add(draft.contents);
+    MemoryWriter tar;
+    write_layer(delta, sources, tar);
+    return tar.bytes();
+}
+
 std::string describe(const TreeDelta& delta) {
     constexpr std::array kinds{"directory", "file", "symlink", "fifo", "character", "block"};
     std::string text;
@@ -154,11 +162,8 @@ Scene::Scene(const Rung& rung, const std::string& folder) : rung_(rung) {
 }
 
 DeltaId Scene::materialise(const TreeDelta& delta, const Draft& draft) {
-    ContentSources sources;
-    sources.add(draft.contents);
-    MemoryWriter tar;
-    write_layer(delta, sources, tar);
-    MemoryReader reader(tar.bytes());
+    std::string tar = tar_of(delta, draft);
+    MemoryReader reader(tar);
     sandbox_->materialise(delta.id(), reader);
     return delta.id();
 }

@@ -40,6 +40,8 @@ struct Ran {
     std::unique_ptr<RunResult> result;
 };
 
+/// The canonical tar of a delta whose bytes `draft` has.
+std::string tar_of(const layerstore::TreeDelta& delta, const Draft& draft);
 /// A delta as text, one change a line and in path order: "put /f file 644 0:0 size=3", "remove /x",
 /// "empty /d directory …", "same /a /b".
 std::string describe(const layerstore::TreeDelta& delta);

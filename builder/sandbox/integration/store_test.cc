@@ -12,8 +12,6 @@
 #include "base/error.h"
 #include "base/stream.h"
 #include "builder/sandbox/integration/scene.h"
-#include "layerstore/layer/layer_codec.h"
-#include "layerstore/snapshot/overlay_codec.h"
 
 using namespace imgbuild;
 using namespace imgbuild::builder;
@@ -26,14 +24,6 @@ std::string all_of(const Fd& file) {
     ssize_t count = ::pread(file.get(), text.data(), text.size(), 0);
     text.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
     return text;
-}
-
-std::string tar_of(const TreeDelta& delta, const Draft& draft) {
-    ContentSources sources;
-    sources.add(draft.contents);
-    MemoryWriter tar;
-    write_layer(delta, sources, tar);
-    return tar.bytes();
 }
 
 struct stat status_of(const std::string& path) {
