@@ -150,18 +150,14 @@ void Service::prepare_uppers(const RunSpec& spec, const MountSources& sources, c
 void Service::run(WireReader& in, const std::vector<Fd>& fds) {
     RunSpec spec = decode_spec(in);
     TemporaryDirectory work = deltas_.begin();
-    std::vector<FileLock> held;
-    SandboxFolders folders{deltas_.directory().name(), DeltaFolder::path_of(work), stage_name, {}, place_.spelling};
-    for (const CacheMount& cache : spec.caches) {
-        HeldCache found = caches_.hold(cache, stop());
-        held.push_back(std::move(found.lock));
-        folders.caches.push_back(found.data.name());
-    }
+    HeldCaches caches = caches_.hold_all(spec.caches, stop());
+    SandboxFolders folders{deltas_.directory().name(), DeltaFolder::path_of(work), stage_name, caches.paths,
+                           place_.spelling};
     MountSources sources = find_sources(spec, work);
     prepare_uppers(spec, sources, work.directory());
     MountPlan plan = plan_mounts(spec, sources, mount_features(place_.spelling));
     LaunchOutcome outcome = launch({spec, plan, folders, fds.at(0).get(), channel_.fd()});
-    held.clear();
+    caches.locks.clear();
 
     WireWriter answer = answer_done();
     encode_status(answer, outcome.status);

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -121,4 +122,26 @@ TEST_CASE("a private cache mount in use is another directory for the next comman
     CHECK(first.output == "1\n");
     CHECK(second.output == "2\n");
     CHECK(run_with_cache(scene, cache, "cat /c/rounds").output == "1\n");
+}
+
+TEST_CASE("one locked cache mount at two places of a command is held once") {
+    Scene scene;
+    RunSpec spec = scene.shell("echo text > /one/file; cat /two/file");
+    spec.caches = {cache_at("/one", "same"), cache_at("/two", "same", CacheSharing::locked)};
+    CHECK(scene.run(spec).output == "text\n");
+}
+
+TEST_CASE("commands that name the same locked cache mounts in different orders do not wait for each other for ever") {
+    Scene scene;
+    std::vector<std::string> ids{"a", "b", "c", "d"};
+    std::vector<std::thread> threads;
+    std::vector<Ran> ran(6);
+    for (Ran& one : ran) {
+        RunSpec spec = scene.shell("true");
+        for (const std::string& id : ids) spec.caches.push_back(cache_at("/" + id, id, CacheSharing::locked));
+        std::ranges::next_permutation(ids);
+        threads.emplace_back([&scene, &one, spec = std::move(spec)] { one = scene.run(spec); });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (const Ran& one : ran) CHECK(one.status.ok());
 }
