@@ -109,7 +109,8 @@ class PausingReader final : public ByteReader {
 TEST_CASE("daemons are killed when the command ends, whatever they ignore") {
     Scene scene;
     std::string mark = new_mark();
-    Ran ran = scene.run("inside daemon /tmp/alive " + mark + "; sleep 0.2; test -s /tmp/alive && echo alive");
+    Ran ran =
+        scene.run("inside daemon /tmp/alive " + mark + "; until test -s /tmp/alive; do sleep 0.05; done; echo alive");
     CHECK(ran.output == "alive\n");
     CHECK(ran.status.code == 0);
     CHECK(processes_with(mark) == 0);
