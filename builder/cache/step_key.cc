@@ -122,7 +122,7 @@ ContentId content_of_source(const TransferSource& source, const TransferFiles& t
 }
 
 StepKey edit_key(const EditFiles& edit, const ContentId& root, const std::vector<ContentId>& sources) {
-    if (const auto* directory = std::get_if<MakeDirectory>(&edit.edit)) {
+    if (const auto* directory = std::get_if<MakeWorkingDirectory>(&edit.edit)) {
         StepKey key("WORKDIR");
         key.add("path", directory->path.absolute());
         key.add("owner", directory->owner);

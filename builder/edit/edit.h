@@ -37,7 +37,7 @@ struct EditInputs {
 
 /// Puts the directory and its missing parents (0755, the owner named); nothing where it exists. The path's links are
 /// followed inside the root. Error{usage} where something that is no directory is in the way.
-layerstore::TreeDelta make_directory(const MakeDirectory& edit, const EditInputs& inputs);
+layerstore::TreeDelta make_directory(const MakeWorkingDirectory& edit, const EditInputs& inputs);
 
 /// Throws Error{not_found} naming a literal source that does not exist, Error{usage} where a file would have to
 /// replace a directory or a directory a file.

@@ -5,7 +5,7 @@
 
 namespace imgbuild::builder {
 
-layerstore::TreeDelta make_directory(const MakeDirectory& edit, const EditInputs& inputs) {
+layerstore::TreeDelta make_directory(const MakeWorkingDirectory& edit, const EditInputs& inputs) {
     MetadataChange change;
     if (!edit.owner.empty()) change.owner = inputs.find_owner(edit.owner);
     Draft draft(inputs.root);

@@ -53,7 +53,7 @@ struct FetchUrl {
 };
 
 /// WORKDIR: the directory and its parents, where missing.
-struct MakeDirectory {
+struct MakeWorkingDirectory {
     ImagePath path;
     std::string owner;  ///< as USER gives it; "" is root
 };
@@ -88,7 +88,7 @@ struct TransferFiles {
 
 /// A pure edit of the tree of input 0.
 struct EditFiles {
-    std::variant<MakeDirectory, TransferFiles> edit;
+    std::variant<MakeWorkingDirectory, TransferFiles> edit;
 };
 
 /// A mount with its place; `input` is the node whose tree it shows.

@@ -94,7 +94,7 @@ void StagePlanner::operator()(const parser::Workdir& workdir) {
         text.starts_with('/') ? ImagePath::clean(text) : ImagePath::clean(state_.config.working_directory + "/" + text);
     state_.config.working_directory = path.absolute();
     bool makes_layer = !path.is_root();
-    if (makes_layer) add_step(EditFiles{MakeDirectory{path, state_.config.user}}, {state_.root});
+    if (makes_layer) add_step(EditFiles{MakeWorkingDirectory{path, state_.config.user}}, {state_.root});
     history("WORKDIR " + path.absolute(), !makes_layer);
 }
 

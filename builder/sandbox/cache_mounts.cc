@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <map>
 
 #include "base/error.h"
 
@@ -53,6 +55,21 @@ HeldCache CacheMounts::hold(const CacheMount& mount, const StopCheck& stop) cons
         if (!place.status(named(name))) fill(mount, place, name, stop);
     }
     return {std::move(lock), place.open_directory(named(name), FollowLinks::never)};
+}
+
+HeldCaches CacheMounts::hold_all(const std::vector<CacheMount>& mounts, const StopCheck& stop) const {
+    std::map<std::string, std::vector<std::size_t>> by_name;
+    for (std::size_t i = 0; i < mounts.size(); ++i) by_name[name_of(mounts[i].id)].push_back(i);
+    HeldCaches held;
+    held.paths.resize(mounts.size());
+    for (const auto& [name, indices] : by_name) {
+        // The modes are declared from the mildest to the strictest.
+        auto strictest = std::ranges::max_element(indices, {}, [&](std::size_t i) { return mounts[i].sharing; });
+        HeldCache one = hold(mounts[*strictest], stop);
+        for (std::size_t i : indices) held.paths[i] = one.data.name();
+        held.locks.push_back(std::move(one.lock));
+    }
+    return held;
 }
 
 void CacheMounts::fill(const CacheMount& mount, const Directory& place, const std::string& name,

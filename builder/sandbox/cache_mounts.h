@@ -22,6 +22,12 @@ struct HeldCache {
     Directory data;
 };
 
+/// The same for all cache mounts of one RUN.
+struct HeldCaches {
+    std::vector<FileLock> locks;
+    std::vector<std::string> paths;  ///< one for each mount, in their order
+};
+
 class CacheMounts {
   public:
     CacheMounts(const std::string& store, const std::string& spelling_name, const DeltaFolder& deltas);
@@ -29,6 +35,9 @@ class CacheMounts {
     /// The directory of `mount`, made with its owner, mode and initial content when it is new. Waits while the
     /// sharing mode says so.
     HeldCache hold(const CacheMount& mount, const StopCheck& stop) const;
+    /// The same for all mounts of a command. Taken in the order of their names, so that commands which need the same
+    /// ones never wait for each other in a ring; an id that stands there twice is held once, by its strictest mode.
+    HeldCaches hold_all(const std::vector<CacheMount>& mounts, const StopCheck& stop) const;
     void remove(const std::string& id) const;
 
     /// The name of the directory for `id`.

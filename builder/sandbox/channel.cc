@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/sandbox/channel.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/cancel.h"
 #include "base/error.h"
 
 namespace imgbuild::builder {
@@ -50,6 +52,13 @@ void take_fds(msghdr& message, std::vector<Fd>& fds) {
     }
 }
 
+// Until the other side has read something; a wish to stop ends the wait, whoever is being waited for.
+void wait_for_room(int socket) {
+    std::array<pollfd, 2> events{pollfd{socket, POLLOUT, 0}, pollfd{cancel_fd(), POLLIN, 0}};
+    if (::poll(events.data(), events.size(), -1) < 0 && errno != EINTR) throw_errno("talk to", "the sandbox helper");
+    if (events[1].revents != 0) throw_if_cancelled();
+}
+
 void skip_sent(std::span<iovec> parts, std::size_t count) {
     for (iovec& part : parts) {
         std::size_t taken = std::min(part.iov_len, count);
@@ -77,9 +86,13 @@ void Channel::send(std::string_view payload, std::span<const int> fds) {
     attach_fds(message, control, fds);
     std::size_t left = sizeof header + payload.size();
     while (left > 0) {
-        ssize_t count = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+        ssize_t count = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (count < 0) {
             if (errno == EINTR) continue;
+            if (errno == EAGAIN) {
+                wait_for_room(socket_.get());
+                continue;
+            }
             if (errno == EPIPE || errno == ECONNRESET) peer_gone();
             throw_errno("talk to", "the sandbox helper");
         }

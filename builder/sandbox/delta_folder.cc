@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "layerstore/snapshot/trust.h"
@@ -21,6 +22,13 @@ constexpr int lock_poll_milliseconds = 10;
 
 std::string files_of(const std::string& hex) { return hex + "/files"; }
 
+// Overlay takes a directory once. A delta that stands in a stack twice is needed where it is highest only: there
+// it says again everything that it said below.
+void keep_first(std::vector<std::string>& names) {
+    std::unordered_set<std::string> seen;
+    std::erase_if(names, [&](const std::string& name) { return !seen.insert(name).second; });
+}
+
 }  // namespace
 
 DeltaFolder::DeltaFolder(const std::string& store, const std::string& spelling_name,
@@ -29,6 +37,7 @@ DeltaFolder::DeltaFolder(const std::string& store, const std::string& spelling_n
       folder_(deltas_.make_directory(ImagePath().child(spelling_name))),
       pending_(folder_.make_directory(ImagePath().child("pending"))),
       locks_(folder_.make_directory(ImagePath().child("locks"))),
+      stage_(folder_.make_directory(ImagePath().child(stage_name))),
       spelling_(spelling) {}
 
 bool DeltaFolder::has(const DeltaId& id) const { return layerstore::is_trusted(deltas_, folder_, id.value.hex()); }
@@ -85,6 +94,17 @@ Directory DeltaFolder::open(const DeltaId& id) const {
     return folder_.open_directory(ImagePath::clean(files_of(id.value.hex())), FollowLinks::never);
 }
 
+Fd open_regular(const Directory& files, const ImagePath& path) {
+    try {
+        auto found = files.try_open(path, O_RDONLY | O_NONBLOCK, FollowLinks::never);
+        struct stat status {};
+        if (found && ::fstat(found->get(), &status) == 0 && S_ISREG(status.st_mode)) return std::move(*found);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::invalid_input) throw;  // a link, there or on the way
+    }
+    return Fd();
+}
+
 std::vector<std::string> DeltaFolder::stack(const std::vector<DeltaId>& layers, const StopCheck& stop) const {
     std::vector<std::string> lower;
     std::size_t at = 0;
@@ -102,6 +122,7 @@ std::vector<std::string> DeltaFolder::stack(const std::vector<DeltaId>& layers, 
     }
     plain(layers.size());
     std::reverse(lower.begin(), lower.end());
+    keep_first(lower);
     return lower;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/digest.h"
 #include "base/directory.h"
+#include "base/fd.h"
 #include "base/file_lock.h"
 #include "base/temporary_directory.h"
 #include "layerstore/snapshot/overlay_codec.h"
@@ -19,9 +20,14 @@ namespace imgbuild::builder {
 /// The kernel takes 500 lower layers; stacks above this are merged in blocks.
 inline constexpr std::size_t max_plain_layers = 256;
 inline constexpr std::size_t layers_in_block = 64;
+/// Below directory(): where every sandbox, in a mount namespace of its own, mounts its stage. Empty for all others.
+inline constexpr const char* stage_name = "stage";
 
 /// Asked while waiting for another process; throws to stop.
 using StopCheck = std::function<void()>;
+
+/// A regular file of a delta, for reading; an empty Fd where there is none, links followed nowhere.
+Fd open_regular(const Directory& files, const ImagePath& path);
 
 class DeltaFolder {
   public:
@@ -46,7 +52,7 @@ class DeltaFolder {
     void remove(const DeltaId& id, const StopCheck& stop) const;
 
     /// Names below directory() of the lower layers that show `layers` (lowest first), highest first. Deep stacks
-    /// are merged in blocks, which are kept.
+    /// are merged in blocks, which are kept. A name stands there once, where it is highest.
     std::vector<std::string> stack(const std::vector<DeltaId>& layers, const StopCheck& stop) const;
 
     /// The files of a delta.
@@ -61,6 +67,7 @@ class DeltaFolder {
     Directory folder_;
     Directory pending_;
     Directory locks_;
+    Directory stage_;
     layerstore::OverlaySpelling spelling_;
 };
 

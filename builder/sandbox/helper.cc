@@ -17,6 +17,7 @@
 #include <cerrno>
 #include <csignal>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "builder/sandbox/id_maps.h"
@@ -77,6 +78,7 @@ void make_quiet() {
         if (null) ::dup2(null.get(), number);
     ::setsid();  // a ctrl-C on the terminal is for the main process
     ::umask(022);
+    ::prctl(PR_SET_NAME, "imgbuild-helper", 0, 0, 0);
     rlimit files{};
     ::getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
@@ -102,26 +104,60 @@ void prepare(Channel& control) {
     control.send("");
 }
 
-[[noreturn]] void serve_one(Fd connection, pid_t helper) {
+// What a child says to the helper when it is done with the control connection.
+constexpr char took_a_request = 't';
+constexpr char saw_the_end = 'e';
+
+[[noreturn]] void serve_next(Channel& control, Fd word, pid_t helper) {
     ::signal(SIGCHLD, SIG_DFL);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (::getppid() != helper) ::_exit(1);
-    Channel channel(std::move(connection));
+    auto message = control.receive();
+    control.shut();
+    const char& said = message ? took_a_request : saw_the_end;
+    if (::write(word.get(), &said, 1) != 1) ::_exit(1);
+    word.reset();
+    if (!message || message->fds.size() != 1) ::_exit(0);
+    Channel channel(std::move(message->fds[0]));
     serve_request(channel);
     ::_exit(0);
 }
 
+// How it went with a child that was to take the next request.
+enum class Served { a_request, nothing, the_end };
+
+// Starts the child that takes the next request and waits until it has. The child stands ready before a request
+// comes, so that no request waits for a fork.
+Served serve_one_more(Channel& control) {
+    std::array<int, 2> ends{-1, -1};
+    if (::pipe2(ends.data(), O_CLOEXEC) < 0) throw_errno("make", "a pipe");
+    Fd ours(ends[0]);
+    Fd theirs(ends[1]);
+    pid_t self = ::getpid();
+    pid_t child = ::fork();
+    if (child == 0) {
+        ours.reset();
+        serve_next(control, std::move(theirs), self);
+    }
+    if (child < 0) return Served::nothing;
+    theirs.reset();
+    char word = 0;
+    while (::read(ours.get(), &word, 1) < 0 && errno == EINTR) {
+    }
+    if (word == 0) return Served::nothing;
+    return word == saw_the_end ? Served::the_end : Served::a_request;
+}
+
+// Takes a request and lets it go: its connection closes, which the main process sees.
+Served refuse_one(Channel& control) { return control.receive() ? Served::a_request : Served::the_end; }
+
 [[noreturn]] void serve_until_end(Channel& control) {
     ::signal(SIGCHLD, SIG_IGN);  // the kernel reaps
-    pid_t self = ::getpid();
-    while (auto message = control.receive()) {
-        if (message->fds.size() != 1) continue;
-        pid_t child = ::fork();
-        if (child == 0) {
-            control.shut();
-            serve_one(std::move(message->fds[0]), self);
-        }
-        // A fork that failed closes the connection, which the main process sees.
+    for (Served last = Served::a_request; last != Served::the_end;) {
+        Served now = serve_one_more(control);
+        // A child that was killed while it waited is replaced. Where none can be had, each request costs one
+        // attempt: trying again at once would only keep a processor busy.
+        last = now == Served::nothing && last == Served::nothing ? refuse_one(control) : now;
     }
     // The main process is gone; so are its ends of all connections, and the children end by themselves. One that
     // does not is killed when we end (PR_SET_PDEATHSIG).

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/directory.h"
@@ -71,8 +72,10 @@ std::vector<IdRange> own_id_map(const std::string& file) {
     return parse_id_map(Directory::open_host("/proc/self").read_file(ImagePath().child(file), map_limit));
 }
 
-bool is_whole(const std::vector<IdRange>& ranges) noexcept {
-    return ranges.size() == 1 && ranges[0] == IdRange{0, 0, 4294967295U};
+bool in_initial_user_namespace() noexcept {
+    constexpr ino_t initial = 0xeffffffd;  // PROC_USER_INIT_INO, fixed since there are user namespaces
+    struct stat status {};
+    return ::stat("/proc/self/ns/user", &status) == 0 && status.st_ino == initial;
 }
 
 bool is_mapped(const std::vector<IdRange>& ranges, std::uint32_t inside) noexcept {

@@ -19,8 +19,8 @@ namespace imgbuild::builder {
 std::vector<IdRange> parse_id_map(std::string_view text);
 /// The ranges of /proc/self/uid_map or gid_map.
 std::vector<IdRange> own_id_map(const std::string& file);
-/// True if `ranges` is everything, one to one: the initial user namespace.
-bool is_whole(const std::vector<IdRange>& ranges) noexcept;
+/// True in the user namespace that the kernel started with; its map alone does not tell it from others.
+bool in_initial_user_namespace() noexcept;
 bool is_mapped(const std::vector<IdRange>& ranges, std::uint32_t inside) noexcept;
 
 /// The map of a rootless namespace: 0 is the caller, the ids from 1 on are the subordinate ones, in their order.

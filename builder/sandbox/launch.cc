@@ -2,7 +2,6 @@
 #include "builder/sandbox/launch.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <linux/keyctl.h>
 #include <net/if.h>
 #include <poll.h>
@@ -18,6 +17,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <memory>
 
 #include "base/error.h"
 #include "builder/sandbox/channel.h"
@@ -78,15 +78,6 @@ void prepare_host_side(const RunSpec& spec) {
     ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
 }
 
-Fd open_working_directory(const Directory& root, const ImagePath& path) {
-    auto found = root.try_open(path, O_PATH | O_DIRECTORY, FollowLinks::inside);
-    if (!found)
-        throw Error(ErrorKind::not_found,
-                    fmt::format("enter working directory: {}: no such directory in the image", path.absolute()),
-                    "make it with WORKDIR, which creates what is missing");
-    return std::move(*found);
-}
-
 // The init: waits for the command, reaps everything else, and says how the command ended.
 ExitStatus reap_until(pid_t command) {
     for (;;) {
@@ -99,24 +90,41 @@ ExitStatus reap_until(pid_t command) {
     }
 }
 
+struct CommandStart {
+    const RunSpec& spec;
+    CommandDescriptors descriptors;
+    Channel& channel;
+};
+
+int command_main(void* argument) {
+    auto& start = *static_cast<CommandStart*>(argument);
+    become_command(start.spec, start.descriptors, [&](const Error& error) {
+        WireWriter out;
+        encode_error(out.byte(static_cast<std::uint8_t>(Report::error)), error);
+        start.channel.send(out.bytes());
+    });
+}
+
+// As posix_spawn does it: the child uses our memory, on a stack of its own, and we go on when it has executed. A
+// fork would copy page tables that are thrown away at once.
+pid_t start_command(CommandStart& start) {
+    constexpr std::size_t stack_bytes = 256 * 1024;
+    auto stack = std::make_unique_for_overwrite<std::byte[]>(stack_bytes);
+    pid_t pid = ::clone(command_main, stack.get() + stack_bytes, CLONE_VM | CLONE_VFORK | SIGCHLD, &start);
+    if (pid < 0) throw_errno("start", "the command");
+    return pid;
+}
+
 void run_init(const Launch& what, Channel& channel) {
     prepare_host_side(what.spec);
     MountExecutor executor(what.folders);
     executor.carry_out(what.plan);
-    Fd working_directory = open_working_directory(executor.root(), what.spec.working_directory);
+    Fd working_directory = executor.open_or_make_directory(what.spec.working_directory, what.spec.credentials);
     Fd null = executor.root().open(ImagePath::clean("/dev/null"), O_RDWR, FollowLinks::never);
     executor.enter_root();
     send_stubs(channel, executor.stubs());
-    pid_t command = ::fork();
-    if (command < 0) throw_errno("start", "the command");
-    if (command == 0) {
-        CommandDescriptors descriptors{null.get(), what.log, working_directory.get()};
-        become_command(what.spec, descriptors, [&](const Error& error) {
-            WireWriter out;
-            encode_error(out.byte(static_cast<std::uint8_t>(Report::error)), error);
-            channel.send(out.bytes());
-        });
-    }
+    CommandStart start{what.spec, {null.get(), what.log, working_directory.get()}, channel};
+    pid_t command = start_command(start);
     drop_all_capabilities();
     // Nothing of the host stays open in the one process that outlives the set-up.
     Fd report(::fcntl(channel.fd(), F_DUPFD_CLOEXEC, 3));

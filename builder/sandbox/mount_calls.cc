@@ -15,7 +15,8 @@
 namespace imgbuild::builder {
 namespace {
 
-constexpr std::array overlay_options{std::pair("redirect_dir", "off"), std::pair("metacopy", "off"),
+// "nofollow" is the one word that the kernel takes with and without userxattr.
+constexpr std::array overlay_options{std::pair("redirect_dir", "nofollow"), std::pair("metacopy", "off"),
                                      std::pair("index", "off"), std::pair("xino", "off")};
 
 unsigned attributes_of(const MountFlags& flags) {
@@ -94,11 +95,11 @@ Fd new_overlay(const OverlayMount& overlay) {
         if (errno == EINVAL) return Fd();
         context.fail(errno);
     }
-    return context.mount(0);
+    return context.mount(overlay.no_devices ? MOUNT_ATTR_NODEV : 0U);
 }
 
 void mount_overlay_by_links(const OverlayMount& overlay, int links, const std::string& target) {
-    std::string options = "index=off,redirect_dir=off,metacopy=off,xino=off";
+    std::string options = "index=off,redirect_dir=nofollow,metacopy=off,xino=off";
     if (overlay.user_attributes) options += ",userxattr";
     std::array<char, 4096> here{};
     if (!::getcwd(here.data(), here.size())) throw_errno("find", "the working directory");
@@ -114,7 +115,9 @@ void mount_overlay_by_links(const OverlayMount& overlay, int links, const std::s
     if (!overlay.upper.empty())
         options += fmt::format(",upperdir={},workdir={}", link(overlay.upper, "u"), link(overlay.work, "w"));
     if (::fchdir(links) < 0) throw_errno("enter", "the links of the layers");
-    if (::mount("overlay", target.c_str(), "overlay", 0, options.c_str()) < 0) throw_errno("mount", "overlay");
+    unsigned long flags = 0;
+    if (overlay.no_devices) flags |= MS_NODEV;
+    if (::mount("overlay", target.c_str(), "overlay", flags, options.c_str()) < 0) throw_errno("mount", "overlay");
 }
 
 Fd clone_mount(int source, bool recursive, const std::string& name) {

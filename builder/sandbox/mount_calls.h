@@ -22,6 +22,7 @@ struct OverlayMount {
     std::string upper;               ///< empty for a read-only overlay
     std::string work;
     bool user_attributes = false;
+    bool no_devices = false;  ///< device nodes open nothing
 };
 /// An overlay by the new mount interface; an empty Fd where the kernel does not take lower layers one by one
 /// (before 6.5).

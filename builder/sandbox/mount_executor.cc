@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/sandbox/mount_calls.h"
+#include "layerstore/tree/entry.h"
 
 namespace imgbuild::builder {
 namespace {
@@ -28,13 +29,31 @@ struct stat status_of(int fd, const std::string& name) {
     return status;
 }
 
+// Of the last access and the last change.
+using Times = std::array<timespec, 2>;
+constexpr timespec constant_time{layerstore::default_file_time.seconds, 0};
+constexpr Times constant_times{constant_time, constant_time};
+
+Times times_of(int fd, const std::string& name) {
+    struct stat status = status_of(fd, name);
+    return {status.st_atim, status.st_mtim};
+}
+
+void set_times(const Directory& root, const ImagePath& path, const Times& times) {
+    Fd object = root.open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, FollowLinks::never);
+    if (::futimens(object.get(), times.data()) < 0) throw_errno("set times of", path.absolute());
+}
+
 bool is_directory(int fd, const std::string& name) { return S_ISDIR(status_of(fd, name).st_mode); }
 
 // Below these every link is the kernel's or ours, and none is followed.
-bool is_system(const ImagePath& path) {
-    for (std::string_view place : {"/dev", "/proc", "/sys"})
-        if (path == ImagePath::clean(place) || path.is_below(ImagePath::clean(place))) return true;
+bool is_below_system(const ImagePath& path) {
+    for (std::string_view place : {"/dev/", "/proc/", "/sys/"})
+        if (path.bytes().starts_with(place)) return true;
     return false;
+}
+bool is_system(const ImagePath& path) {
+    return is_below_system(path) || path.bytes() == "/dev" || path.bytes() == "/proc" || path.bytes() == "/sys";
 }
 
 std::string read_link(const Directory& root, const ImagePath& path) {
@@ -53,12 +72,13 @@ MountExecutor::MountExecutor(const SandboxFolders& folders) : folders_(folders) 
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) throw_errno("make private", "all mounts");
     layers_ = Directory::open_host(folders.layers);
     work_ = layers_.open_directory(ImagePath::clean(folders.work_name), FollowLinks::never);
-    if (::mkdirat(work_.fd(), "stage", 0700) < 0) throw_errno("make directory", "stage");
-    Fd place = work_.open(ImagePath().child("stage"), O_PATH | O_DIRECTORY, FollowLinks::never);
-    Fd mount = new_mount("tmpfs", {{"mode", "0700"}, {"noswap", ""}}, {.no_suid = true, .no_dev = true});
+    Fd place = layers_.open(ImagePath::clean(folders.stage), O_PATH | O_DIRECTORY, FollowLinks::never);
+    // Devices open here, and where they are bound from here: what else is bound says that none does.
+    Fd mount = new_mount("tmpfs", {{"mode", "0700"}, {"noswap", ""}}, {.no_suid = true});
     attach(mount.get(), place.get(), "the stage");
     stage_ = Directory(std::move(mount), "stage");
-    if (::mkdirat(stage_.fd(), "files", 0700) < 0) throw_errno("make directory", "files");
+    for (const char* name : {"files", "devices", "empty"})
+        if (::mkdirat(stage_.fd(), name, 0755) < 0) throw_errno("make directory", name);
     // Names of layers are relative to their folder, wherever the store lies.
     if (::fchdir(layers_.fd()) < 0) throw_errno("enter", folders.layers);
 }
@@ -92,11 +112,11 @@ void MountExecutor::apply(const StackLayers& op) {
     if (!op.writable && op.lower.size() == 1) {
         Fd layer = layers_.open(ImagePath::clean(op.lower[0]), O_PATH | O_DIRECTORY, FollowLinks::never);
         Fd mount = clone_mount(layer.get(), false, op.lower[0]);
-        set_mount_flags(mount.get(), {.read_only = true}, false);
+        set_mount_flags(mount.get(), {.read_only = true, .no_dev = op.no_devices}, false);
         attach(mount.get(), place.fd(), "stage " + op.stage);
         return;
     }
-    OverlayMount overlay{op.lower, {}, {}, folders_.spelling == layerstore::OverlaySpelling::user};
+    OverlayMount overlay{op.lower, {}, {}, folders_.spelling == layerstore::OverlaySpelling::user, op.no_devices};
     if (op.writable) {
         overlay.upper = fmt::format("{}/upper-{}", folders_.work_name, op.stage);
         overlay.work = fmt::format("{}/work-{}", folders_.work_name, op.stage);
@@ -127,6 +147,7 @@ void MountExecutor::apply(const WriteFile& op) {
     FdWriter(file.get(), op.name).write(as_bytes(op.content));
     if (::fchown(file.get(), op.uid, op.gid) < 0) throw_errno("set owner of", op.name);
     if (::fchmod(file.get(), op.mode) < 0) throw_errno("set mode of", op.name);
+    if (::futimens(file.get(), constant_times.data()) < 0) throw_errno("set times of", op.name);
 }
 
 Directory MountExecutor::stage_or_cache(const std::string& name) const {
@@ -168,10 +189,12 @@ void MountExecutor::apply(const MakeLink& op) {
 }
 
 void MountExecutor::apply(const MakeDevice& op) {
-    Fd parent = root_.open(op.path.parent(), O_PATH | O_DIRECTORY, FollowLinks::never);
+    Directory devices = stage_.open_directory(ImagePath().child("devices"), FollowLinks::never);
     std::string name(op.path.name());
-    if (::mknodat(parent.get(), name.c_str(), S_IFCHR | 0666, ::makedev(op.major, op.minor)) < 0)
+    if (::mknodat(devices.fd(), name.c_str(), S_IFCHR | 0666, ::makedev(op.major, op.minor)) < 0)
         throw_errno("make device", op.path.absolute());
+    Fd device = devices.open(ImagePath().child(name), O_PATH, FollowLinks::never);
+    attach_clone(device.get(), op.path, {.no_suid = true, .no_exec = true}, false);
 }
 
 void MountExecutor::apply(const Mask& op) {
@@ -179,7 +202,8 @@ void MountExecutor::apply(const Mask& op) {
     if (!target) return;
     Fd cover;
     if (is_directory(target->get(), op.path.absolute())) {
-        cover = clone_mount(empty_directory().get(), false, op.path.absolute());
+        Fd empty = stage_.open(ImagePath().child("empty"), O_PATH | O_DIRECTORY, FollowLinks::never);
+        cover = clone_mount(empty.get(), false, op.path.absolute());
     } else {
         Fd null = root_.open(ImagePath::clean("/dev/null"), O_PATH, FollowLinks::never);
         struct stat status = status_of(null.get(), "/dev/null");
@@ -199,18 +223,12 @@ void MountExecutor::apply(const Protect& op) {
     attach(mount.get(), target->get(), op.path.absolute());
 }
 
-Fd MountExecutor::empty_directory() {
-    if (auto made = stage_.try_open(ImagePath().child("empty"), O_PATH | O_DIRECTORY, FollowLinks::never))
-        return std::move(*made);
-    Directory place = make_stage("empty");
-    Fd mount = new_mount("tmpfs", {{"mode", "0555"}, {"size", "4k"}}, {.read_only = true});
-    attach(mount.get(), place.fd(), "the empty directory");
-    return mount;
-}
-
 Fd MountExecutor::open_target(const ImagePath& target, bool strict, bool is_dir) {
     auto found = root_.try_open(target, O_PATH, strict ? FollowLinks::never : FollowLinks::inside);
-    Fd place = found ? std::move(*found) : make_stubs(resolve_missing(target, strict), is_dir);
+    Fd place =
+        found ? std::move(*found)
+              : make_missing(resolve_missing(target, strict), is_dir,
+                             [this](const ImagePath& path, bool is_folder) { return remember_stub(path, is_folder); });
     if (is_directory(place.get(), target.absolute()) != is_dir)
         throw Error(ErrorKind::invalid_input,
                     fmt::format("mount: {}: the image has {} there", printable(target.absolute()),
@@ -250,7 +268,23 @@ ImagePath MountExecutor::resolve_missing(const ImagePath& target, bool strict) c
     return real;
 }
 
-Fd MountExecutor::make_stubs(const ImagePath& path, bool is_dir) {
+Fd MountExecutor::open_or_make_directory(const ImagePath& path, const Credentials& owner) {
+    if (auto found = root_.try_open(path, O_PATH | O_DIRECTORY, FollowLinks::inside)) return std::move(*found);
+    ImagePath real = resolve_missing(path, false);
+    if (!is_system(real)) {
+        Fd made = make_missing(real, true, [&](const ImagePath& part, bool) {
+            Fd folder = root_.open(part, O_RDONLY | O_DIRECTORY, FollowLinks::never);
+            if (::fchown(folder.get(), owner.uid, owner.gid) < 0) throw_errno("set owner of", part.absolute());
+            return true;
+        });
+        if (is_directory(made.get(), real.absolute())) return made;
+    }
+    throw Error(ErrorKind::not_found,
+                fmt::format("enter working directory: {}: no such directory in the image", printable(path.absolute())),
+                "choose another one with WORKDIR");
+}
+
+Fd MountExecutor::make_missing(const ImagePath& path, bool is_dir, const WhenMade& when_made) {
     Fd here = root_.open(ImagePath(), O_PATH | O_DIRECTORY, FollowLinks::never);
     ImagePath so_far;
     for (std::string_view part : path.components()) {
@@ -260,25 +294,34 @@ Fd MountExecutor::make_stubs(const ImagePath& path, bool is_dir) {
             here = std::move(*found);
             continue;
         }
+        Times before = times_of(here.get(), so_far.absolute());
         std::string name(part);
         if (!last || is_dir) {
-            if (::mkdirat(here.get(), name.c_str(), 0755) < 0) throw_errno("make mount point", so_far.absolute());
+            // In a shared cache mount another command may be faster.
+            if (::mkdirat(here.get(), name.c_str(), 0755) < 0 && errno != EEXIST)
+                throw_errno("make directory", so_far.absolute());
         } else {
             Fd made(::openat(here.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
-            if (!made) throw_errno("make mount point", so_far.absolute());
+            if (!made) throw_errno("make file", so_far.absolute());
         }
-        remember_stub(so_far, !last || is_dir);
+        if (when_made(so_far, !last || is_dir)) {
+            // What a command sees of the image's times does not tell when it ran.
+            set_times(root_, so_far, constant_times);
+            set_times(root_, so_far.parent(), before);
+        }
         here = root_.open(so_far, O_PATH, FollowLinks::never);
     }
     return here;
 }
 
 // Only what lies in the upper directory can end up in the layer; a mount point inside a cache mount cannot.
-void MountExecutor::remember_stub(const ImagePath& path, bool is_dir) {
+bool MountExecutor::remember_stub(const ImagePath& path, bool is_dir) {
+    if (is_below_system(path)) return false;
     auto found = upper_.try_open(path, O_PATH, FollowLinks::never);
-    if (!found) return;
+    if (!found) return false;
     struct stat status = status_of(found->get(), path.absolute());
     stubs_.push_back({path, status.st_dev, status.st_ino, is_dir});
+    return true;
 }
 
 void remove_stubs(const Directory& upper, const std::vector<MountStub>& stubs) {

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ namespace imgbuild::builder {
 struct SandboxFolders {
     std::string layers;               ///< deltas/<spelling>: names of lower layers are below it
     std::string work_name;            ///< this RUN's folder, below `layers`; holds upper-<stage> and work-<stage>
+    std::string stage;                ///< an empty directory below `layers`, to mount on
     std::vector<std::string> caches;  ///< in the order of RunSpec::caches
     layerstore::OverlaySpelling spelling = layerstore::OverlaySpelling::trusted;
 };
@@ -43,6 +45,11 @@ class MountExecutor {
     /// Makes the new root the root of this process; nothing of the host stays mounted.
     void enter_root();
 
+    /// The directory `path` of the new root, links followed inside it; what is missing is made with mode 0755 for
+    /// `owner`, and is the command's: it stays in the layer. Error{not_found} where none can be: below a file, in
+    /// /dev, /proc or /sys.
+    Fd open_or_make_directory(const ImagePath& path, const Credentials& owner);
+
     const Directory& root() const noexcept { return root_; }
     const std::vector<MountStub>& stubs() const noexcept { return stubs_; }
 
@@ -63,10 +70,12 @@ class MountExecutor {
     Directory stage_or_cache(const std::string& name) const;
     Fd open_target(const ImagePath& target, bool strict, bool is_directory);
     ImagePath resolve_missing(const ImagePath& target, bool strict) const;
-    Fd make_stubs(const ImagePath& path, bool is_directory);
-    void remember_stub(const ImagePath& path, bool is_directory);
+    /// Told of everything that is made; true if it is to have the constant time and its parent the one it had.
+    using WhenMade = std::function<bool(const ImagePath& path, bool is_directory)>;
+    Fd make_missing(const ImagePath& path, bool is_directory, const WhenMade& when_made);
+    /// False where the path cannot come into the layer.
+    bool remember_stub(const ImagePath& path, bool is_directory);
     void attach_clone(int source, const ImagePath& target, const MountFlags& flags, bool recursive);
-    Fd empty_directory();
 
     const SandboxFolders& folders_;
     Directory layers_;

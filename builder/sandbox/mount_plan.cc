@@ -45,7 +45,9 @@ void add_sys(MountPlan& plan, const RunSpec& spec, const MountFeatures& features
 }
 
 void add_dev(MountPlan& plan, const RunSpec& spec, const MountFeatures& features) {
-    plan.push_back(MountNew{"tmpfs", at("/dev"), {{"mode", "755"}, {"size", "65536k"}}, {.no_suid = true}, true});
+    // A RUN may make device nodes, which are part of images, but none of them opens the host's disk.
+    MountFlags flags{.no_suid = true, .no_dev = spec.security == SecurityMode::sandbox};
+    plan.push_back(MountNew{"tmpfs", at("/dev"), {{"mode", "755"}, {"size", "65536k"}}, flags, true});
     for (const Device& device : devices) {
         ImagePath path = at("/dev").child(device.name);
         if (features.user_namespace)
@@ -102,7 +104,7 @@ void want_trees(std::vector<Wanted>& all, const RunSpec& spec, const MountSource
         std::string stage = fmt::format("bind-{}", i);
         MountFlags flags{.read_only = !bind.writable};
         all.push_back({bind.target,
-                       {StackLayers{stage, sources.binds.at(i), bind.writable},
+                       {StackLayers{stage, sources.binds.at(i), bind.writable, true},
                         BindStaged{stage, bind.source, bind.target, flags}}});
     }
     for (std::size_t i = 0; i < spec.caches.size(); ++i) {
@@ -149,7 +151,8 @@ std::string text_of(const MountFlags& flags) {
 }
 
 std::string line_of(const StackLayers& op) {
-    return fmt::format("stack {} of {}{}", op.stage, fmt::join(op.lower, " "), op.writable ? " writable" : "");
+    return fmt::format("stack {} of {}{}", op.stage, fmt::join(op.lower, " "), op.writable ? " writable" : "") +
+           (op.no_devices ? " nodev" : "");
 }
 std::string line_of(const UseAsRoot& op) { return "root " + op.stage; }
 std::string line_of(const MountNew& op) {
@@ -184,7 +187,8 @@ std::string line_of(const Protect& op) { return "protect " + op.path.absolute();
 }  // namespace
 
 MountPlan plan_mounts(const RunSpec& spec, const MountSources& sources, const MountFeatures& features) {
-    MountPlan plan{StackLayers{"root", sources.root, true}, UseAsRoot{"root"}};
+    bool no_devices = spec.security == SecurityMode::sandbox;
+    MountPlan plan{StackLayers{"root", sources.root, true, no_devices}, UseAsRoot{"root"}};
     add_system(plan, spec, features);
     std::vector<Wanted> wanted;
     want_trees(wanted, spec, sources);

@@ -24,11 +24,12 @@ struct MountFlags {
 
 /// An overlay of `lower` (highest first, names below the spelling's folder of deltas/), attached at the stage
 /// called `stage`. With `writable`, what is written goes to the stage's own folder of the work directory. A
-/// single read-only layer is bound as it is.
+/// single read-only layer is bound as it is. With `no_devices`, a device node in it opens nothing.
 struct StackLayers {
     std::string stage;
     std::vector<std::string> lower;
     bool writable = false;
+    bool no_devices = true;
 };
 /// The stage called `stage` becomes the root that all targets below are looked up in.
 struct UseAsRoot {
@@ -72,7 +73,8 @@ struct MakeLink {
     ImagePath path;
     std::string target;
 };
-/// A character device in a /dev of our own.
+/// A character device in a /dev of our own: made on a memory file system beside it and bound, so that /dev itself
+/// can be one where no device opens.
 struct MakeDevice {
     ImagePath path;
     std::uint32_t major = 0;

@@ -91,25 +91,15 @@ void refuse(Rung& rung, std::string reason, std::string remedy = {}) {
     rung.remedy = std::move(remedy);
 }
 
-// What the kernel's own switches say, where a trial failed for want of permission.
-void explain(Rung& rung, const Error& error) {
-    std::string limit(trim(host_file("/proc/sys/user", "max_user_namespaces")));
-    std::string apparmor(trim(host_file("/proc/sys/kernel", "apparmor_restrict_unprivileged_userns")));
-    std::string clone(trim(host_file("/proc/sys/kernel", "unprivileged_userns_clone")));
-    std::string seccomp = host_file("/proc/self", "status");
-    bool filtered = seccomp.find("\nSeccomp:\t2") != std::string::npos;
-    if (rung.mode == RootMode::userns && limit == "0")
-        return refuse(rung, "user namespaces are switched off (user.max_user_namespaces is 0)",
-                      "sysctl user.max_user_namespaces=15000");
-    if (rung.mode == RootMode::userns && clone == "0")
-        return refuse(rung, "user namespaces are for root only (kernel.unprivileged_userns_clone is 0)",
-                      "sysctl kernel.unprivileged_userns_clone=1");
-    if (rung.mode == RootMode::userns && apparmor == "1")
-        return refuse(rung,
-                      "AppArmor gives no rights in user namespaces (kernel.apparmor_restrict_unprivileged_userns is 1)",
-                      "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a profile for imgbuild");
-    std::string where = filtered ? " (a system call filter is active: is this a container?)" : "";
-    refuse(rung, error.full_message() + where, error.hint());
+MachineSwitches read_switches() {
+    auto line = [](const std::string& folder, const std::string& name) {
+        return std::string(trim(host_file(folder, name)));
+    };
+    return {.max_user_namespaces = line("/proc/sys/user", "max_user_namespaces"),
+            .unprivileged_clone = line("/proc/sys/kernel", "unprivileged_userns_clone"),
+            .apparmor = line("/proc/sys/kernel", "apparmor_restrict_unprivileged_userns"),
+            .filtered = host_file("/proc/self", "status").find("\nSeccomp:\t2") != std::string::npos,
+            .proc_masked = masks_proc(host_file("/proc/self", "mountinfo"))};
 }
 
 void try_rung(Rung& rung, const std::string& scratch_directory) {
@@ -117,7 +107,7 @@ void try_rung(Rung& rung, const std::string& scratch_directory) {
         try_run(rung, scratch_directory);
         rung.works = true;
     } catch (const Error& error) {
-        explain(rung, error);
+        explain_refusal(rung, error, read_switches());
     }
 }
 
@@ -149,12 +139,31 @@ Rung probe_userns(const std::string& scratch_directory) {
     }
     rung.uid_map = rootless_map(uid, users);
     rung.gid_map = rootless_map(::getegid(), groups);
-    if (uid != 0 && !find_program("newuidmap")) {
-        refuse(rung, "newuidmap is not installed", "apt-get install uidmap");
+    for (const char* program : {"newuidmap", "newgidmap"}) {
+        if (uid == 0 || find_program(program)) continue;
+        refuse(rung, fmt::format("{} is not installed", program), "apt-get install uidmap");
         return rung;
     }
     try_rung(rung, scratch_directory);
     return rung;
+}
+
+// Rungs that this version does not have; what they are for stands in docs/security.md.
+Rung absent(RootMode mode, std::string_view what) {
+    Rung rung{.mode = mode};
+    refuse(rung, fmt::format("{}: not in this version", what));
+    return rung;
+}
+
+Rung probe_rung(RootMode mode, const std::string& scratch_directory) {
+    switch (mode) {
+        case RootMode::root: return probe_root(scratch_directory);
+        case RootMode::userns: return probe_userns(scratch_directory);
+        case RootMode::single: return absent(mode, "a user namespace with one id");
+        case RootMode::chroot: return absent(mode, "root in an ordinary container");
+        case RootMode::emulated: return absent(mode, "no privilege at all");
+    }
+    return absent(mode, "unknown");
 }
 
 std::string yes_or_errno(bool works) {
@@ -176,14 +185,41 @@ std::optional<RootMode> root_mode_from_name(std::string_view name) noexcept {
     return std::nullopt;
 }
 
-std::vector<Rung> probe_rungs(const std::string& scratch_directory) {
-    std::vector<Rung> rungs{probe_root(scratch_directory), probe_userns(scratch_directory)};
-    for (auto [mode, what] : {std::pair(RootMode::single, "a user namespace with one id"),
-                              std::pair(RootMode::chroot, "root in an ordinary container"),
-                              std::pair(RootMode::emulated, "no privilege at all")}) {
-        Rung& rung = rungs.emplace_back(Rung{.mode = mode});
-        refuse(rung, fmt::format("{}: not in this version", what));
+void explain_refusal(Rung& rung, const Error& error, const MachineSwitches& switches) {
+    bool by_user = rung.mode == RootMode::userns;
+    if (by_user && switches.max_user_namespaces == "0")
+        return refuse(rung, "user namespaces are switched off (user.max_user_namespaces is 0)",
+                      "sysctl user.max_user_namespaces=15000");
+    if (by_user && switches.unprivileged_clone == "0")
+        return refuse(rung, "user namespaces are for root only (kernel.unprivileged_userns_clone is 0)",
+                      "sysctl kernel.unprivileged_userns_clone=1");
+    if (by_user && switches.apparmor == "1")
+        return refuse(rung,
+                      "AppArmor gives no rights in user namespaces (kernel.apparmor_restrict_unprivileged_userns is 1)",
+                      "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a profile for imgbuild");
+    std::string message = error.full_message();
+    if (switches.proc_masked && message.find("mount proc on /proc") != std::string::npos)
+        return refuse(rung, "parts of /proc are masked here, so the kernel allows no new one: this is a container",
+                      "start the container with --security-opt systempaths=unconfined (podman: unmask=ALL)");
+    std::string where = switches.filtered ? " (a system call filter is active: is this a container?)" : "";
+    refuse(rung, message + where, error.hint());
+}
+
+bool masks_proc(std::string_view mount_table) {
+    constexpr std::size_t place = 4;
+    for (std::string_view line : split(mount_table, '\n')) {
+        auto fields = split(line, ' ');
+        // What systemd mounts on the automount point of binfmt_misc hides nothing.
+        if (fields.size() > place && fields[place].starts_with("/proc/") &&
+            !fields[place].starts_with("/proc/sys/fs/binfmt_misc"))
+            return true;
     }
+    return false;
+}
+
+std::vector<Rung> probe_rungs(const std::string& scratch_directory) {
+    std::vector<Rung> rungs;
+    for (const NamedMode& named : named_modes) rungs.push_back(probe_rung(named.mode, scratch_directory));
     return rungs;
 }
 
@@ -196,7 +232,18 @@ Rung choose_rung(const std::vector<Rung>& rungs, std::optional<RootMode> wanted)
         reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", name_of(rung.mode), rung.reason);
         if (remedy.empty() || rung.mode == RootMode::userns) remedy = rung.remedy.empty() ? remedy : rung.remedy;
     }
-    throw Error(ErrorKind::unsupported, fmt::format("run a command: no isolation works here: {}", reasons), remedy);
+    std::string what = wanted ? "this isolation does not work here" : "no isolation works here";
+    throw Error(ErrorKind::unsupported, fmt::format("run a command: {}: {}", what, reasons), remedy);
+}
+
+Rung find_rung(const std::string& scratch_directory, std::optional<RootMode> wanted) {
+    std::vector<Rung> probed;
+    for (const NamedMode& named : named_modes) {
+        if (wanted && named.mode != *wanted) continue;
+        probed.push_back(probe_rung(named.mode, scratch_directory));
+        if (probed.back().works) return probed.back();
+    }
+    return choose_rung(probed, wanted);
 }
 
 std::vector<std::pair<std::string, std::string>> kernel_features() {

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
+
 namespace imgbuild::builder {
 
 enum class RootMode : std::uint8_t {
@@ -42,12 +44,27 @@ struct Rung {
     std::vector<IdRange> gid_map;
 };
 
-/// Probes every rung of this version, best first; needs no store. Costs some milliseconds: call it when a step
-/// must run, or for doctor.
+/// What a machine says about user namespaces and containers: read where a trial failed for want of permission.
+struct MachineSwitches {
+    std::string max_user_namespaces;  ///< user.max_user_namespaces, as it stands there
+    std::string unprivileged_clone;   ///< kernel.unprivileged_userns_clone; empty where the kernel has none
+    std::string apparmor;             ///< kernel.apparmor_restrict_unprivileged_userns
+    bool filtered = false;            ///< a system call filter is active on this process
+    bool proc_masked = false;         ///< something is mounted below /proc
+};
+/// Sets reason and remedy of a rung that failed with `error`. Pure.
+void explain_refusal(Rung& rung, const Error& error, const MachineSwitches& switches);
+/// True if a mount table (/proc/self/mountinfo) has a mount below /proc that hides something of it. Pure.
+bool masks_proc(std::string_view mount_table);
+
+/// Probes every rung of this version, best first, for doctor. `scratch_directory` should lie where the store does:
+/// not every file system can hold overlay layers.
 std::vector<Rung> probe_rungs(const std::string& scratch_directory);
 
 /// The best rung that works, or the one that `wanted` names. Error{unsupported} says what blocks each.
 Rung choose_rung(const std::vector<Rung>& rungs, std::optional<RootMode> wanted);
+/// The same, probing no further than to the first that works: for a build. Costs tens of milliseconds.
+Rung find_rung(const std::string& scratch_directory, std::optional<RootMode> wanted);
 
 /// The kernel features that doctor prints beside the ladder: (name, "yes" or the reason).
 std::vector<std::pair<std::string, std::string>> kernel_features();

@@ -49,7 +49,7 @@ class Service {
     }
 
     void materialise(WireReader& in);
-    void run(WireReader& in, const std::vector<Fd>& fds);
+    void run(WireReader& in, std::vector<Fd> fds);
     void open_files(WireReader& in);
     void remove_delta(WireReader& in);
     void remove_cache(WireReader& in);
@@ -59,7 +59,7 @@ class Service {
         return [this] { check_asker(channel_); };
     }
     void prepare_uppers(const RunSpec& spec, const MountSources& sources, const Directory& work) const;
-    MountSources find_sources(const RunSpec& spec, const std::string& work_name) const;
+    MountSources find_sources(const RunSpec& spec, const TemporaryDirectory& work) const;
     void keep(const TemporaryDirectory& work);
 
     Channel& channel_;
@@ -72,7 +72,7 @@ void Service::materialise(WireReader& in) {
     DeltaId id{in.digest()};
     std::string hex = id.value.hex();
     MessageReader tar(channel_);
-    FileLock held = deltas_.lock(hex, [] {});
+    FileLock held = deltas_.lock(hex, stop());
     if (deltas_.has(id)) {
         drain(tar);
     } else {
@@ -101,9 +101,16 @@ MountFeatures mount_features(layerstore::OverlaySpelling spelling) {
     return features;
 }
 
-MountSources Service::find_sources(const RunSpec& spec, const std::string& work_name) const {
+// An empty directory is a layer, too: an overlay needs one.
+std::string empty_layer(const TemporaryDirectory& work) {
+    constexpr const char* name = "empty";
+    if (::mkdirat(work.directory().fd(), name, 0755) < 0 && errno != EEXIST) throw_errno("make directory", name);
+    return DeltaFolder::path_of(work) + "/" + name;
+}
+
+MountSources Service::find_sources(const RunSpec& spec, const TemporaryDirectory& work) const {
     auto or_empty = [&](std::vector<std::string> lower) {
-        if (lower.empty()) lower.push_back(work_name + "/empty");
+        if (lower.empty()) lower.push_back(empty_layer(work));
         return lower;
     };
     MountSources sources;
@@ -135,27 +142,23 @@ void Service::prepare_uppers(const RunSpec& spec, const MountSources& sources, c
         work.make_directory(ImagePath().child("work-" + stage));
         copy_root(deltas_.directory().open_directory(ImagePath::clean(top), FollowLinks::never), upper);
     };
-    if (::mkdirat(work.fd(), "empty", 0755) < 0) throw_errno("make directory", "empty");
     prepare("root", sources.root.front());
     for (std::size_t i = 0; i < spec.binds.size(); ++i)
         if (spec.binds[i].writable) prepare("bind-" + std::to_string(i), sources.binds[i].front());
 }
 
-void Service::run(WireReader& in, const std::vector<Fd>& fds) {
+void Service::run(WireReader& in, std::vector<Fd> fds) {
     RunSpec spec = decode_spec(in);
     TemporaryDirectory work = deltas_.begin();
-    std::vector<FileLock> held;
-    SandboxFolders folders{deltas_.directory().name(), DeltaFolder::path_of(work), {}, place_.spelling};
-    for (const CacheMount& cache : spec.caches) {
-        HeldCache found = caches_.hold(cache, stop());
-        held.push_back(std::move(found.lock));
-        folders.caches.push_back(found.data.name());
-    }
-    MountSources sources = find_sources(spec, folders.work_name);
+    HeldCaches caches = caches_.hold_all(spec.caches, stop());
+    SandboxFolders folders{deltas_.directory().name(), DeltaFolder::path_of(work), stage_name, caches.paths,
+                           place_.spelling};
+    MountSources sources = find_sources(spec, work);
     prepare_uppers(spec, sources, work.directory());
     MountPlan plan = plan_mounts(spec, sources, mount_features(place_.spelling));
     LaunchOutcome outcome = launch({spec, plan, folders, fds.at(0).get(), channel_.fd()});
-    held.clear();
+    caches.locks.clear();
+    fds.clear();  // or who reads the log would wait for its end until the answer is dealt with
 
     WireWriter answer = answer_done();
     encode_status(answer, outcome.status);
@@ -180,13 +183,6 @@ void Service::keep(const TemporaryDirectory& work) {
     FileLock held = deltas_.lock(id.value.hex(), stop());
     deltas_.publish(work, "upper-root", id);
     channel_.send(answer_done().bytes());
-}
-
-Fd open_regular(const Directory& files, const ImagePath& path) {
-    auto found = files.try_open(path, O_RDONLY | O_NONBLOCK, FollowLinks::never);
-    struct stat status {};
-    if (!found || ::fstat(found->get(), &status) < 0 || !S_ISREG(status.st_mode)) return Fd();
-    return std::move(*found);
 }
 
 // Answers of at most max_message_fds descriptors, each with one byte for every path: is it there.
@@ -228,7 +224,7 @@ void answer_request(Channel& channel) {
     Service service(channel, place);
     switch (kind) {
         case Request::materialise: return service.materialise(in);
-        case Request::run: return service.run(in, message->fds);
+        case Request::run: return service.run(in, std::move(message->fds));
         case Request::open_files: return service.open_files(in);
         case Request::remove_delta: return service.remove_delta(in);
         case Request::remove_cache: return service.remove_cache(in);

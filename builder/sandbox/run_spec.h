@@ -85,7 +85,7 @@ struct RunSpec {
     std::vector<DeltaId> layers;           ///< the root file system, lowest first; all materialised
     std::vector<std::string> arguments;    ///< argv, not empty
     std::vector<std::string> environment;  ///< "NAME=value", complete
-    ImagePath working_directory;
+    ImagePath working_directory;           ///< where missing, made for `credentials` with mode 0755
     Credentials credentials;
     NetworkMode network = NetworkMode::standard;
     SecurityMode security = SecurityMode::sandbox;

@@ -12,6 +12,7 @@
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "builder/sandbox/delta_folder.h"
 #include "builder/sandbox/helper.h"
 #include "builder/sandbox/id_maps.h"
 #include "builder/sandbox/requests.h"
@@ -36,20 +37,41 @@ bool wait_for_answer(const Channel& channel, int timeout_milliseconds, bool watc
                 "if the kernel killed it for want of memory, dmesg says so");
 }
 
+// Tells the helper to stop and waits until it has cleaned up, which the end of the connection says.
+[[noreturn]] void stop_request(Channel& channel) {
+    channel.finish_sending();
+    try {
+        while (wait_for_answer(channel, stop_milliseconds, false) && channel.receive()) {
+        }
+    } catch (const Error&) {
+        // It was killed: that is an end, too.
+    }
+    throw_if_cancelled();
+    throw Error(ErrorKind::interrupted, "sandbox: stopped");
+}
+
 // The answer's message, past its first byte in `in`; an Error in it is thrown. A wish to stop reaches the helper,
 // which kills and cleans up before it answers.
 Message receive_answer(Channel& channel) {
     if (!wait_for_answer(channel, -1, true)) {
-        channel.finish_sending();
-        wait_for_answer(channel, stop_milliseconds, false);
-        throw_if_cancelled();
-        throw Error(ErrorKind::interrupted, "sandbox: stopped");
+        stop_request(channel);
     }
     auto message = channel.receive();
     if (!message) helper_died();
     WireReader in(message->payload, "the helper's answer");
     if (static_cast<Answer>(in.byte()) == Answer::error) throw decode_error(in);
     return std::move(*message);
+}
+
+// False when the other side stopped reading: its answer says why.
+bool try_send(Channel& channel, std::span<const std::byte> bytes) {
+    try {
+        channel.send(as_text(bytes));
+        return true;
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::unavailable) throw;
+        return false;
+    }
 }
 
 WireReader answer_body(const Message& message) {
@@ -77,7 +99,7 @@ class HelperSandbox final : public Sandbox {
   public:
     HelperSandbox(Rung rung, const std::string& store) : rung_(std::move(rung)) {
         place_.store = store;
-        bool initial = rung_.mode == RootMode::root && is_whole(own_id_map("uid_map"));
+        bool initial = rung_.mode == RootMode::root && in_initial_user_namespace();
         place_.spelling = initial ? layerstore::OverlaySpelling::trusted : layerstore::OverlaySpelling::user;
         place_.spelling_name = initial ? "root" : "user-" + map_digest();
     }
@@ -155,13 +177,11 @@ void HelperSandbox::materialise(const DeltaId& delta, ByteReader& canonical_tar)
     WireWriter request = begin(Request::materialise);
     Channel channel = ask(request.digest(delta.value));
     std::vector<std::byte> block(stream_block);
-    try {
-        while (std::size_t count = canonical_tar.read(block))
-            channel.send(as_text(std::span<const std::byte>(block).first(count)));
-        channel.send("");
-    } catch (const Error& error) {
-        if (error.kind() != ErrorKind::unavailable) throw;
-        // The other side stopped reading: its answer says why.
+    for (bool more = true; more;) {
+        throw_if_cancelled();
+        std::size_t count = canonical_tar.read(block);
+        bool sent = try_send(channel, std::span<const std::byte>(block).first(count));
+        more = count > 0 && sent;
     }
     receive_answer(channel);
 }
@@ -180,12 +200,7 @@ std::vector<Fd> HelperSandbox::open_ourselves(const DeltaId& delta, std::span<co
     std::string name = place_.store + "/deltas/" + place_.spelling_name + "/" + delta.value.hex() + "/files";
     Directory files = Directory::open_host(name);
     std::vector<Fd> opened;
-    for (const ImagePath& path : paths) {
-        auto found = files.try_open(path, O_RDONLY | O_NONBLOCK, FollowLinks::never);
-        struct stat status {};
-        bool regular = found && ::fstat(found->get(), &status) == 0 && S_ISREG(status.st_mode);
-        opened.push_back(regular ? std::move(*found) : Fd());
-    }
+    for (const ImagePath& path : paths) opened.push_back(open_regular(files, path));
     return opened;
 }
 

@@ -149,7 +149,7 @@ EditOutcome edit_files(const PlanNode& node, const std::vector<const NodeResult*
     };
     const auto* transfer = std::get_if<TransferFiles>(&edit.edit);
     TreeDelta delta = transfer ? transfer_files(*transfer, edit_inputs)
-                               : make_directory(std::get<MakeDirectory>(edit.edit), edit_inputs);
+                               : make_directory(std::get<MakeWorkingDirectory>(edit.edit), edit_inputs);
     return {layerstore::complete_for(delta, root.tree), unpacker.contents()};
 }
 

@@ -35,7 +35,7 @@ struct Details {
         if (!fetch.checksum.empty()) object["checksum"] = printable(fetch.checksum);
     }
     void operator()(const EditFiles& edit) const {
-        if (const auto* directory = std::get_if<MakeDirectory>(&edit.edit)) {
+        if (const auto* directory = std::get_if<MakeWorkingDirectory>(&edit.edit)) {
             object["directory"] = printable(directory->path.absolute());
             return;
         }

@@ -68,7 +68,7 @@ std::optional<builder::PlanResult> plan_input(const BuildOptions& options, const
                                                      .resolver = *finder,
                                                      .target = options.target,
                                                      .build_args = options.build_args,
-                                                     .contexts = contexts,
+                                                     .contexts = std::move(contexts),
                                                      .platform = options.platform,
                                                      .build_platform = layerstore::Platform::host(),
                                                      .network = options.network,

@@ -25,8 +25,7 @@ Entry entry_of(const struct stat& status) {
 
 class UpperReader {
   public:
-    UpperReader(const Directory& upper, OverlaySpelling spelling)
-        : upper_(upper), spelling_(spelling), buffer_(stream_block) {}
+    UpperReader(const Directory& upper, OverlaySpelling spelling) : upper_(upper), spelling_(spelling) {}
 
     TreeDelta read_all() {
         struct stat status {};
@@ -134,8 +133,8 @@ class UpperReader {
         entry.xattrs = read_xattrs(fd.get(), path);
         FdReader reader(fd.get(), path.absolute());
         Sha256 hash;
-        while (std::size_t count = reader.read(buffer_)) {
-            hash.update(std::span<const std::byte>(buffer_).first(count));
+        while (std::size_t count = reader.read(block_.bytes())) {
+            hash.update(block_.bytes().first(count));
             entry.size += count;
         }
         entry.content = hash.finish();
@@ -143,7 +142,7 @@ class UpperReader {
 
     const Directory& upper_;
     OverlaySpelling spelling_;
-    std::vector<std::byte> buffer_;
+    StreamBlock block_;
     std::vector<Change> changes_;
     std::map<std::pair<dev_t, ino_t>, LinkedFile> links_;
 };

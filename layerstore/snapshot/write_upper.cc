@@ -27,7 +27,7 @@ bool is_zero(const std::byte* bytes, std::size_t size) noexcept {
 class UpperWriter {
   public:
     UpperWriter(TarReader& tar, const Directory& out, OverlaySpelling spelling)
-        : tar_(tar), out_(out), spelling_(spelling), stack_(out), buffer_(stream_block) {}
+        : tar_(tar), out_(out), spelling_(spelling), stack_(out) {}
 
     void write_all() {
         while (std::optional<TarEntry> entry = tar_.next()) write(*entry);
@@ -123,7 +123,7 @@ class UpperWriter {
         for (;;) {
             std::size_t filled = 0;
             while (filled < buffer_.size()) {
-                std::size_t count = tar_.read(std::span(buffer_).subspan(filled));
+                std::size_t count = tar_.read(buffer_.subspan(filled));
                 if (count == 0) break;
                 filled += count;
             }
@@ -161,7 +161,8 @@ class UpperWriter {
     const Directory& out_;
     OverlaySpelling spelling_;
     DirectoryStack stack_;
-    std::vector<std::byte> buffer_;
+    StreamBlock block_;
+    std::span<std::byte> buffer_ = block_.bytes();
     std::vector<PendingDirectory> pending_;
     Entry root_ = implied_directory();
     std::optional<ImagePath> last_;

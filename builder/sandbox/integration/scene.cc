@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/sandbox/integration/scene.h"
 
+#include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdlib>
 
 #include "base/error.h"
@@ -16,8 +19,6 @@ namespace {
 
 using namespace layerstore;
 
-ImagePath at(std::string_view path) { return ImagePath::clean(path); }
-
 Entry entry_of(EntryKind kind, std::uint16_t mode) {
     Entry entry;
     entry.kind = kind;
@@ -26,17 +27,27 @@ Entry entry_of(EntryKind kind, std::uint16_t mode) {
     return entry;
 }
 
+std::string program_beside_us(const std::string& name) {
+    std::string us(4096, '\0');
+    ssize_t length = ::readlink("/proc/self/exe", us.data(), us.size());
+    us.resize(length > 0 ? static_cast<std::size_t>(length) : 0);
+    return Directory::open_host(us.substr(0, us.rfind('/'))).read_file(at(name), 16 << 20);
+}
+
 Draft busybox_image() {
     Draft draft;
     draft.directory("/bin").directory("/etc").directory("/root", 0700).directory("/tmp", 01777).directory("/home");
     draft.directory("/usr").directory("/usr/bin");
     std::string program = Directory::open_host("/bin").read_file(at("busybox"), 16 << 20);
     draft.file("/bin/busybox", std::move(program), 0755);
-    for (const char* applet : {"sh",    "cat",    "ls",       "id",     "pwd",    "env",      "mkdir", "rm",    "touch",
-                               "ln",    "mv",     "chmod",    "chown",  "sleep",  "echo",     "true",  "false", "kill",
-                               "mount", "umount", "mknod",    "grep",   "stat",   "readlink", "ps",    "head",  "wc",
-                               "dd",    "sync",   "hostname", "find",   "cp",     "test",     "df",    "ip",    "su",
-                               "tail",  "sed",    "awk",      "mkfifo", "chroot", "nc",       "sort",  "cut",   "tr"})
+    std::string inside = program_beside_us("sandbox_inside");
+    draft.file("/bin/inside", inside, 0755).file("/bin/inside-suid", std::move(inside), 04755);
+    for (const char* applet :
+         {"sh",     "cat",   "ls",    "id",       "pwd",  "env",   "mkdir",   "rm",   "touch", "ln",
+          "mv",     "chmod", "chown", "sleep",    "echo", "true",  "false",   "kill", "mount", "umount",
+          "mknod",  "grep",  "stat",  "readlink", "ps",   "head",  "wc",      "dd",   "sync",  "hostname",
+          "find",   "cp",    "test",  "df",       "ip",   "su",    "tail",    "sed",  "awk",   "mkfifo",
+          "chroot", "nc",    "sort",  "cut",      "tr",   "rmdir", "truncate"})
         draft.link(std::string("/bin/") + applet, "busybox");
     draft.file("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home:/bin/sh\n");
     draft.file("/etc/group", "root:x:0:\nuser:x:1000:\n");
@@ -77,26 +88,82 @@ Draft& Draft::opaque(std::string_view path) {
     return *this;
 }
 
-const Rung& test_rung() {
-    static const Rung rung = [] {
-        const char* wanted = std::getenv("IMGBUILD_TEST_ROOT_MODE");
-        return choose_rung(probe_rungs("/tmp"), wanted ? root_mode_from_name(wanted) : std::nullopt);
-    }();
-    return rung;
+Draft& Draft::same(std::vector<std::string> paths) {
+    LinkGroup& group = links.emplace_back();
+    for (const std::string& path : paths) group.push_back(at(path));
+    return *this;
 }
 
-Scene::Scene(Rung rung) : place_(TemporaryDirectory::create()), store_path_(place_.path() + "/store") {
-    Directory::create_host(store_path_);
-    sandbox_ = make_sandbox(rung, store_path_);
-    add_layer(busybox_image());
-}
-
-DeltaId Scene::materialise(const TreeDelta& delta, const Draft& draft) {
+std::string tar_of(const TreeDelta& delta, const Draft& draft) {
     ContentSources sources;
     sources.add(draft.contents);
     MemoryWriter tar;
     write_layer(delta, sources, tar);
-    MemoryReader reader(tar.bytes());
+    return tar.bytes();
+}
+
+std::string describe(const TreeDelta& delta) {
+    constexpr std::array kinds{"directory", "file", "symlink", "fifo", "character", "block"};
+    std::string text;
+    for (const Change& change : delta.changes()) {
+        constexpr std::array words{"put", "remove", "empty"};
+        text += fmt::format("{} {}", words.at(static_cast<std::size_t>(change.kind)), change.path.absolute());
+        const Entry& entry = change.entry;
+        if (change.kind != ChangeKind::remove)
+            text += fmt::format(" {} {:o} {}:{}", kinds.at(static_cast<std::size_t>(entry.kind)), entry.mode, entry.uid,
+                                entry.gid);
+        if (change.kind != ChangeKind::remove && entry.is_file()) text += fmt::format(" size={}", entry.size);
+        if (!entry.link_target.empty()) text += " to=" + entry.link_target;
+        if (entry.xattrs)
+            for (const auto& [name, value] : *entry.xattrs) text += fmt::format(" {}({})", name, value.size());
+        text += "\n";
+    }
+    for (const LinkGroup& group : delta.links()) {
+        text += "same";
+        for (const ImagePath& path : group) text += " " + path.absolute();
+        text += "\n";
+    }
+    return text;
+}
+
+bool is_real_root() { return test_rung().mode == RootMode::root; }
+
+SmallDisk::SmallDisk() {
+    if (const char* given = std::getenv("IMGBUILD_TEST_SMALL_DISK")) {
+        path_ = given;
+        return;
+    }
+    place_.emplace(TemporaryDirectory::create());
+    path_ = place_->path() + "/small";
+    Directory::create_host(path_);
+    if (::mount("small", path_.c_str(), "tmpfs", 0, "size=48m") < 0) throw_errno("mount", path_);
+}
+
+SmallDisk::~SmallDisk() {
+    if (place_) ::umount2(path_.c_str(), MNT_DETACH);
+}
+
+const Rung& test_rung() {
+    static const Rung rung = [] {
+        const char* wanted = std::getenv("IMGBUILD_TEST_ROOT_MODE");
+        return find_rung("/tmp", wanted ? root_mode_from_name(wanted) : std::nullopt);
+    }();
+    return rung;
+}
+
+Scene::Scene(const Rung& rung) : Scene(rung, {}) {}
+
+Scene::Scene(const Rung& rung, const std::string& folder) : rung_(rung) {
+    if (folder.empty()) place_.emplace(TemporaryDirectory::create());
+    store_path_ = (place_ ? place_->path() : folder) + "/store";
+    Directory::create_host(store_path_);
+    sandbox_ = make_sandbox(rung_, store_path_);
+    add_layer(busybox_image());
+}
+
+DeltaId Scene::materialise(const TreeDelta& delta, const Draft& draft) {
+    std::string tar = tar_of(delta, draft);
+    MemoryReader reader(tar);
     sandbox_->materialise(delta.id(), reader);
     return delta.id();
 }

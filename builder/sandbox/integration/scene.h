@@ -16,6 +16,8 @@
 
 namespace imgbuild::builder {
 
+inline ImagePath at(std::string_view path) { return ImagePath::clean(path); }
+
 /// A delta in the making, with the bytes of its files.
 struct Draft {
     std::vector<layerstore::Change> changes;
@@ -27,6 +29,9 @@ struct Draft {
     Draft& link(std::string_view path, std::string target);
     Draft& remove(std::string_view path);
     Draft& opaque(std::string_view path);
+    Draft& same(std::vector<std::string> paths);  ///< files put before, which become one
+    /// The entry put last, to change it.
+    layerstore::Entry& last() { return changes.back().entry; }
 };
 
 struct Ran {
@@ -35,19 +40,45 @@ struct Ran {
     std::unique_ptr<RunResult> result;
 };
 
+/// The canonical tar of a delta whose bytes `draft` has.
+std::string tar_of(const layerstore::TreeDelta& delta, const Draft& draft);
+/// A delta as text, one change a line and in path order: "put /f file 644 0:0 size=3", "remove /x",
+/// "empty /d directory …", "same /a /b".
+std::string describe(const layerstore::TreeDelta& delta);
+
 /// The rung that the tests run on, chosen once by IMGBUILD_TEST_ROOT_MODE or the best that works.
 const Rung& test_rung();
+/// True if the tests run as root of the initial user namespace.
+bool is_real_root();
+
+/// A file system of 48 MiB; the ordinary user's is mounted by who became him (as_user.py).
+class SmallDisk {
+  public:
+    SmallDisk();
+    SmallDisk(const SmallDisk&) = delete;
+    SmallDisk& operator=(const SmallDisk&) = delete;
+    ~SmallDisk();
+    const std::string& path() const { return path_; }
+
+  private:
+    std::optional<TemporaryDirectory> place_;
+    std::string path_;
+};
 
 class Scene {
   public:
     /// A store with the busybox image in it.
-    explicit Scene(Rung rung = test_rung());
+    explicit Scene(const Rung& rung = test_rung());
+    /// The same in `folder`, which must exist.
+    Scene(const Rung& rung, const std::string& folder);
 
     Sandbox& sandbox() { return *sandbox_; }
     const std::string& store() const { return store_path_; }
     const std::vector<DeltaId>& layers() const { return layers_; }
     const layerstore::Tree& tree() const { return tree_; }
 
+    /// Another sandbox over the same store, with a helper of its own.
+    std::unique_ptr<Sandbox> another() const { return make_sandbox(rung_, store_path_); }
     /// Puts a delta on top of the image, as a builder would.
     DeltaId add_layer(const Draft& draft);
     DeltaId materialise(const layerstore::TreeDelta& delta, const Draft& draft);
@@ -60,8 +91,9 @@ class Scene {
     layerstore::TreeDelta run_and_keep(const RunSpec& spec);
 
   private:
-    TemporaryDirectory place_;
+    std::optional<TemporaryDirectory> place_;
     std::string store_path_;
+    Rung rung_;
     std::unique_ptr<Sandbox> sandbox_;
     std::vector<DeltaId> layers_;
     layerstore::Tree tree_;
