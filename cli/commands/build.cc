@@ -60,22 +60,14 @@ int run_check(const BuildOptions& options, const parser::Buildfile& buildfile, c
     return exit_status::usage;
 }
 
-// Evaluates the plan while a renderer shows it.
-std::variant<builder::SolvedImage, builder::NotCached> solve_shown(const BuildOptions& options,
-                                                                   const builder::BuildPlan& plan,
-                                                                   const BuildInput& input, layerstore::Store& store,
-                                                                   layerstore::Store::Lease& lease) {
+builder::SolveOptions solve_options_of(const BuildOptions& options, const BuildInput& input) {
     builder::SolveOptions solve_options = options.solve;
     solve_options.contexts = input.contexts;
     solve_options.goal = goal_of(options);
-    solve_options.locate = [&](parser::Span span) {
+    solve_options.locate = [&input](parser::Span span) {
         return fmt::format("{}:{}", input.source.name(), input.source.line_of(span.begin));
     };
-    // Its destructor ends the picture, also for an Error, which is reported below it.
-    const std::unique_ptr<Progress> progress = make_progress(options.progress, STDERR_FILENO);
-    auto result = builder::solve(plan, solve_options, store, lease, *progress);
-    progress->finish();
-    return result;
+    return solve_options;
 }
 
 int tell_not_cached(const builder::BuildPlan& plan, builder::NodeId node) {
@@ -115,7 +107,11 @@ int build(const BuildOptions& options) {
     const Advice advice = check_input(options, *buildfile, input, &*planned);
     if (advice.is_fatal) refuse_violations(advice, input.source);
 
-    const auto result = solve_shown(options, *planned->plan, input, *store, *lease);
+    // Both outlive what they give: the files of the result are read through them.
+    const builder::SolveOptions solve_options = solve_options_of(options, input);
+    const std::unique_ptr<Progress> progress = make_progress(options.progress, STDERR_FILENO);
+    const auto result = builder::solve(*planned->plan, solve_options, *store, *lease, *progress);
+    progress->finish();
     if (const auto* missing = std::get_if<builder::NotCached>(&result))
         return tell_not_cached(*planned->plan, missing->node);
     const auto& solved = std::get<builder::SolvedImage>(result);
