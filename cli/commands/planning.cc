@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "cli/common/terminal.h"
 #include "layerstore/image/reference.h"
 
@@ -49,6 +50,16 @@ const parser::Instruction* instruction_at(const parser::Buildfile& buildfile, pa
     return nullptr;
 }
 
+// A name that came with the command line stands in no line of the file: the stages say more than a caret.
+void require_target(const parser::Buildfile& buildfile, const std::string& target) {
+    const auto found = parser::find_target(buildfile, target);
+    const auto* missing = std::get_if<parser::Diagnostic>(&found);
+    if (!missing || target.empty()) return;
+    std::vector<std::string> names;
+    for (const parser::Stage& stage : buildfile.stages) names.push_back(stage.display_name());
+    throw Error(ErrorKind::not_found, missing->message, "the stages are " + join(names, ", "));
+}
+
 }  // namespace
 
 std::optional<parser::Buildfile> parse_input(const BuildInput& input) {
@@ -60,6 +71,7 @@ std::optional<parser::Buildfile> parse_input(const BuildInput& input) {
 
 std::optional<builder::PlanResult> plan_input(const BuildOptions& options, const parser::Buildfile& buildfile,
                                               const BuildInput& input, layerstore::Store& store) {
+    require_target(buildfile, options.target);
     std::map<std::string, builder::NamedContext> contexts = options.contexts;
     contexts.insert_or_assign(
         "", builder::NamedContext{builder::NamedContext::Kind::directory, input.contexts.at("").path});
