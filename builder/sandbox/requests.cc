@@ -49,7 +49,7 @@ class Service {
     }
 
     void materialise(WireReader& in);
-    void run(WireReader& in, const std::vector<Fd>& fds);
+    void run(WireReader& in, std::vector<Fd> fds);
     void open_files(WireReader& in);
     void remove_delta(WireReader& in);
     void remove_cache(WireReader& in);
@@ -147,7 +147,7 @@ void Service::prepare_uppers(const RunSpec& spec, const MountSources& sources, c
         if (spec.binds[i].writable) prepare("bind-" + std::to_string(i), sources.binds[i].front());
 }
 
-void Service::run(WireReader& in, const std::vector<Fd>& fds) {
+void Service::run(WireReader& in, std::vector<Fd> fds) {
     RunSpec spec = decode_spec(in);
     TemporaryDirectory work = deltas_.begin();
     HeldCaches caches = caches_.hold_all(spec.caches, stop());
@@ -158,6 +158,7 @@ void Service::run(WireReader& in, const std::vector<Fd>& fds) {
     MountPlan plan = plan_mounts(spec, sources, mount_features(place_.spelling));
     LaunchOutcome outcome = launch({spec, plan, folders, fds.at(0).get(), channel_.fd()});
     caches.locks.clear();
+    fds.clear();  // or who reads the log would wait for its end until the answer is dealt with
 
     WireWriter answer = answer_done();
     encode_status(answer, outcome.status);
@@ -223,7 +224,7 @@ void answer_request(Channel& channel) {
     Service service(channel, place);
     switch (kind) {
         case Request::materialise: return service.materialise(in);
-        case Request::run: return service.run(in, message->fds);
+        case Request::run: return service.run(in, std::move(message->fds));
         case Request::open_files: return service.open_files(in);
         case Request::remove_delta: return service.remove_delta(in);
         case Request::remove_cache: return service.remove_cache(in);
