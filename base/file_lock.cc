@@ -4,7 +4,10 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include "base/cancel.h"
 #include "base/error.h"
@@ -23,12 +26,15 @@ int operation(LockMode mode) { return mode == LockMode::shared ? LOCK_SH : LOCK_
 }  // namespace
 
 FileLock FileLock::acquire(const Directory& directory, const std::string& name, LockMode mode) {
-    Fd fd = open_lock(directory, name);
-    while (::flock(fd.get(), operation(mode)) < 0) {
-        if (errno != EINTR) throw_errno("lock", directory.name() + "/" + name);
+    // A signal goes to any thread, and flock(2) in this one would not see it: so it does not wait in there.
+    std::chrono::milliseconds pause{1};
+    constexpr std::chrono::milliseconds longest_pause{64};
+    while (true) {
+        if (auto lock = try_acquire(directory, name, mode)) return std::move(*lock);
         throw_if_cancelled();
+        std::this_thread::sleep_for(pause);
+        pause = std::min(pause * 2, longest_pause);
     }
-    return FileLock(std::move(fd));
 }
 
 std::optional<FileLock> FileLock::try_acquire(const Directory& directory, const std::string& name, LockMode mode) {

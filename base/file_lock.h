@@ -16,8 +16,8 @@ enum class LockMode { shared, exclusive };
 class FileLock {
   public:
     FileLock() noexcept = default;
-    /// Waits for the lock on `name` in `directory`, which is made when missing. A signal that arrives while
-    /// waiting and has set the cancel flag ends it with Error{interrupted}. Throws Error.
+    /// Waits for the lock on `name` in `directory`, which is made when missing. A wish to stop (base/cancel.h) ends
+    /// the wait with Error{interrupted}. Throws Error.
     static FileLock acquire(const Directory& directory, const std::string& name, LockMode mode);
     /// Empty when another process holds it.
     static std::optional<FileLock> try_acquire(const Directory& directory, const std::string& name, LockMode mode);
