@@ -22,6 +22,19 @@ std::size_t FdReader::read(std::span<std::byte> buffer) {
     }
 }
 
+std::size_t FilePartReader::read(std::span<std::byte> buffer) {
+    const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), left_));
+    if (wanted == 0) return 0;
+    ssize_t count = 0;
+    do count = ::pread(file_->get(), buffer.data(), wanted, static_cast<off_t>(offset_));
+    while (count < 0 && errno == EINTR);
+    if (count < 0) throw_errno("read", name_);
+    if (count == 0) throw Error(ErrorKind::corrupt, "read: " + name_ + ": is shorter than it was");
+    offset_ += static_cast<std::uint64_t>(count);
+    left_ -= static_cast<std::uint64_t>(count);
+    return static_cast<std::size_t>(count);
+}
+
 void FdWriter::write(std::span<const std::byte> bytes) {
     while (!bytes.empty()) {
         ssize_t count = ::write(fd_, bytes.data(), bytes.size());

@@ -63,6 +63,21 @@ class FdReader final : public ByteReader {
     std::string name_;
 };
 
+/// Reads `size` bytes of an open file from `offset` on, whatever its position: many may read one file at once. A file
+/// that ends before is Error{corrupt}.
+class FilePartReader final : public ByteReader {
+  public:
+    FilePartReader(std::shared_ptr<const Fd> file, std::uint64_t offset, std::uint64_t size, std::string name)
+        : file_(std::move(file)), offset_(offset), left_(size), name_(std::move(name)) {}
+    std::size_t read(std::span<std::byte> buffer) override;
+
+  private:
+    std::shared_ptr<const Fd> file_;
+    std::uint64_t offset_;
+    std::uint64_t left_;
+    std::string name_;
+};
+
 /// Writes a descriptor; short writes and EINTR are retried.
 class FdWriter final : public ByteWriter {
   public:

@@ -14,12 +14,24 @@ constexpr const char* lock_name = "lock";
 
 }  // namespace
 
-TemporaryDirectory TemporaryDirectory::create_in(const Directory& parent) {
+// Empty where a sweep took the directory before it was locked.
+std::optional<TemporaryDirectory> TemporaryDirectory::try_create_in(const Directory& parent) {
     std::string name = random_name();
     if (::mkdirat(parent.fd(), name.c_str(), 0700) < 0) throw_errno("make a directory in", parent.name());
-    Directory directory = parent.open_directory(ImagePath().child(name), FollowLinks::never);
-    FileLock lock = FileLock::acquire(directory, lock_name, LockMode::exclusive);
-    return TemporaryDirectory(parent.duplicate(), std::move(directory), std::move(name), std::move(lock));
+    try {
+        Directory directory = parent.open_directory(ImagePath().child(name), FollowLinks::never);
+        FileLock lock = FileLock::acquire(directory, lock_name, LockMode::exclusive);
+        if (!parent.status(ImagePath().child(name))) return std::nullopt;
+        return TemporaryDirectory(parent.duplicate(), std::move(directory), std::move(name), std::move(lock));
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::not_found) throw;
+        return std::nullopt;
+    }
+}
+
+TemporaryDirectory TemporaryDirectory::create_in(const Directory& parent) {
+    while (true)
+        if (auto directory = try_create_in(parent)) return std::move(*directory);
 }
 
 TemporaryDirectory TemporaryDirectory::create() {
@@ -61,15 +73,25 @@ void TemporaryDirectory::remove() noexcept {
 
 void TemporaryDirectory::sweep(const Directory& parent) {
     for (const std::string& name : parent.list()) {
-        auto path = ImagePath::parse_strict(name);
-        auto status = path ? parent.status(*path) : std::nullopt;
-        if (!status) continue;
-        if (S_ISDIR(status->st_mode)) {
-            Directory directory = parent.open_directory(*path, FollowLinks::never);
-            if (!FileLock::try_acquire(directory, lock_name, LockMode::exclusive)) continue;
+        try {
+            sweep_one(parent, name);
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::not_found) throw;  // another sweep was faster
         }
-        parent.remove_tree(name);
     }
+}
+
+void TemporaryDirectory::sweep_one(const Directory& parent, const std::string& name) {
+    auto path = ImagePath::parse_strict(name);
+    auto status = path ? parent.status(*path) : std::nullopt;
+    if (!status) return;
+    std::optional<FileLock> lock;  // held until all is gone, so that who made the directory sees that it lost
+    if (S_ISDIR(status->st_mode)) {
+        Directory directory = parent.open_directory(*path, FollowLinks::never);
+        lock = FileLock::try_acquire(directory, lock_name, LockMode::exclusive);
+        if (!lock) return;
+    }
+    parent.remove_tree(name);
 }
 
 }  // namespace imgbuild

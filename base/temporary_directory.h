@@ -4,6 +4,7 @@
 // A directory of our own for work in progress, held under an flock so that a sweep can tell it from one
 // that a killed process left behind. The destructor takes it away.
 
+#include <optional>
 #include <string>
 
 #include "base/directory.h"
@@ -30,6 +31,8 @@ class TemporaryDirectory {
     static void sweep(const Directory& parent);
 
   private:
+    static std::optional<TemporaryDirectory> try_create_in(const Directory& parent);
+    static void sweep_one(const Directory& parent, const std::string& name);
     TemporaryDirectory(Directory parent, Directory directory, std::string name, FileLock lock);
     void remove() noexcept;
 

@@ -47,28 +47,40 @@ class Mailbox {
 };
 
 struct NodeState {
-    std::unique_ptr<NodeResult> result;
     std::vector<NodeId> users;
     std::size_t missing_inputs = 0;
     std::size_t chain = 0;  ///< nodes on the longest way to the end
     Clock::time_point started;
 };
 
+/// What the readers of an image's files go through: it lives as long as they do.
+struct Ground {
+    Ground(layerstore::Store& store, layerstore::Store::Lease& lease, const SolveOptions& of_options)
+        : options(of_options), services(store, lease, options), contents(services) {}
+
+    SolveOptions options;
+    Services services;
+    FileContents contents;
+    std::vector<std::unique_ptr<NodeResult>> results;  ///< by node; null while there is none
+};
+
 /// All state of one build; only the caller's thread touches it.
 class Solver {
   public:
-    Solver(const BuildPlan& plan, Services& services, BuildObserver& observer, bool strictly)
+    Solver(const BuildPlan& plan, std::shared_ptr<Ground> ground, BuildObserver& observer, bool strictly)
         : plan_(plan),
-          services_(services),
+          ground_(std::move(ground)),
+          services_(ground_->services),
+          contents_(ground_->contents),
           observer_(observer),
-          contents_(services),
-          evaluator_(services, contents_, strictly),
+          evaluator_(services_, contents_, strictly),
           nodes_(plan.nodes.size()),
           layers_(plan.image.layers.size()),
           packers_(packer_threads),
-          jobs_(services.options.jobs == 0 ? available_processors() : services.options.jobs) {
+          jobs_(services_.options.jobs == 0 ? available_processors() : services_.options.jobs) {
+        ground_->results.resize(plan.nodes.size());
         link_nodes();
-        add_inline_contents(plan, *services.inline_contents);
+        add_inline_contents(plan, *services_.inline_contents);
     }
 
     std::variant<SolvedImage, NotCached> solve() {
@@ -122,7 +134,7 @@ class Solver {
 
     std::vector<const NodeResult*> inputs_of(NodeId id) const {
         std::vector<const NodeResult*> inputs;
-        for (NodeId input : plan_.nodes[id].inputs) inputs.push_back(nodes_[input].result.get());
+        for (NodeId input : plan_.nodes[id].inputs) inputs.push_back(ground_->results[input].get());
         return inputs;
     }
 
@@ -181,13 +193,12 @@ class Solver {
     }
 
     void take(NodeId id, std::unique_ptr<NodeResult> result, bool cached) {
-        NodeState& state = nodes_[id];
-        state.result = std::move(result);
+        ground_->results[id] = std::move(result);
         if (plan_.nodes[id].number != 0) {
             ++steps_;
             if (cached) ++cached_steps_;
         }
-        for (NodeId user : state.users)
+        for (NodeId user : nodes_[id].users)
             if (--nodes_[user].missing_inputs == 0) ready_.insert(user);
         if (services_.options.goal.layers) start_packing(id);
     }
@@ -195,7 +206,7 @@ class Solver {
     void start_packing(NodeId id) {
         for (std::size_t i = 0; i < layers_.size(); ++i) {
             if (plan_.image.layers[i] != id) continue;
-            const NodeResult& result = *nodes_[id].result;
+            const NodeResult& result = *ground_->results[id];
             const auto* from = std::get_if<FromImage>(&plan_.nodes[id].operation);
             if (!from) {
                 if (auto known = find_packed(result.stack.back(), services_)) {
@@ -242,9 +253,14 @@ class Solver {
 
     SolvedImage solved_image() {
         SolvedImage image;
-        const NodeResult& root = *nodes_[plan_.image.root].result;
+        const NodeResult& root = *ground_->results[plan_.image.root];
         image.tree = services_.options.goal.files ? tree_with_file_times(root) : root.tree;
-        if (services_.options.goal.files) image.contents = contents_.of_tree(root);
+        if (services_.options.goal.files) {
+            auto held =
+                std::make_shared<std::pair<std::shared_ptr<Ground>, std::shared_ptr<layerstore::ContentSources>>>(
+                    ground_, contents_.of_tree(root));
+            image.contents = {held, held->second.get()};
+        }
         for (std::size_t i = 0; i < layers_.size(); ++i) {
             const bool is_base = std::holds_alternative<FromImage>(plan_.nodes[plan_.image.layers[i]].operation);
             if (is_base) image.base_layers += layers_[i].size();
@@ -269,9 +285,10 @@ class Solver {
     }
 
     const BuildPlan& plan_;
+    std::shared_ptr<Ground> ground_;
     Services& services_;
+    FileContents& contents_;
     BuildObserver& observer_;
-    FileContents contents_;
     Evaluator evaluator_;
     std::vector<NodeState> nodes_;
     std::set<NodeId, Later> ready_{Later{&nodes_}};
@@ -293,14 +310,13 @@ class Solver {
 std::variant<SolvedImage, NotCached> solve(const BuildPlan& plan, const SolveOptions& options, layerstore::Store& store,
                                            layerstore::Store::Lease& lease, BuildObserver& observer) {
     observer.plan_known(plan);
-    Services services(store, lease, options);
     try {
-        return Solver(plan, services, observer, false).solve();
+        return Solver(plan, std::make_shared<Ground>(store, lease, options), observer, false).solve();
     } catch (const BytesMissing&) {
         observer.warning("a result of an earlier build is gone from the store: looking again");
     }
     try {
-        return Solver(plan, services, observer, true).solve();
+        return Solver(plan, std::make_shared<Ground>(store, lease, options), observer, true).solve();
     } catch (const BytesMissing& missing) {
         throw Error(ErrorKind::corrupt,
                     "the store: delta " + missing.delta.value.short_hex() + ": its record or its bytes are missing",

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "layerstore/snapshot/trust.h"
 #include "layerstore/store/detail/format.h"
 #include "layerstore/store/detail/leases.h"
 
@@ -122,7 +123,11 @@ Records& Store::records() {
 
 Directory Store::subdirectory(const std::string& name) const { return root_.make_directory(ImagePath().child(name)); }
 
-void Store::sync() { blobs_->sync(); }
+void Store::sync() {
+    const BootMoment moment = BootMoment::now();
+    blobs_->sync();
+    record_sync(subdirectory("deltas"), moment);
+}
 
 Store::Lease::Lease(Directory root, Directory directory, std::string name, FileLock lock)
     : root_(std::move(root)), directory_(std::move(directory)), name_(std::move(name)), lock_(std::move(lock)) {}

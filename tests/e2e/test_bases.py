@@ -92,4 +92,6 @@ class Registry(EndToEnd):
             blob.seek(os.path.getsize(path) // 2)
             blob.write(b"rotten")
         files = self.context({"Buildfile": f"FROM {address}/team/base:1\nRUN true\n"})
-        self.refuse(files, status=4, says=digits)
+        self.store = self.path("store-without-the-base")
+        # The registry is to blame, as for any other failure of it.
+        self.refuse(files, status=3, says=digits[:12])

@@ -32,7 +32,7 @@ class Interrupts(EndToEnd):
     def start_sleeper(self):
         """A build that is in the middle of a RUN; gives the process and what its command line holds."""
         mark = uuid.uuid4().hex
-        files = self.context({"Buildfile": f"FROM busybox\nRUN echo early > /a\nRUN : {mark}; sleep 1000 & sleep 1000\n"})
+        files = self.context({"Buildfile": f"FROM busybox\nRUN echo early > /a\nRUN : {mark}; sleep 1000 & sleep 1000; :\n"})
         process = self.start("build", "--progress=plain", files)
         deadline = time.monotonic() + SECONDS_TO_START
         while not [pid for pid in processes_with(mark) if pid != process.pid]:
