@@ -63,7 +63,10 @@ RunSpec run_spec(const RunCommand& command, const std::vector<const NodeResult*>
     spec.environment.insert(spec.environment.end(), command.unkeyed.begin(), command.unkeyed.end());
     spec.working_directory = command.working_directory;
     const Account account = find_account(command.user, contents.account_files(root));
-    spec.credentials = {account.owner.uid, account.owner.gid, account.groups};
+    spec.credentials = {account.owner.uid, account.owner.gid, {account.owner.gid}};
+    // As container engines do it: without the primary group among them, a set-gid program could shed it.
+    for (std::uint32_t group : account.groups)
+        if (group != account.owner.gid) spec.credentials.groups.push_back(group);
     if (!has_variable(spec, "HOME")) spec.environment.push_back("HOME=" + account.home);
     if (!has_variable(spec, "SOURCE_DATE_EPOCH"))
         spec.environment.push_back(fmt::format("SOURCE_DATE_EPOCH={}", layerstore::default_file_time.seconds));
