@@ -66,9 +66,17 @@ std::vector<DeltaId> LayerStack::lay_down(const std::vector<StackLayer>& stack, 
     return ids;
 }
 
+bool LayerStack::stands(const DeltaId& id) {
+    std::lock_guard lock(mutex_);
+    if (standing_.contains(id)) return true;
+    services_.lease.add(id);
+    if (!services_.sandbox.get().has(id)) return false;
+    standing_.insert(id);
+    return true;
+}
+
 void LayerStack::lay_down(const StackLayer& layer) {
-    services_.lease.add(layer.delta);
-    if (services_.sandbox.get().has(layer.delta)) return;
+    if (stands(layer.delta)) return;
     layerstore::TreeDelta delta = services_.load_delta(layer.delta);
     auto contents = contents_.of_layer(layer);
     pipe_layer(delta, *contents, [&](ByteReader& tar) { services_.sandbox.get().materialise(layer.delta, tar); });
@@ -76,8 +84,7 @@ void LayerStack::lay_down(const StackLayer& layer) {
 
 DeltaId LayerStack::lay_down(const layerstore::TreeDelta& delta, layerstore::ContentSources& contents) {
     const DeltaId id = delta.id();
-    services_.lease.add(id);
-    if (services_.sandbox.get().has(id)) return id;
+    if (stands(id)) return id;
     pipe_layer(delta, contents, [&](ByteReader& tar) { services_.sandbox.get().materialise(id, tar); });
     return id;
 }

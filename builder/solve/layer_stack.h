@@ -3,6 +3,8 @@
 
 // Lays deltas down where the sandbox can mount them.
 
+#include <mutex>
+#include <unordered_set>
 #include <vector>
 
 #include "builder/solve/file_contents.h"
@@ -24,9 +26,12 @@ class LayerStack {
   private:
     void lay_down(const StackLayer& layer);
     DeltaId lay_down_first_seen(const StackLayer& layer);
+    bool stands(const DeltaId& id);
 
     Services& services_;
     FileContents& contents_;
+    std::mutex mutex_;
+    std::unordered_set<DeltaId> standing_;  ///< leased and seen to stand: every step of a stage asks for all below it
 };
 
 }  // namespace imgbuild::builder
