@@ -76,6 +76,7 @@ std::unique_ptr<NodeResult> Evaluator::known_step(MemoKind kind, const StepKey& 
 
 std::unique_ptr<NodeResult> Evaluator::look_up(const PlanNode& node, const Inputs& inputs) {
     if (std::holds_alternative<FromScratch>(node.operation)) return image_result(node, {});
+    if (trust_ == Trust::nothing) return nullptr;
     if (const auto* from = std::get_if<FromImage>(&node.operation)) {
         std::optional<ImageContent> content = known_content(services_, *from->image);
         return content ? image_result(node, std::move(*content)) : nullptr;
@@ -88,7 +89,7 @@ std::unique_ptr<NodeResult> Evaluator::look_up(const PlanNode& node, const Input
     }
     if (const auto* command = std::get_if<RunCommand>(&node.operation)) {
         auto result = known_step(MemoKind::run, key_of_run(*command, inputs, services_.options.run), node, inputs);
-        if (result && services_.has_bytes(result->stack.back().delta, strictly_)) return result;
+        if (result && services_.has_bytes(result->stack.back().delta, trust_ == Trust::bytes)) return result;
     }
     return nullptr;
 }

@@ -23,11 +23,17 @@ struct Evaluated {
     bool cached = false;  ///< another process had done it meanwhile
 };
 
+/// How far the records of the store are believed.
+enum class Trust {
+    records,  ///< bytes that some build of this store laid down are there
+    bytes,    ///< only those that this build's own sandbox can read
+    nothing,  ///< everything is done again: a record is damaged
+};
+
 class Evaluator {
   public:
-    /// `strictly`: believe only in bytes that this build's own sandbox can read.
-    Evaluator(Services& services, FileContents& contents, bool strictly)
-        : services_(services), contents_(contents), layers_(services, contents), strictly_(strictly) {}
+    Evaluator(Services& services, FileContents& contents, Trust trust)
+        : services_(services), contents_(contents), layers_(services, contents), trust_(trust) {}
 
     /// What records tell about the node; null where it has to be evaluated. Cheap.
     std::unique_ptr<NodeResult> look_up(const PlanNode& node, const std::vector<const NodeResult*>& inputs);
@@ -53,7 +59,7 @@ class Evaluator {
     Services& services_;
     FileContents& contents_;
     LayerStack layers_;
-    bool strictly_;
+    Trust trust_;
 };
 
 }  // namespace imgbuild::builder

@@ -67,13 +67,13 @@ struct Ground {
 /// All state of one build; only the caller's thread touches it.
 class Solver {
   public:
-    Solver(const BuildPlan& plan, std::shared_ptr<Ground> ground, BuildObserver& observer, bool strictly)
+    Solver(const BuildPlan& plan, std::shared_ptr<Ground> ground, BuildObserver& observer, Trust trust)
         : plan_(plan),
           ground_(std::move(ground)),
           services_(ground_->services),
           contents_(ground_->contents),
           observer_(observer),
-          evaluator_(services_, contents_, strictly),
+          evaluator_(services_, contents_, trust),
           nodes_(plan.nodes.size()),
           layers_(plan.image.layers.size()),
           packers_(packer_threads),
@@ -310,13 +310,22 @@ class Solver {
 std::variant<SolvedImage, NotCached> solve(const BuildPlan& plan, const SolveOptions& options, layerstore::Store& store,
                                            layerstore::Store::Lease& lease, BuildObserver& observer) {
     observer.plan_known(plan);
-    try {
-        return Solver(plan, std::make_shared<Ground>(store, lease, options), observer, false).solve();
-    } catch (const BytesMissing&) {
-        observer.warning("a result of an earlier build is gone from the store: looking again");
+    auto attempt = [&](Trust trust) {
+        return Solver(plan, std::make_shared<Ground>(store, lease, options), observer, trust).solve();
+    };
+    for (Trust trust : {Trust::records, Trust::bytes}) {
+        try {
+            return attempt(trust);
+        } catch (const BytesMissing&) {
+            observer.warning("a result of an earlier build is gone from the store: looking again");
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::corrupt) throw;
+            observer.warning(error.full_message() + ": doing everything again");
+            break;
+        }
     }
     try {
-        return Solver(plan, std::make_shared<Ground>(store, lease, options), observer, true).solve();
+        return attempt(Trust::nothing);
     } catch (const BytesMissing& missing) {
         throw Error(ErrorKind::corrupt,
                     "the store: delta " + missing.delta.value.short_hex() + ": its record or its bytes are missing",

@@ -193,6 +193,21 @@ TEST_CASE("a layer whose blob is gone is packed again to the same bytes") {
     CHECK(build.missing_blobs.empty());
 }
 
+TEST_CASE("where tree records are gone everything is done again, to the same layers") {
+    Build build;
+    build.file("a", "alpha");
+    const std::string text = "FROM scratch AS one\nCOPY a /dir/a\nFROM scratch\nCOPY --from=one /dir /dir\n";
+    build.image(text);
+    const std::vector<Digest> layers = build.layers;
+    {
+        auto store = layerstore::Store::open(build.store_path);
+        for (const Digest& node : store->records().nodes()) store->records().remove_node(node);
+    }
+    CHECK(build.image(text).cached_steps == 0);
+    CHECK(build.layers == layers);
+    CHECK(build.events.front().find("doing everything again") != std::string::npos);
+}
+
 TEST_CASE("a heredoc's content is found also where its step comes from the cache") {
     Build build;
     const std::string text = "FROM scratch\nCOPY <<FILE /a\nhello\nFILE\n";

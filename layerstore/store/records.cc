@@ -161,7 +161,7 @@ std::string Records::load_node(const TreeId& id) const {
     const Lock lock(mutex_);
     Query query(*database_, "SELECT value FROM node WHERE id = ?");
     if (!query.bind(id.value).step())
-        throw Error(ErrorKind::not_found, fmt::format("store: tree node {}: missing", id.value.text()));
+        throw Error(ErrorKind::corrupt, fmt::format("store: tree node {}: missing", id.value.text()));
     auto value = detail::unseal("node", id.value, query.view(0));
     if (!value) throw Error(ErrorKind::corrupt, fmt::format("store: tree node {}: damaged", id.value.text()));
     return *std::move(value);
@@ -171,7 +171,7 @@ std::string Records::load_links(const Digest& id) const {
     const Lock lock(mutex_);
     Query query(*database_, "SELECT value FROM links WHERE id = ?");
     if (!query.bind(id).step())
-        throw Error(ErrorKind::not_found, fmt::format("store: link table {}: missing", id.text()));
+        throw Error(ErrorKind::corrupt, fmt::format("store: link table {}: missing", id.text()));
     if (Sha256::of(query.view(0)) != id)
         throw Error(ErrorKind::corrupt, fmt::format("store: link table {}: damaged", id.text()));
     return query.bytes(0);

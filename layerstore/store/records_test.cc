@@ -113,8 +113,8 @@ TEST_CASE("what is missing or damaged is said by its identity") {
     const Tree tree = small_tree();
     Records records(at.path());
     const std::string id = tree.below()->id().value.text();
-    CHECK(refusal([&] { records.load_node(tree.below()->id()); }) == "not_found: store: tree node " + id + ": missing");
-    CHECK(refusal([&] { records.load_links(key); }) == "not_found: store: link table " + key.text() + ": missing");
+    CHECK(refusal([&] { records.load_node(tree.below()->id()); }) == "corrupt: store: tree node " + id + ": missing");
+    CHECK(refusal([&] { records.load_links(key); }) == "corrupt: store: link table " + key.text() + ": missing");
     records.save_tree(tree);
     at.sql("UPDATE node SET value = substr(value, 1, length(value) - 1)");
     at.sql("UPDATE links SET value = x'00'");

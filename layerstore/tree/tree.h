@@ -39,7 +39,7 @@ struct Child {
 class NodeSource {
   public:
     virtual ~NodeSource() = default;
-    /// The encoded node. Throws Error{not_found} when it is not there. Need not look at what it gives: the tree
+    /// The encoded node. Throws Error{corrupt} when it is not there: whoever names a node relies on it. Need not look at what it gives: the tree
     /// checks it against `id`.
     virtual std::string load_node(const TreeId& id) const = 0;
     /// The encoded link table.
