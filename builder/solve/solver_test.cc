@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/atomic_file.h"
 #include "base/directory.h"
 #include "base/temporary_directory.h"
@@ -205,7 +207,9 @@ TEST_CASE("where tree records are gone everything is done again, to the same lay
     }
     CHECK(build.image(text).cached_steps == 0);
     CHECK(build.layers == layers);
-    CHECK(build.events.front().find("doing everything again") != std::string::npos);
+    CHECK(std::ranges::any_of(build.events, [](const std::string& line) {
+        return line.find("doing everything again") != std::string::npos;
+    }));
 }
 
 TEST_CASE("a heredoc's content is found also where its step comes from the cache") {
