@@ -53,14 +53,15 @@ std::optional<DeltaId> Memos::find_step(MemoKind kind, const StepKey& key) {
     return delta && records_.has_delta(*delta) ? delta : std::nullopt;
 }
 
-void Memos::put_step(MemoKind kind, const StepKey& key, const layerstore::TreeDelta& delta, const Tree& root,
-                     const Tree& result) {
+DeltaId Memos::put_step(MemoKind kind, const StepKey& key, const layerstore::TreeDelta& delta, const Tree& root,
+                        const Tree& result) {
     std::string encoded = delta.encode();
     DeltaId id{Sha256::of(encoded)};
     Records::Transaction transaction(records_);
     records_.save_delta(id, encoded);
     put_applied(root, id, result);
     records_.put_memo(kind, key.digest(), WireWriter().digest(id.value).take(), key.preimage());
+    return id;
 }
 
 std::optional<Tree> Memos::find_applied(const Tree& root, const DeltaId& delta) {

@@ -45,9 +45,9 @@ class Memos {
 
     /// The delta of a step.
     std::optional<DeltaId> find_step(layerstore::MemoKind kind, const StepKey& key);
-    /// Keeps the delta, the tree it makes of `root`, and the step's memo, all or none.
-    void put_step(layerstore::MemoKind kind, const StepKey& key, const layerstore::TreeDelta& delta,
-                  const layerstore::Tree& root, const layerstore::Tree& result);
+    /// Keeps the delta, the tree it makes of `root`, and the step's memo, all or none. Gives the delta's id.
+    DeltaId put_step(layerstore::MemoKind kind, const StepKey& key, const layerstore::TreeDelta& delta,
+                     const layerstore::Tree& root, const layerstore::Tree& result);
     /// apply(root, delta), where it was computed before.
     std::optional<layerstore::Tree> find_applied(const layerstore::Tree& root, const DeltaId& delta);
     void put_applied(const layerstore::Tree& root, const DeltaId& delta, const layerstore::Tree& result);

@@ -136,8 +136,8 @@ Evaluated Evaluator::edit(const PlanNode& node, const Inputs& inputs) {
     const layerstore::TreeDelta delta = layerstore::with_times(outcome.delta, layerstore::default_file_time);
     const layerstore::Tree& root = inputs.front()->tree;
     layerstore::Tree tree = layerstore::apply(root, delta);
-    services_.memos.put_step(MemoKind::edit, key_of_edit(node, inputs), delta, root, tree);
-    auto result = step_result(node, inputs, delta.id(), std::move(tree));
+    const DeltaId id = services_.memos.put_step(MemoKind::edit, key_of_edit(node, inputs), delta, root, tree);
+    auto result = step_result(node, inputs, id, std::move(tree));
     result->own_contents = std::move(outcome.own_contents);
     return {std::move(result), "", false};
 }
@@ -152,8 +152,8 @@ Evaluated Evaluator::run(const PlanNode& node, const Inputs& inputs,
     const layerstore::Tree& root = inputs.front()->tree;
     const layerstore::TreeDelta delta = run_command(spec, root, services_, output);
     layerstore::Tree tree = layerstore::apply(root, delta);
-    services_.memos.put_step(MemoKind::run, key, delta, root, tree);
-    return {step_result(node, inputs, delta.id(), std::move(tree)), "", false};
+    const DeltaId id = services_.memos.put_step(MemoKind::run, key, delta, root, tree);
+    return {step_result(node, inputs, id, std::move(tree)), "", false};
 }
 
 }  // namespace imgbuild::builder

@@ -58,6 +58,8 @@ struct Build {
     std::string store_path = scratch.path() + "/store";
     NoImages resolver;
     SolveOptions options;
+    parser::IgnoreRules ignore;
+    std::string ignore_name;
     std::vector<std::string> events;
 
     Build() { options.goal = {.layers = true, .blobs = true, .files = true}; }
@@ -77,7 +79,7 @@ struct Build {
         request.contexts[""] = {NamedContext::Kind::directory, context.name()};
         PlanResult planned = make_plan(request);
         REQUIRE(planned.plan);
-        options.contexts[""] = {context.name(), {}, "", false};
+        options.contexts[""] = {context.name(), ignore, ignore_name, false};
         options.locate = [&](parser::Span span) { return parser::location(span, source); };
         auto store = layerstore::Store::open(store_path);
         auto lease = store->lease();
@@ -258,21 +260,11 @@ TEST_CASE("a source that an ignore rule hides is told with the rule") {
     build.file("notes.md", "x");
     parser::Diagnostics diagnostics;
     const std::vector<std::string> patterns{"*.md"};
+    build.ignore = parser::IgnoreRules::from_patterns(patterns, {}, diagnostics);
+    build.ignore_name = ".dockerignore";
     std::string hint;
     try {
-        parser::Source source("Buildfile", "FROM scratch\nCOPY notes.md /\n");
-        parser::ParseResult parsed = parser::parse_buildfile(source);
-        PlanRequest request{.buildfile = parsed.buildfile, .resolver = build.resolver};
-        request.platform = request.build_platform = layerstore::Platform::parse("linux/amd64");
-        request.contexts[""] = {NamedContext::Kind::directory, build.context.name()};
-        PlanResult planned = make_plan(request);
-        build.options.contexts[""] = {build.context.name(),
-                                      parser::IgnoreRules::from_patterns(patterns, {}, diagnostics), ".dockerignore",
-                                      false};
-        auto store = layerstore::Store::open(build.store_path);
-        auto lease = store->lease();
-        Notes notes;
-        solve(*planned.plan, build.options, *store, *lease, notes);
+        build.run("FROM scratch\nCOPY notes.md /\n");
     } catch (const Error& error) {
         hint = error.hint();
     }
