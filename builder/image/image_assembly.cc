@@ -19,7 +19,7 @@ using layerstore::HistoryEntry;
 using layerstore::Image;
 namespace media_type = layerstore::media_type;
 
-constexpr const char* what = "assemble the image";
+constexpr const char* assembling = "assemble the image";
 constexpr const char* exporter_comment = "buildkit.exporter.image.v0";  // of entries that stand for a layer alone
 constexpr std::size_t chunk_bytes = 4 << 20;                            // as large as packing makes them
 
@@ -72,17 +72,17 @@ std::vector<HistoryEntry> history_of(const AssemblyRequest& request, const std::
 
 void check_request(const AssemblyRequest& request) {
     if (request.base_history > request.config.history.size() || request.base_layers > request.layers.size())
-        throw Error(ErrorKind::internal, fmt::format("{}: its base has more than the whole", what));
+        throw Error(ErrorKind::internal, fmt::format("{}: its base has more than the whole", assembling));
     if (request.layers.size() > layerstore::max_layers)
         throw Error(ErrorKind::invalid_input,
-                    fmt::format("{}: {}, at most {}", what, counted(request.layers.size(), "layer", "layers"),
+                    fmt::format("{}: {}, at most {}", assembling, counted(request.layers.size(), "layer", "layers"),
                                 layerstore::max_layers));
 }
 
 // No registry and no reader of ours would take a larger one.
 void check_size(std::string_view document, std::string_view bytes, std::uint64_t limit) {
     if (bytes.size() > limit)
-        throw Error(ErrorKind::invalid_input, fmt::format("{}: the {} has {}, at most {}", what, document,
+        throw Error(ErrorKind::invalid_input, fmt::format("{}: the {} has {}, at most {}", assembling, document,
                                                           human_size(bytes.size()), human_size(limit)));
 }
 
@@ -126,7 +126,7 @@ Image assemble_image(const AssemblyRequest& request) {
     check_size("manifest", image.manifest_bytes, layerstore::max_manifest_bytes);
     image.descriptor = document(image.manifest.media_type, image.manifest_bytes);
     image.descriptor.platform = image.config.platform;
-    layerstore::check_image(image, what);
+    layerstore::check_image(image, assembling);
     return image;
 }
 

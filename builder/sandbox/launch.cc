@@ -54,10 +54,10 @@ std::vector<MountStub> read_stubs(WireReader& in) {
 void bring_loopback_up() {
     Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!socket) return;  // a kernel without IPv4 has no loopback to bring up
-    ifreq request{};
-    std::memcpy(request.ifr_name, "lo", 3);
-    request.ifr_flags = IFF_UP | IFF_RUNNING;
-    if (::ioctl(socket.get(), SIOCSIFFLAGS, &request) < 0) throw_errno("bring up", "the loopback interface");
+    ifreq interface {};
+    std::memcpy(interface.ifr_name, "lo", 3);
+    interface.ifr_flags = IFF_UP | IFF_RUNNING;
+    if (::ioctl(socket.get(), SIOCSIFFLAGS, &interface) < 0) throw_errno("bring up", "the loopback interface");
 }
 
 // Dies with the process that started us, also when that died before this line.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -16,9 +17,8 @@ constexpr std::string_view official_prefix = "library/";
 constexpr std::size_t max_name_bytes = 255;
 constexpr std::size_t max_tag_bytes = 128;
 
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 bool is_lower_alnum(char c) noexcept { return is_digit(c) || (c >= 'a' && c <= 'z'); }
-bool is_alnum(char c) noexcept { return is_lower_alnum(c) || (c >= 'A' && c <= 'Z'); }
+bool is_alnum(char c) noexcept { return is_digit(c) || is_letter(c); }
 
 [[noreturn]] void refuse(std::string_view text, std::string_view reason) {
     throw Error(ErrorKind::usage, fmt::format("image name: \"{}\": {}", printable(text.substr(0, 512)), reason));

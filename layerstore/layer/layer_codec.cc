@@ -14,7 +14,7 @@
 namespace imgbuild::layerstore {
 namespace {
 
-constexpr int max_links = 40;
+constexpr int max_parent_links = 40;
 
 // Collects the entries of one layer in the order of its tar and turns them into a delta at the end.
 class LayerBuilder {
@@ -129,7 +129,7 @@ class LayerBuilder {
             ImagePath next = here.child(part);
             std::optional<Entry> entry = look_up(next);
             if (entry && entry->kind == EntryKind::symlink) {
-                if (++links > max_links) fail(name, "too many levels of symbolic links");
+                if (++links > max_parent_links) fail(name, "too many levels of symbolic links");
                 if (entry->link_target.starts_with('/')) here = ImagePath();
                 push(entry->link_target);
                 continue;

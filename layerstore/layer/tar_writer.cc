@@ -13,7 +13,7 @@ namespace imgbuild::layerstore {
 namespace {
 
 constexpr std::size_t name_field = 100;
-constexpr std::uint64_t largest_id = 07777777;
+constexpr std::uint64_t largest_octal_id = 07777777;
 constexpr std::uint64_t largest_size = 077777777777;
 
 using PaxRecords = std::map<std::string, std::string>;
@@ -42,8 +42,8 @@ std::string ustar_block(const Fields& fields) {
     auto fitting = [](std::uint64_t value, std::uint64_t largest) { return value <= largest ? value : 0; };
     put_text(block, 0, std::string_view(fields.name).substr(0, name_field));
     put_octal(block, 100, 8, entry.mode);
-    put_octal(block, 108, 8, fitting(entry.uid, largest_id));
-    put_octal(block, 116, 8, fitting(entry.gid, largest_id));
+    put_octal(block, 108, 8, fitting(entry.uid, largest_octal_id));
+    put_octal(block, 116, 8, fitting(entry.gid, largest_octal_id));
     put_octal(block, 124, 12, fitting(fields.size, largest_size));
     put_octal(block, 136, 12,
               entry.mtime.seconds < 0 ? 0 : fitting(static_cast<std::uint64_t>(entry.mtime.seconds), largest_size));
@@ -84,8 +84,8 @@ PaxRecords pax_records(const Fields& fields) {
     PaxRecords records;
     if (fields.name.size() > name_field) records["path"] = fields.name;
     if (fields.link.size() > name_field) records["linkpath"] = fields.link;
-    if (entry.uid > largest_id) records["uid"] = std::to_string(entry.uid);
-    if (entry.gid > largest_id) records["gid"] = std::to_string(entry.gid);
+    if (entry.uid > largest_octal_id) records["uid"] = std::to_string(entry.uid);
+    if (entry.gid > largest_octal_id) records["gid"] = std::to_string(entry.gid);
     if (fields.size > largest_size) records["size"] = std::to_string(fields.size);
     bool plain_time = entry.mtime.nanoseconds == 0 && entry.mtime.seconds >= 0 &&
                       static_cast<std::uint64_t>(entry.mtime.seconds) <= largest_size;
@@ -96,7 +96,7 @@ PaxRecords pax_records(const Fields& fields) {
 }
 
 std::string header(const Fields& fields) {
-    if (fields.entry->device_major > largest_id || fields.entry->device_minor > largest_id)
+    if (fields.entry->device_major > largest_octal_id || fields.entry->device_minor > largest_octal_id)
         throw Error(ErrorKind::unsupported,
                     fmt::format("pack: {}: a device number exceeds what tar holds", printable(fields.name)));
     std::string out;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,15 +12,6 @@
 
 namespace imgbuild::layerstore {
 namespace {
-
-Entry entry_of(const struct stat& status) {
-    Entry entry;
-    entry.mode = static_cast<std::uint16_t>(status.st_mode & 07777);
-    entry.uid = status.st_uid;
-    entry.gid = status.st_gid;
-    entry.mtime = {status.st_mtim.tv_sec, static_cast<std::uint32_t>(status.st_mtim.tv_nsec)};
-    return entry;
-}
 
 class UpperReader {
   public:
@@ -76,7 +66,6 @@ class UpperReader {
 
     Level open_level(Directory directory, const ImagePath& path, const struct stat& status) {
         Entry entry = entry_of(status);
-        entry.kind = EntryKind::directory;
         entry.xattrs = read_xattrs(directory.fd(), path);
         bool opaque = !path.is_root() && is_opaque(directory.fd(), spelling_);
         changes_.push_back({path, opaque ? ChangeKind::empty : ChangeKind::put, std::move(entry)});
@@ -107,21 +96,13 @@ class UpperReader {
         Entry entry = entry_of(status);
         std::string name(path.name());
         if (S_ISREG(status.st_mode)) {
-            entry.kind = EntryKind::file;
             read_content(parent, path, entry);
         } else if (S_ISLNK(status.st_mode)) {
-            entry.kind = EntryKind::symlink;
             entry.mode = 0777;
             entry.link_target.resize(ImagePath::max_bytes);
             ssize_t length = ::readlinkat(parent, name.c_str(), entry.link_target.data(), entry.link_target.size());
             if (length < 0) throw_errno("read link", path.absolute());
             entry.link_target.resize(static_cast<std::size_t>(length));
-        } else if (S_ISFIFO(status.st_mode)) {
-            entry.kind = EntryKind::fifo;
-        } else {
-            entry.kind = S_ISCHR(status.st_mode) ? EntryKind::character_device : EntryKind::block_device;
-            entry.device_major = ::major(status.st_rdev);
-            entry.device_minor = ::minor(status.st_rdev);
         }
         return entry;
     }

@@ -17,6 +17,8 @@ namespace imgbuild::layerstore {
 
 /// True for the character device 0:0, which is how overlay spells a removal.
 bool is_whiteout(const struct stat& status) noexcept;
+/// Kind, mode, owner, time and device number; what is read from the object itself is left empty.
+Entry entry_of(const struct stat& status);
 /// True if the open directory carries the opaque mark.
 bool is_opaque(int directory, OverlaySpelling spelling);
 void set_opaque(int directory, OverlaySpelling spelling, const ImagePath& path);

@@ -13,15 +13,15 @@
 namespace imgbuild::layerstore {
 namespace {
 
-constexpr std::uint8_t encoding_version = 1;
+constexpr std::uint8_t tree_version = 1;
 constexpr std::size_t single_bucket = 1024;    // children; above it a directory is hashed in buckets
-constexpr std::uint8_t boundary_mask = 0xff;   // a bucket begins where the name's hash ends in eight zero bits
+constexpr std::uint8_t bucket_mask = 0xff;     // a bucket begins where the name's hash ends in eight zero bits
 constexpr std::size_t least_child_bytes = 9;   // a name of one byte and a fifo
 constexpr std::size_t least_member_bytes = 3;  // a length and "/a"
-constexpr std::size_t least_group_bytes = 1 + 2 * least_member_bytes;
+constexpr std::size_t least_tree_group_bytes = 1 + 2 * least_member_bytes;
 constexpr int max_links = 255;
 
-bool begins_bucket(std::string_view name) { return (Sha256::of(name).bytes().back() & boundary_mask) == 0; }
+bool begins_bucket(std::string_view name) { return (Sha256::of(name).bytes().back() & bucket_mask) == 0; }
 
 void encode_child(WireWriter& out, const Child& child) {
     out.text(child.name);
@@ -80,7 +80,7 @@ Identities identities_of(const std::vector<Child>& children) {
 
 std::vector<Child> decode_node(std::string_view bytes, const NodeSource& source) {
     WireReader in(bytes, "tree node");
-    if (in.byte() != encoding_version) refuse_node("an encoding of another version");
+    if (in.byte() != tree_version) refuse_node("an encoding of another version");
     std::vector<Child> children;
     std::size_t count = in.count(least_child_bytes);
     children.reserve(count);
@@ -103,7 +103,7 @@ std::vector<Child> decode_node(std::string_view bytes, const NodeSource& source)
 
 std::string encode_links(const std::vector<LinkGroup>& links) {
     WireWriter out;
-    out.byte(encoding_version).varint(links.size());
+    out.byte(tree_version).varint(links.size());
     for (const LinkGroup& group : links) {
         out.varint(group.size());
         for (const ImagePath& path : group) out.text(path.bytes());
@@ -114,8 +114,8 @@ std::string encode_links(const std::vector<LinkGroup>& links) {
 std::vector<LinkGroup> decode_links(std::string_view bytes) {
     auto fail = [](std::string_view reason) { throw Error(ErrorKind::corrupt, fmt::format("link table: {}", reason)); };
     WireReader in(bytes, "link table");
-    if (in.byte() != encoding_version) fail("an encoding of another version");
-    std::vector<LinkGroup> links(in.count(least_group_bytes));
+    if (in.byte() != tree_version) fail("an encoding of another version");
+    std::vector<LinkGroup> links(in.count(least_tree_group_bytes));
     for (LinkGroup& group : links) {
         std::size_t members = in.count(least_member_bytes);
         if (members < 2) fail("a set of one path");
@@ -181,7 +181,7 @@ const Child* Subtree::find(std::string_view name) const {
 
 std::string Subtree::encode() const {
     WireWriter out;
-    out.byte(encoding_version).varint(children().size());
+    out.byte(tree_version).varint(children().size());
     for (const Child& child : children()) encode_child(out, child);
     return out.take();
 }

@@ -13,9 +13,9 @@
 namespace imgbuild::layerstore {
 namespace {
 
-constexpr std::uint8_t encoding_version = 1;
-constexpr std::size_t least_change_bytes = 4;  // the removal of "/a"
-constexpr std::size_t least_group_bytes = 3;   // a count and two indices
+constexpr std::uint8_t delta_version = 1;
+constexpr std::size_t least_change_bytes = 4;       // the removal of "/a"
+constexpr std::size_t least_delta_group_bytes = 3;  // a count and two indices
 
 bool can_hold_others(const Change& change) { return change.kind != ChangeKind::remove && change.entry.is_directory(); }
 
@@ -69,7 +69,7 @@ Change decode_change(WireReader& in) {
 // Indices increase and no change is in two groups: each path is named by at most one of them, so that a short
 // record cannot name a long path many times over.
 std::vector<LinkGroup> decode_groups(WireReader& in, const std::vector<Change>& changes) {
-    std::vector<LinkGroup> links(in.count(least_group_bytes));
+    std::vector<LinkGroup> links(in.count(least_delta_group_bytes));
     std::vector<bool> is_linked(changes.size());
     std::uint64_t first_before = 0;
     for (LinkGroup& group : links) {
@@ -131,7 +131,7 @@ std::uint64_t TreeDelta::content_bytes() const {
 
 std::string TreeDelta::encode() const {
     WireWriter out;
-    out.byte(encoding_version).varint(changes_.size());
+    out.byte(delta_version).varint(changes_.size());
     for (const Change& change : changes_) {
         out.text(change.path.bytes()).byte(static_cast<std::uint8_t>(change.kind));
         if (change.kind != ChangeKind::remove) encode_entry(out, change.entry, true);
@@ -148,7 +148,7 @@ DeltaId TreeDelta::id() const { return DeltaId{Sha256::of(encode())}; }
 
 TreeDelta TreeDelta::decode(std::string_view bytes) {
     WireReader in(bytes, "delta");
-    if (in.byte() != encoding_version) fail("an encoding of another version");
+    if (in.byte() != delta_version) fail("an encoding of another version");
     std::vector<Change> changes;
     std::size_t count = in.count(least_change_bytes);
     changes.reserve(count);

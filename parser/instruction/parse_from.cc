@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/ascii.h"
 #include "base/text.h"
 #include "parser/instruction/detail/instruction_parser.h"
 
@@ -11,11 +12,9 @@ namespace {
 
 /// [a-z][a-z0-9-_.]*
 bool is_stage_name(std::string_view name) {
-    const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
-    const auto may_follow = [&](char c) {
-        return is_letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-    };
-    return !name.empty() && is_letter(name.front()) && std::ranges::all_of(name, may_follow);
+    const auto is_lower = [](char c) { return c >= 'a' && c <= 'z'; };
+    const auto may_follow = [&](char c) { return is_lower(c) || is_digit(c) || c == '-' || c == '_' || c == '.'; };
+    return !name.empty() && is_lower(name.front()) && std::ranges::all_of(name, may_follow);
 }
 
 }  // namespace

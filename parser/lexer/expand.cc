@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/ascii.h"
 #include "parser/lexer/shell_pattern.h"
 #include "parser/lexer/word.h"
 #include "parser/source/utf8.h"
@@ -11,10 +12,8 @@
 namespace imgbuild::parser {
 namespace {
 
-bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_special_parameter(char c) { return std::string_view("@*#?-$!").find(c) != std::string_view::npos; }
-bool is_ascii_name_byte(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+bool is_ascii_name_byte(char c) { return is_digit(c) || is_letter(c) || c == '_'; }
 
 /// The bytes of the name's character at `offset`; 0 when a name cannot go on there.
 std::size_t name_character(std::string_view text, std::size_t offset) {

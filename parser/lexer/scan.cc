@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parser/lexer/scan.h"
 
+#include "base/ascii.h"
 #include "parser/lexer/word.h"
 
 #include <algorithm>
 
 namespace imgbuild::parser {
 namespace {
-
-bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /// Where the word that begins at `at` ends: at a blank outside quotes, or at the end of the text.
 std::size_t end_of_word(std::string_view text, std::size_t at, char escape) {

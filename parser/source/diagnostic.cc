@@ -2,6 +2,7 @@
 #include "parser/source/diagnostic.h"
 
 #include "base/text.h"
+#include "parser/source/utf8.h"
 
 #include <fmt/format.h>
 
@@ -12,8 +13,6 @@ namespace {
 
 constexpr std::size_t max_excerpt_bytes = 120;
 constexpr std::size_t context_before_mark = 40;  // bytes of a long line that are shown before the marked place
-
-bool begins_code_point(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }
 
 /// The columns that printable text takes; every code point counts as one.
 std::size_t width(std::string_view text) {

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parser/source/source.h"
 
+#include "parser/source/utf8.h"
+
 #include <algorithm>
 
 namespace imgbuild::parser {
-namespace {
-
-bool begins_code_point(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }
-
-}  // namespace
-
 Span cover(Span a, Span b) noexcept { return {std::min(a.begin, b.begin), std::max(a.end, b.end)}; }
 
 Source::Source(std::string name, std::string text) : name_(std::move(name)), text_(std::move(text)) {

@@ -19,6 +19,9 @@ struct CodePoint {
 };
 CodePoint code_point_at(std::string_view text, std::size_t offset) noexcept;
 
+/// False for a byte that goes on with the code point before it.
+constexpr bool begins_code_point(char byte) noexcept { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }
+
 /// Where the first byte stands that is no UTF-8; empty when all are.
 std::optional<std::size_t> find_invalid_utf8(std::string_view text) noexcept;
 

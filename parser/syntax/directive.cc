@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parser/syntax/directive.h"
 
+#include "base/ascii.h"
 #include "base/text.h"
 
 #include <fmt/format.h>
@@ -9,9 +10,6 @@
 
 namespace imgbuild::parser {
 namespace {
-
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /// `# name = value` in `line`, whatever the name.
 std::optional<DirectiveSyntax> read_directive(Span line, const Source& source) {

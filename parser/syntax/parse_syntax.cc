@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/ascii.h"
 #include "base/text.h"
 #include "parser/lexer/json_array.h"
 #include "parser/syntax/directive.h"
@@ -24,8 +25,6 @@ struct PhysicalLine {
     Span content;            ///< without the line ending
     std::size_t end;         ///< with it
 };
-
-bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 /// The offset of the escape character that continues `line`; its size when none does.
 std::size_t continuation_of(std::string_view line, char escape) {
