@@ -10,7 +10,7 @@ build_dir=${BUILD_DIR:-build}
 
 scripts/install-dependencies.sh build
 if [[ ! -f $build_dir/build.ninja ]]; then
-  meson setup "$build_dir" --buildtype=release -Dtests=false
+  meson setup "$build_dir" --buildtype=release -Dtests=false --unity=on --unity-size=12
 fi
 ninja -C "$build_dir"
 
