@@ -9,6 +9,8 @@
 // sandbox's helper, which is root in some user namespace; as anybody else they can keep no foreign owner.
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "base/directory.h"
 #include "base/stream.h"
@@ -41,6 +43,11 @@ void write_upper(ByteReader& canonical_tar, const Directory& out, OverlaySpellin
 /// What stands in an upper directory, as a delta with digests: sockets are left out, attributes by
 /// keeps_xattr(). Puts may be of things that the lower layers hold already.
 TreeDelta read_upper(const Directory& upper, OverlaySpelling spelling);
+
+/// Reads all that stands in an upper directory and says, one line for each, which paths are not as `delta` has them:
+/// missing, of another kind, size, content, mode, owner, target or attributes, or not in it at all. Empty when all is
+/// well. Times are not compared.
+std::vector<std::string> check_upper(const Directory& upper, const TreeDelta& delta, OverlaySpelling spelling);
 
 /// Makes an upper directory spell `delta`, which came out of read_upper() by normalise() and complete_for():
 /// what `delta` does not name goes, removals and opaque marks become those of `delta`, and every entry that it

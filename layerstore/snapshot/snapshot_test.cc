@@ -12,6 +12,7 @@
 #include "base/temporary_directory.h"
 #include "layerstore/layer/layer_codec.h"
 #include "layerstore/snapshot/overlay_codec.h"
+#include "layerstore/snapshot/seal.h"
 #include "layerstore/snapshot/trust.h"
 #include "layerstore/tree/algebra.h"
 
@@ -305,4 +306,76 @@ TEST_CASE("a delta is believed in the boot that wrote it, and later when a sync 
     CHECK(is_trusted(deltas, spelling, "abc"));
     write_file_atomically(delta, "complete", "other-boot 5", Durability::none);
     CHECK_FALSE(is_trusted(deltas, spelling, "abc"));
+}
+
+TEST_CASE("a seal shows every change below files, though size and time of the file are set back") {
+    Place place;
+    const Directory& deltas = place.temporary.directory();
+    Directory delta = place.fresh("delta");
+    Directory files = delta.make_directory(at("/files/sub"));
+    write_file_atomically(files, "a", "alpha", Durability::none);
+    write_file_atomically(files, "b", "beta", Durability::none);
+    CHECK_FALSE(is_sealed(deltas, "delta"));  // there is none yet
+    auto seal = [&] {
+        write_seal(delta);
+        ::usleep(20'000);  // a tick of the clock that the kernel stamps files with
+        CHECK(is_sealed(deltas, "delta"));
+    };
+    seal();
+    SUBCASE("other bytes of the same length") {
+        struct stat before {};
+        REQUIRE(::fstatat(files.fd(), "a", &before, 0) == 0);
+        Fd fd = files.open(at("a"), O_WRONLY, FollowLinks::never);
+        REQUIRE(::pwrite(fd.get(), "ALPHA", 5, 0) == 5);
+        const timespec times[2] = {before.st_atim, before.st_mtim};
+        REQUIRE(::futimens(fd.get(), times) == 0);
+    }
+    SUBCASE("a mode") { REQUIRE(::fchmodat(files.fd(), "a", 0600, 0) == 0); }
+    SUBCASE("a file that goes") { files.remove_tree("b"); }
+    SUBCASE("a file that comes") { write_file_atomically(files, "c", "", Durability::none); }
+    SUBCASE("a file that moves up") { REQUIRE(::renameat(files.fd(), "b", delta.fd(), "files/b") == 0); }
+    CHECK_FALSE(is_sealed(deltas, "delta"));
+    seal();
+}
+
+TEST_CASE("a seal stays whole where the delta is moved as a whole") {
+    Place place;
+    const Directory& deltas = place.temporary.directory();
+    Directory delta = place.fresh("delta");
+    write_file_atomically(delta.make_directory(at("/files")), "a", "alpha", Durability::none);
+    write_seal(delta);
+    REQUIRE(::renameat(deltas.fd(), "delta", deltas.fd(), "other") == 0);
+    CHECK(is_sealed(deltas, "other"));
+    CHECK_FALSE(is_sealed(deltas, "delta"));
+}
+
+TEST_CASE("check_upper names what is not as the delta has it, and nothing else") {
+    NEEDS_ROOT();
+    Draft draft;
+    draft.put("/d", directory()).file("/d/a", "alpha").file("/d/b", "beta").file("/implied/c", "gamma");
+    Entry link;
+    link.kind = EntryKind::symlink;
+    link.mode = 0777;
+    link.link_target = "a";
+    draft.put("/d/link", link).change("/gone", ChangeKind::remove).change("/opaque", ChangeKind::empty, directory());
+    const TreeDelta delta = draft.build();
+    Place place;
+    Directory upper = place.fresh("upper");
+    draft.lay_down(delta, upper);
+    const int fd = upper.fd();
+    auto faults = [&] { return check_upper(upper, delta, OverlaySpelling::trusted); };
+    CHECK(faults().empty());
+
+    Fd file = upper.open(at("/d/a"), O_WRONLY, FollowLinks::never);
+    REQUIRE(::pwrite(file.get(), "ALPHA", 5, 0) == 5);
+    REQUIRE(::fchmodat(fd, "d/b", 0600, 0) == 0);
+    REQUIRE(::unlinkat(fd, "d/link", 0) == 0);
+    REQUIRE(::symlinkat("b", fd, "d/link") == 0);
+    REQUIRE(::unlinkat(fd, "gone", 0) == 0);
+    REQUIRE(::mkdirat(fd, "implied/more", 0755) == 0);
+    REQUIRE(::fremovexattr(upper.open_directory(at("/opaque"), FollowLinks::never).fd(), "trusted.overlay.opaque") ==
+            0);
+    CHECK(faults() == std::vector<std::string>{"/d/a has another content", "/d/b has another mode",
+                                               "/d/link leads to another place", "/gone is missing",
+                                               "/implied/more does not belong there", "/opaque is of another kind"});
 }
