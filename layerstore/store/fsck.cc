@@ -17,14 +17,21 @@ namespace imgbuild::layerstore {
 /// One check of a whole store. What is worst comes first: names, then blobs, then what can be made again.
 class Checker {
   public:
-    Checker(Store& store, bool repair) : store_(store), repair_(repair) {}
+    Checker(Store& store, bool repair, const DeltaAccess& deltas)
+        : store_(store), repair_(repair), delta_access_(deltas) {}
 
     std::vector<Finding> run() {
         Index index = check_index();
         check_blobs();
         check_images(index);
-        check_records();
-        check_deltas();
+        try {
+            check_records();
+            if (repair_ || !is_database_damaged_) check_deltas();
+        } catch (const Error& error) {
+            // Only where nothing may be repaired: else the file would have been begun anew.
+            if (error.kind() != ErrorKind::corrupt || repair_) throw;
+            report("records", "database: " + error.message(), false);
+        }
         return std::move(findings_);
     }
 
@@ -143,7 +150,10 @@ class Checker {
 
     void check_records() {
         Records& records = store_.records();
-        for (const std::string& line : records.check(repair_)) report("records", line, repair_);
+        for (const std::string& line : records.check(repair_)) {
+            report("records", line, repair_);
+            is_database_damaged_ = is_database_damaged_ || line.starts_with("database: ");
+        }
         if (damaged_.empty() || !repair_) return;
         std::vector<MemoRow> using_damaged;
         auto is_damaged = [&](const Digest& digest) { return damaged_.count(digest) > 0; };
@@ -154,23 +164,63 @@ class Checker {
         for (const Digest& digest : damaged_) records.remove_layer(digest);
     }
 
-    // Their files belong to the ids of their spelling; what can be said from here is whether somebody knows them.
     void check_deltas() {
-        for (const detail::MaterialisedDelta& delta : detail::materialised_deltas(store_.root()))
-            if (!store_.records().has_delta(delta.id))
-                findings_.push_back({fmt::format("deltas/{}/{}", printable(delta.spelling), delta.id.value.hex()),
-                                     "no record knows it: `imgbuild prune` takes it away", false, true});
+        std::optional<std::int64_t> oldest_unseen_damage;
+        for (const detail::MaterialisedDelta& delta : detail::materialised_deltas(store_.root())) {
+            const std::string name = fmt::format("deltas/{}/{}", printable(delta.spelling), delta.id.value.hex());
+            const auto record = store_.records().load_delta(delta.id);
+            if (!record) {
+                findings_.push_back({name, "no record knows it: `imgbuild prune` takes it away", false, true});
+                continue;
+            }
+            const auto look = delta_access_.look ? delta_access_.look(delta.spelling, delta.id, *record) : std::nullopt;
+            if (!look || look->faults.empty()) continue;
+            const bool is_gone = repair_ && delta_access_.remove && delta_access_.remove(delta.spelling, delta.id);
+            for (const std::string& fault : look->faults) report(name, fault, is_gone);
+            if (!look->was_changed)
+                oldest_unseen_damage = std::min(oldest_unseen_damage.value_or(delta.modified), delta.modified);
+        }
+        if (repair_ && oldest_unseen_damage) forget_commands_since(*oldest_unseen_damage);
+    }
+
+    // Bytes that went bad by themselves were shown to every command that ran on them, and no key tells which did.
+    void forget_commands_since(std::int64_t time) {
+        std::vector<MemoRow> doubtful;
+        store_.records().each_memo([&](const MemoRow& memo) {
+            if (memo.kind == MemoKind::run && memo.created >= time) doubtful.push_back(memo);
+        });
+        for (const MemoRow& memo : doubtful) store_.records().remove_memo(memo.kind, memo.key);
+        if (!doubtful.empty())
+            report("records",
+                   fmt::format("{} that may have seen damaged files are forgotten",
+                               counted(doubtful.size(), "result", "results")),
+                   true);
     }
 
     Store& store_;
     bool repair_;
+    const DeltaAccess& delta_access_;
+    bool is_database_damaged_ = false;
     std::set<Digest> damaged_;
     std::vector<Finding> findings_;
 };
 
-std::vector<Finding> Store::fsck(bool repair) {
+std::vector<Finding> Store::fsck(bool repair, const DeltaAccess& deltas) {
     if (repair) require_writable("repair");
-    return Checker(*this, repair).run();
+    if (repair || !is_writable() || records_) return Checker(*this, repair, deltas).run();
+    // Who only looks must not move a damaged database aside, as all others do.
+    auto examine = [&]() -> std::vector<Finding> {
+        try {
+            records_ = std::make_unique<Records>(path(), RecordsAccess::examine);
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::corrupt) throw;
+            return {{"records", "database: " + error.message()}};
+        }
+        return Checker(*this, repair, deltas).run();
+    };
+    std::vector<Finding> findings = examine();
+    records_.reset();
+    return findings;
 }
 
 }  // namespace imgbuild::layerstore

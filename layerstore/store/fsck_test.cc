@@ -130,3 +130,86 @@ TEST_CASE("a materialised delta that no record knows takes space and nothing els
     store->records().save_delta(id, TreeDelta().encode());
     CHECK(store->fsck(false).empty());
 }
+
+namespace {
+
+/// A store with one materialised delta, and a sandbox that says what it is told to.
+struct DeltaScene {
+    StorePlace at;
+    std::unique_ptr<Store> store = at.open();
+    DeltaId id = TreeDelta().id();
+    std::optional<DeltaLook> seen = DeltaLook{};
+    int removals = 0;
+    DeltaAccess access{[this](const std::string&, const DeltaId&, const TreeDelta&) { return seen; },
+                       [this](const std::string&, const DeltaId&) { return ++removals > 0; }};
+
+    DeltaScene() {
+        store->records().save_delta(id, TreeDelta().encode());
+        store->root().make_directory(ImagePath::clean("deltas/root/" + id.value.hex() + "/files"));
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a damaged delta is named with what is wrong in it, and repair takes it away") {
+    DeltaScene scene;
+    CHECK(scene.store->fsck(false, scene.access).empty());
+    scene.seen = DeltaLook{true, {"/a has another content", "/b is missing"}};
+    const std::string name = "deltas/root/" + scene.id.value.hex();
+    CHECK(lines(scene.store->fsck(false, scene.access)) ==
+          std::vector<std::string>{name + ": /a has another content", name + ": /b is missing"});
+    CHECK(scene.removals == 0);
+    CHECK(lines(scene.store->fsck(true, scene.access)) ==
+          std::vector<std::string>{name + ": /a has another content (repaired)", name + ": /b is missing (repaired)"});
+    CHECK(scene.removals == 1);
+    scene.seen.reset();  // one that cannot be looked into is no fault
+    CHECK(scene.store->fsck(false, scene.access).empty());
+}
+
+TEST_CASE("of damage that builds could not see the results of later commands are forgotten, of other damage none") {
+    for (const bool was_changed : {true, false}) {
+        CAPTURE(was_changed);
+        DeltaScene scene;
+        Records& records = scene.store->records();
+        records.put_memo(MemoKind::run, Sha256::of("later"), "v", "");
+        records.put_memo(MemoKind::edit, Sha256::of("edit"), "v", "");
+        scene.seen = DeltaLook{was_changed, {"/a has another content"}};
+        scene.store->fsck(true, scene.access);
+        CHECK(records.find_memo(MemoKind::run, Sha256::of("later")).has_value() == was_changed);
+        CHECK(records.find_memo(MemoKind::edit, Sha256::of("edit")));
+    }
+}
+
+TEST_CASE("a database that is damaged in the middle is reported and left, and repair begins it anew") {
+    StorePlace at;
+    {
+        auto store = at.open();
+        store->tag({"app:1"}, put_image(*store, {"layer"}));
+        for (int i = 0; i < 2000; ++i)
+            store->records().put_memo(MemoKind::run, Sha256::of(std::to_string(i)), std::string(200, 'x'), "");
+    }
+    at.sql("PRAGMA wal_checkpoint(TRUNCATE)");
+    int first_page = 1;
+    SUBCASE("behind the schema") { first_page = 20; }
+    SUBCASE("from the beginning") { first_page = 0; }
+    {
+        Fd fd(::open((at.path + "/store.db").c_str(), O_WRONLY | O_CLOEXEC));
+        const std::string noise(4096, '\x5a');
+        for (int page = first_page; page < 60; ++page)
+            REQUIRE(::pwrite(fd.get(), noise.data(), noise.size(), page * 4096) == 4096);
+    }
+    const auto found = at.open()->fsck(false);
+    REQUIRE_FALSE(found.empty());
+    CHECK(found[0].object == "records");
+    CHECK(found[0].what.starts_with("database: "));
+    CHECK_FALSE(found[0].repaired);
+    CHECK_FALSE(at.has("store.db.damaged"));
+
+    const auto repaired = at.open()->fsck(true);
+    REQUIRE_FALSE(repaired.empty());
+    CHECK(repaired.back().what.find("set aside as store.db.damaged and begun anew") != std::string::npos);
+    CHECK(at.has("store.db.damaged"));
+    auto store = at.open();
+    CHECK(store->fsck(false).empty());
+    CHECK(store->find_image("app:1"));
+}

@@ -19,6 +19,15 @@ constexpr std::int64_t use_resolution = 60;  // seconds
 
 std::int64_t now() { return static_cast<std::int64_t>(std::time(nullptr)); }
 
+detail::Access access_of(RecordsAccess access) {
+    switch (access) {
+        case RecordsAccess::read_write: return detail::Access::read_write;
+        case RecordsAccess::read_only: return detail::Access::read_only;
+        case RecordsAccess::examine: return detail::Access::examine;
+    }
+    return detail::Access::read_only;
+}
+
 // A damaged database must cost a rebuild and nothing more: reading it is a miss, writing it is left out. The
 // connection remembers the damage and moves the file aside when it closes.
 template <class Result, class Action>
@@ -38,9 +47,8 @@ void unless_damaged(Action&& action) {
 
 }  // namespace
 
-Records::Records(const std::string& directory, bool read_only)
-    : database_(std::make_unique<detail::Database>(
-          directory, read_only ? detail::Access::read_only : detail::Access::read_write)) {}
+Records::Records(const std::string& directory, RecordsAccess access)
+    : database_(std::make_unique<detail::Database>(directory, access_of(access))) {}
 
 Records::~Records() {
     try {

@@ -54,7 +54,8 @@ struct MemoRow {
     MemoKind kind;
     Digest key;
     std::string value;
-    std::int64_t used = 0;  ///< unix seconds, a minute exact
+    std::int64_t used = 0;     ///< unix seconds, a minute exact
+    std::int64_t created = 0;  ///< unix seconds
 };
 
 /// A layer blob and what is inside it.
@@ -64,11 +65,14 @@ struct LayerRecord {
     DeltaId delta;
 };
 
+enum class RecordsAccess { read_write, read_only, examine };
+
 class Records final : public NodeSource {
   public:
     /// Opens or makes `directory`/store.db. An unknown newer schema is Error{unsupported}; a damaged file is
-    /// moved aside to store.db.damaged and begun anew. For reading only, writing is Error{denied}.
-    explicit Records(const std::string& directory, bool read_only = false);
+    /// moved aside to store.db.damaged and begun anew. For reading only, writing is Error{denied}. To examine them,
+    /// a damaged file stays where it is, and where it cannot be opened that is Error{corrupt}.
+    explicit Records(const std::string& directory, RecordsAccess access = RecordsAccess::read_write);
     /// Writes the times of use that find_memo() noted.
     ~Records() override;
 
@@ -103,8 +107,11 @@ class Records final : public NodeSource {
     Counts counts();
 
     /// SQLite's own integrity check and the digests of every record. Returns findings, one line each; `repair`
-    /// takes the records that are wrong out.
+    /// takes the records that are wrong out, and begins anew where SQLite calls the file damaged.
     std::vector<std::string> check(bool repair = false);
+    /// The part of check() that looks at trees: nodes that are damaged or lost, those above them, and memos whose
+    /// trees lose by that. All of them go with `repair`, and are then written afresh by whoever needs them.
+    std::vector<std::string> check_trees(bool repair);
 
     // For collection, which alone removes what others may name.
     void each_memo(const std::function<void(const MemoRow&)>& visit);
@@ -143,6 +150,8 @@ class Records final : public NodeSource {
     void save_node(const Subtree& node);
     void require_writable() const;
     void write_uses();
+    std::vector<std::string> check_rows(bool repair);
+    void begin_anew();
 
     mutable std::recursive_mutex mutex_;
     std::unique_ptr<detail::Database> database_;

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-
 #include "base/error.h"
-#include "base/wire.h"
 #include "layerstore/store/detail/database.h"
 #include "layerstore/store/detail/record_values.h"
 #include "layerstore/store/records.h"
-#include "layerstore/tree/entry.h"
 
-// What fsck and collection ask of the records, beside what builds do.
+// What collection asks of the records, beside what builds do.
 
 namespace imgbuild::layerstore {
 namespace {
@@ -28,15 +24,6 @@ std::vector<Digest> ids(detail::Database& database, const char* sql) {
     return list;
 }
 
-bool is_encoded_delta(std::string_view bytes) {
-    try {
-        static_cast<void>(TreeDelta::decode(bytes));
-        return true;
-    } catch (const Error&) {
-        return false;
-    }
-}
-
 }  // namespace
 
 Records::Counts Records::counts() {
@@ -48,9 +35,10 @@ Records::Counts Records::counts() {
 void Records::each_memo(const std::function<void(const MemoRow&)>& visit) {
     const Lock lock(mutex_);
     write_uses();
-    Query query(*database_, "SELECT kind, key, value, used FROM memo");
+    Query query(*database_, "SELECT kind, key, value, used, created FROM memo");
     while (query.step())
-        visit({static_cast<MemoKind>(query.number(0)), query.digest(1), query.bytes(2), query.number(3)});
+        visit({static_cast<MemoKind>(query.number(0)), query.digest(1), query.bytes(2), query.number(3),
+               query.number(4)});
 }
 
 void Records::each_layer(const std::function<void(const LayerRecord&)>& visit) {
@@ -79,22 +67,12 @@ std::vector<Digest> Records::link_tables() {
 }
 
 std::vector<TreeId> Records::children_of(const Digest& node) {
-    std::vector<TreeId> children;
     try {
-        const std::string bytes = load_node(TreeId{node});
-        WireReader in(bytes, "tree node");
-        in.byte();
-        for (std::uint64_t left = in.varint(); left > 0; --left) {
-            in.text();
-            if (!decode_entry(in).is_directory()) continue;
-            children.push_back(TreeId{in.digest()});
-            in.digest();
-        }
+        return detail::children_in(load_node(TreeId{node}));
     } catch (const Error& error) {
-        if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::not_found) throw;
-        children.clear();
+        if (error.kind() != ErrorKind::corrupt) throw;
+        return {};
     }
-    return children;
 }
 
 void Records::remove_node(const Digest& id) {
@@ -120,43 +98,6 @@ void Records::remove_layer(const Digest& blob) {
 void Records::shrink() {
     const Lock lock(mutex_);
     database_->execute("PRAGMA incremental_vacuum");
-}
-
-std::vector<std::string> Records::check(bool repair) {
-    const Lock lock(mutex_);
-    std::vector<std::string> findings;
-    auto inspect = [&](const char* table, const char* select, const char* remove, auto&& is_good) {
-        std::vector<Digest> bad_ids;
-        Query query(*database_, select);
-        while (query.step()) {
-            const Digest id = query.digest(0);
-            if (is_good(query, id)) continue;
-            findings.push_back(fmt::format("{} {}: damaged", table, id.text()));
-            bad_ids.push_back(id);
-        }
-        if (!repair) return;
-        for (const Digest& id : bad_ids) Query(*database_, remove).bind(id).run();
-    };
-    {
-        Query query(*database_, "PRAGMA integrity_check(20)");
-        while (query.step())
-            if (query.view(0) != "ok") findings.push_back(fmt::format("database: {}", query.view(0)));
-    }
-    inspect("tree node", "SELECT id, value FROM node", "DELETE FROM node WHERE id = ?",
-            [](Query& row, const Digest& id) { return detail::unseal("node", id, row.view(1)).has_value(); });
-    inspect("link table", "SELECT id, value FROM links", "DELETE FROM links WHERE id = ?",
-            [](Query& row, const Digest& id) { return Sha256::of(row.view(1)) == id; });
-    inspect("delta", "SELECT id, value FROM delta", "DELETE FROM delta WHERE id = ?", [](Query& row, const Digest& id) {
-        return Sha256::of(row.view(1)) == id && is_encoded_delta(row.view(1));
-    });
-    inspect("layer", "SELECT blob, value FROM layer", "DELETE FROM layer WHERE blob = ?",
-            [](Query& row, const Digest& id) { return detail::decode_layer(id, row.view(1)).has_value(); });
-    inspect("memo", "SELECT key, kind, value, preimage, created, sum FROM memo", "DELETE FROM memo WHERE key = ?",
-            [](Query& row, const Digest& key) {
-                const Memo memo{row.bytes(2), row.bytes(3), row.number(4)};
-                return row.view(5) == detail::memo_sum(static_cast<MemoKind>(row.number(1)), key, memo);
-            });
-    return findings;
 }
 
 }  // namespace imgbuild::layerstore

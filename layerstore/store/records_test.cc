@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/temporary_directory.h"
 #include "base/test_support.h"
+#include "base/wire.h"
 #include "layerstore/tree/algebra.h"
 
 using namespace imgbuild;
@@ -216,11 +217,11 @@ TEST_CASE("a newer schema is refused and left as it is") {
 
 TEST_CASE("records that are only read give what is there, take nothing, and make no file") {
     Place at;
-    CHECK_FALSE(Records(at.path(), true).find_memo(MemoKind::run, key));
+    CHECK_FALSE(Records(at.path(), RecordsAccess::read_only).find_memo(MemoKind::run, key));
     CHECK(at.directory.directory().list() == std::vector<std::string>{"lock"});
     { Records(at.path()).put_memo(MemoKind::run, key, "value", ""); }
     at.sql("PRAGMA wal_checkpoint(TRUNCATE)");
-    Records records(at.path(), true);
+    Records records(at.path(), RecordsAccess::read_only);
     CHECK(records.find_memo(MemoKind::run, key)->value == "value");
     CHECK(refusal([&] { records.put_memo(MemoKind::run, key, "", ""); }) ==
           "denied: write " + at.path() + "/store.db: the store is opened for reading only");
@@ -231,7 +232,7 @@ TEST_CASE("the time of use is written at the end, and not again within a minute"
     { Records(at.path()).put_memo(MemoKind::run, key, "value", ""); }
     auto used = [&] {
         std::int64_t time = -1;
-        Records(at.path(), false).each_memo([&](const MemoRow& row) { time = row.used; });
+        Records(at.path()).each_memo([&](const MemoRow& row) { time = row.used; });
         return time;
     };
     const std::int64_t first = used();
@@ -269,4 +270,36 @@ TEST_CASE("removed records are gone and their space is given back") {
     records.shrink();
     records.save_tree(tree);
     CHECK(records.counts().nodes == 4);
+}
+
+TEST_CASE("a lost tree node takes with it what stands above and the memos of its trees, and is then saved afresh") {
+    Place at;
+    Records records(at.path());
+    const Tree tree = small_tree();
+    auto put = [&] {
+        records.save_tree(tree);
+        records.put_memo(MemoKind::apply, key, WireWriter().text(Records::encode_ref(tree.ref())).take(), "");
+    };
+    put();
+    Tree other;
+    records.save_tree(other);
+    CHECK(records.check().empty());
+    const std::size_t nodes = records.nodes().size();
+    const TreeId below = records.children_of(tree.ref().node.value).at(0);
+    const TreeId lost = records.children_of(below.value).at(0);  // /a/b
+    SUBCASE("gone") { records.remove_node(lost.value); }
+    SUBCASE("rotten") { at.sql(("UPDATE node SET value = x'00' WHERE id = x'" + lost.value.hex() + "'").c_str()); }
+    put();  // the root stands, and what stands is believed
+    const std::vector<std::string> found = records.check();
+    REQUIRE(found.size() == 3);
+    CHECK(found[0].starts_with("tree node " + lost.value.text() + ": "));
+    CHECK(found[1] == "2 tree nodes stand above a tree node that is damaged or missing");
+    CHECK(found[2] == "memo " + key.text() + ": a part of its tree is missing");
+    CHECK(records.check(true) == found);
+    CHECK(records.check().empty());
+    CHECK_FALSE(records.find_memo(MemoKind::apply, key));
+    put();
+    CHECK(records.nodes().size() == nodes);
+    CHECK(Tree::from_ref(tree.ref(), records).find(ImagePath::clean("/a/b/file")));
+    CHECK(records.check().empty());
 }

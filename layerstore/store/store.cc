@@ -117,7 +117,9 @@ void Store::require_writable(std::string_view doing) const {
 
 Records& Store::records() {
     const std::lock_guard<std::mutex> lock(records_mutex_);
-    if (!records_) records_ = std::make_unique<Records>(path(), !is_writable());
+    if (!records_)
+        records_ =
+            std::make_unique<Records>(path(), is_writable() ? RecordsAccess::read_write : RecordsAccess::read_only);
     return *records_;
 }
 

@@ -61,6 +61,22 @@ struct PruneResult {
 /// and only the sandbox of that spelling can remove them. False when it could not.
 using RemoveDelta = std::function<bool(const std::string& spelling, const DeltaId& id)>;
 
+/// What reading a materialised delta showed.
+struct DeltaLook {
+    bool was_changed = false;         ///< by somebody, after it was published: builds see that, too
+    std::vector<std::string> faults;  ///< what is not as its record has it, one line each
+};
+/// Reads the materialised delta deltas/`spelling`/`id` and compares it with its record. Empty when it cannot be looked
+/// into (see RemoveDelta), or is not believed by builds anyway.
+using LookAtDelta =
+    std::function<std::optional<DeltaLook>(const std::string& spelling, const DeltaId& id, const TreeDelta& record)>;
+
+/// How fsck reaches what belongs to the ids of a sandbox.
+struct DeltaAccess {
+    LookAtDelta look;
+    RemoveDelta remove;
+};
+
 class Store {
   public:
     /// Opens the store at `path`, made when missing or empty (mode 0700). Error{denied} when another user owns it
@@ -117,9 +133,10 @@ class Store {
     };
     std::unique_ptr<Lease> lease();
 
-    /// Re-hashes every blob, checks every document, record and reference. Findings, worst first; `repair`
-    /// moves damaged blobs to corrupt/, drops records that use them, and names of images that cannot be whole.
-    std::vector<Finding> fsck(bool repair);
+    /// Re-hashes every blob, checks every document, record and reference, and every materialised delta that `deltas`
+    /// can look into. Findings, worst first; `repair` moves damaged blobs to corrupt/, drops records that use them,
+    /// names of images that cannot be whole, and damaged deltas.
+    std::vector<Finding> fsck(bool repair, const DeltaAccess& deltas = {});
     /// Removes what no image, no running build and no recent use needs, least recently used first. While other
     /// processes use the store, what is younger than ten minutes and all tree records are spared.
     PruneResult prune(const PruneOptions& options, const RemoveDelta& remove_delta);

@@ -69,10 +69,11 @@ Database::Database(std::string directory, Access access)
     try {
         open();
         set_up();
-    } catch (const Error&) {
+    } catch (const Error& error) {
         close();
-        if (!is_damaged_ || !is_writable() || !set_aside()) throw;
+        if (!is_damaged_ || !sets_aside() || !set_aside()) throw;
         is_damaged_ = false;
+        damage_at_opening_ = error.message();
         open();
         set_up();
     }
@@ -80,7 +81,7 @@ Database::Database(std::string directory, Access access)
 
 Database::~Database() {
     close();
-    if (is_damaged_ && is_writable()) set_aside();
+    if (is_damaged_ && sets_aside()) set_aside();
 }
 
 void Database::open() {

@@ -16,7 +16,11 @@ struct sqlite3_stmt;
 
 namespace imgbuild::layerstore::detail {
 
-enum class Access { read_write, read_only };
+enum class Access {
+    read_write,
+    read_only,
+    examine,  ///< as read_write, but a damaged file stays where it is
+};
 
 class Database {
   public:
@@ -28,7 +32,8 @@ class Database {
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;
 
-    bool is_writable() const noexcept { return access_ == Access::read_write; }
+    bool is_writable() const noexcept { return access_ != Access::read_only; }
+    const std::string& directory() const noexcept { return directory_; }
     const std::string& path() const noexcept { return path_; }
     sqlite3* handle() const noexcept { return handle_; }
     /// The statement of a literal, prepared at its first use and kept.
@@ -38,10 +43,15 @@ class Database {
     bool commit() noexcept;
     /// Throws the Error that the result code of the last call stands for.
     [[noreturn]] void fail(int code);
+    /// What was wrong with the file that the constructor moved aside; empty where it found none.
+    const std::string& damage_at_opening() const noexcept { return damage_at_opening_; }
+    /// From now on the file counts as damaged, and is moved aside at the end.
+    void condemn() noexcept { is_damaged_ = true; }
 
   private:
     void open();
     void close() noexcept;
+    bool sets_aside() const noexcept { return access_ == Access::read_write; }
     bool set_aside() noexcept;
     void set_up();
     void make_schema();
@@ -51,6 +61,7 @@ class Database {
     Access access_;
     sqlite3* handle_ = nullptr;
     bool is_damaged_ = false;
+    std::string damage_at_opening_;
     bool is_missing_ = false;  ///< opened for reading where there is no file
     int log_frames_ = 0;       ///< pages in the write-ahead log after the last commit
     std::unordered_map<const char*, sqlite3_stmt*> statements_;

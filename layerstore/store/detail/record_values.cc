@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/wire.h"
+#include "layerstore/tree/entry.h"
 
 namespace imgbuild::layerstore {
 namespace detail {
@@ -58,6 +59,30 @@ std::optional<LayerRecord> decode_layer(const Digest& blob, std::string_view sea
     layer.delta.value = in.digest();
     in.expect_end();
     return layer;
+}
+
+std::vector<TreeId> children_in(std::string_view node) {
+    std::vector<TreeId> children;
+    WireReader in(node, "tree node");
+    in.byte();
+    for (std::uint64_t left = in.varint(); left > 0; --left) {
+        in.text();
+        if (!decode_entry(in).is_directory()) continue;
+        children.push_back(TreeId{in.digest()});
+        in.digest();
+    }
+    return children;
+}
+
+std::optional<TreeRef> tree_in(const MemoRow& memo) {
+    if (memo.kind != MemoKind::apply && memo.kind != MemoKind::image) return std::nullopt;
+    try {
+        WireReader in(memo.value, "memo");
+        return Records::decode_ref(in.text());
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::corrupt) throw;
+        return std::nullopt;
+    }
 }
 
 }  // namespace detail

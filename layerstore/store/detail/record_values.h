@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/digest.h"
 #include "layerstore/store/records.h"
@@ -24,5 +25,11 @@ std::string memo_sum(MemoKind kind, const Digest& key, const Memo& memo);
 std::string encode_layer(const LayerRecord& layer);
 /// Empty when the value is damaged.
 std::optional<LayerRecord> decode_layer(const Digest& blob, std::string_view sealed);
+
+/// The directories right below an encoded tree node. Throws Error{corrupt}.
+std::vector<TreeId> children_in(std::string_view node);
+
+/// The tree that a memo's value begins with; empty for kinds without one, and where there is none.
+std::optional<TreeRef> tree_in(const MemoRow& memo);
 
 }  // namespace imgbuild::layerstore::detail
