@@ -56,6 +56,12 @@ TEST_CASE("a newer format is refused and not touched") {
     CHECK_FALSE(at.has("use.lock"));
     at.overwrite("format", "imgb");
     CHECK(refusal([&] { at.open(); }) == "corrupt: open the store: " + at.path + "/format: damaged");
+    try {
+        at.open();
+    } catch (const Error& error) {
+        CHECK(error.hint() == "it holds two lines, \"imgbuild store 1\" and \"owner " + std::to_string(::geteuid()) +
+                                  "\": write them to it, then run imgbuild fsck");
+    }
 }
 
 TEST_CASE("the store of another user is refused, and both are named") {

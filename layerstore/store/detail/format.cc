@@ -2,6 +2,7 @@
 #include "layerstore/store/detail/format.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/atomic_file.h"
@@ -49,10 +50,13 @@ std::optional<Format> read_format(const Directory& root) {
                     fmt::format("open the store: {}: written by a newer imgbuild (format {}, this one knows {})",
                                 root.name(), *version, format_version),
                     "use that version, or another store with --store");
-    if (version != format_version || !owner)
+    if (version != format_version || !owner) {
+        struct stat status {};
+        if (::fstat(root.fd(), &status) < 0) throw_errno("stat", root.name());
         throw Error(ErrorKind::corrupt, fmt::format("open the store: {}/{}: damaged", root.name(), format_name),
-                    fmt::format("it should hold two lines, \"{}{}\" and \"{}UID\"", version_label, format_version,
-                                owner_label));
+                    fmt::format("it holds two lines, \"{}{}\" and \"{}{}\": write them to it, then run imgbuild fsck",
+                                version_label, format_version, owner_label, status.st_uid));
+    }
     return Format{static_cast<uid_t>(*owner)};
 }
 
