@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/context/context_scan.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <algorithm>
@@ -95,6 +97,11 @@ void write_index(const FoundPaths& found, const ContextIndex& index, const Direc
     }
 }
 
+// By the time of the file pruning sees that it is used. Where that cannot be set it looks older than it is, no more.
+void note_use(const Directory& indexes, const IndexName& name) {
+    ::utimensat(indexes.fd(), name.file.c_str(), nullptr, AT_SYMLINK_NOFOLLOW);
+}
+
 void count_files(const FoundPaths& found, ScannedContext& result) {
     for (std::uint32_t i = 0; i < found.entries.size(); ++i) {
         const Found& entry = found.entries[i];
@@ -117,7 +124,10 @@ ScannedContext scan_context(const Directory& root, const ContextOptions& options
     FoundPaths found = walk_context(root, wanted, index, {ignore, settled_before});
     complete(root, found, pool, result);
     // Taken after the last file was read, so that no content is older than its time.
-    if (set_times(found, wall_clock(), index.count())) write_index(found, index, indexes, name);
+    if (set_times(found, wall_clock(), index.count()))
+        write_index(found, index, indexes, name);
+    else
+        note_use(indexes, name);
     count_files(found, result);
     result.tree = context_tree(found, options.git_modes);
     result.contents = context_contents(root, found);

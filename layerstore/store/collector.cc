@@ -178,10 +178,8 @@ PruneResult Collector::run(const RemoveDelta& remove_delta) {
     remove_memos();
     remove_chosen(remove_delta);
     if (is_alone_) remove_records();
-    constexpr std::int64_t week = 7 * 24 * 3600;
-    remove_old_files("logs", now_ - week);
-    if (options_.all || options_.unused_seconds)
-        remove_old_files("contexts", now_ - options_.unused_seconds.value_or(0));
+    remove_logs();
+    remove_contexts();
     return result_;
 }
 

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <span>
 
 #include "base/error.h"
+#include "base/stream.h"
+#include "base/wire.h"
 #include "layerstore/store/detail/collector.h"
 #include "layerstore/store/detail/format.h"
 #include "layerstore/store/detail/leases.h"
@@ -13,10 +19,32 @@
 namespace imgbuild::layerstore::detail {
 namespace {
 
+constexpr std::int64_t day = 24 * 3600;  // in seconds
+
 // A step whose result came from the context or from trees in the records is done again from there; what a
 // command, an archive or a download made is lost with its bytes.
 bool needs_bytes(MemoKind kind) noexcept {
     return kind == MemoKind::run || kind == MemoKind::archive || kind == MemoKind::fetch;
+}
+
+// The beginning of an index names the folder that it is of (docs/formats/context-index.md). What cannot be read is
+// left to its age.
+bool is_of_lost_folder(const Directory& contexts, const std::string& name) {
+    constexpr std::size_t head_bytes = 8192;
+    constexpr std::string_view magic = "imgbuild context index 1\n";
+    try {
+        const auto file = contexts.try_open(ImagePath().child(name), O_RDONLY | O_NONBLOCK, FollowLinks::never);
+        if (!file) return false;
+        std::string head(head_bytes, '\0');
+        head.resize(FdReader(file->get(), name).read(std::as_writable_bytes(std::span(head))));
+        if (!head.starts_with(magic)) return false;
+        WireReader in(std::string_view(head).substr(magic.size()), "context index");
+        in.digest();
+        const std::string folder(in.text());
+        return folder.starts_with('/') && ::access(folder.c_str(), F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR);
+    } catch (const Error&) {
+        return false;
+    }
 }
 
 }  // namespace
@@ -96,13 +124,28 @@ void Collector::remove_records() {
     records.shrink();
 }
 
-void Collector::remove_old_files(const char* folder, std::int64_t oldest) {
+void Collector::remove_logs() {
+    remove_files("logs", [&](const Directory&, const std::string&, std::int64_t modified) {
+        return modified <= now_ - 7 * day;
+    });
+}
+
+// A scan gives its index the time of now, whether it had to write it or not.
+void Collector::remove_contexts() {
+    const std::int64_t age = options_.unused_seconds.value_or(options_.all ? 0 : 30 * day);
+    remove_files("contexts", [&](const Directory& contexts, const std::string& name, std::int64_t modified) {
+        return modified <= now_ - age || is_of_lost_folder(contexts, name);
+    });
+}
+
+void Collector::remove_files(const char* folder,
+                             const std::function<bool(const Directory&, const std::string&, std::int64_t)>& may_go) {
     const ImagePath place = ImagePath().child(folder);
     if (!store_.root().status(place)) return;
     const Directory directory = store_.root().open_directory(place, FollowLinks::never);
     for (const std::string& name : directory.list()) {
         const auto status = is_path_component(name) ? directory.status(ImagePath().child(name)) : std::nullopt;
-        if (!status || status->st_mtime > oldest) continue;
+        if (!status || !may_go(directory, name, status->st_mtime)) continue;
         result_.bytes += static_cast<std::uint64_t>(status->st_size);
         directory.remove_tree(name);
     }

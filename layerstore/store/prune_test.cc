@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <ctime>
 
+#include "base/wire.h"
 #include "layerstore/store/store.h"
 #include "layerstore/store/test_support.h"
 #include "layerstore/tree/algebra.h"
@@ -193,4 +197,34 @@ TEST_CASE("the store can be used after it was pruned") {
     CHECK(at.store->is_writable());
     at.store->tag({"app:1"}, put_image(*at.store, {"x"}));
     CHECK(at.open()->find_image("app:1"));
+}
+
+TEST_CASE("an index of a context goes when its folder is gone, or when no build used it for long") {
+    PruneStore at;
+    const Directory contexts = at.store->subdirectory("contexts");
+    const Directory folder = Directory::create_host(at.scratch.path() + "/folder");
+    auto put = [&](const std::string& name, const std::string& root, std::int64_t age) {
+        WireWriter body;
+        body.text(root).varint(0);
+        at.overwrite("contexts/" + name,
+                     "imgbuild context index 1\n" + std::string(Sha256::of("").raw()) + body.take());
+        const timespec time{std::time(nullptr) - age, 0};
+        const timespec times[2] = {time, time};
+        REQUIRE(::utimensat(contexts.fd(), name.c_str(), times, 0) == 0);
+    };
+    constexpr std::int64_t day = 24 * 3600;
+    auto left = [&] {
+        std::vector<std::string> names = contexts.list();
+        std::sort(names.begin(), names.end());
+        return names;
+    };
+    put("used", folder.name(), 0);
+    put("week", folder.name(), 7 * day);
+    put("old", folder.name(), 31 * day);
+    put("gone", folder.name() + "/missing", 0);
+    put("unnamed", "64768:12", 0);
+    at.prune({});
+    CHECK(left() == std::vector<std::string>{"unnamed", "used", "week"});
+    at.prune({.unused_seconds = day});
+    CHECK(left() == std::vector<std::string>{"unnamed", "used"});
 }

@@ -4,6 +4,7 @@
 // One collection of a store: marks what is needed and when it was needed last, chooses what goes, takes it away
 // in an order in which every stop leaves a good store: first what names, then what is named.
 
+#include <functional>
 #include <map>
 #include <set>
 #include <vector>
@@ -47,7 +48,10 @@ class Collector {
     void remove_memos();
     void remove_chosen(const RemoveDelta& remove_delta);
     void remove_records();
-    void remove_old_files(const char* folder, std::int64_t oldest);
+    void remove_logs();
+    void remove_contexts();
+    void remove_files(const char* folder,
+                      const std::function<bool(const Directory&, const std::string&, std::int64_t modified)>& may_go);
 
     Store& store_;
     const PruneOptions& options_;
