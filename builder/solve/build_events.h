@@ -27,7 +27,10 @@ class BuildObserver {
     virtual void cached(NodeId node) = 0;
     /// `detail` says more for people ("3 files, 1.2 MiB"); may be empty.
     virtual void finished(NodeId node, std::chrono::nanoseconds duration, std::string_view detail) = 0;
+    /// Never of what will be tried again: then a warning comes, and started() or cached() once more.
     virtual void failed(NodeId node) = 0;
+    /// What the node came to is there, and its layers could not be packed or fetched. After finished() or cached().
+    virtual void layers_failed(NodeId node) = 0;
     /// Something that a user should know and that is no error.
     virtual void warning(std::string_view text) = 0;
 };

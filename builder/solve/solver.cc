@@ -67,6 +67,7 @@ struct Ground {
 /// All state of one build; only the caller's thread touches it.
 class Solver {
   public:
+    /// With Trust::nothing a failure is final: nobody will try again.
     Solver(const BuildPlan& plan, std::shared_ptr<Ground> ground, BuildObserver& observer, Trust trust)
         : plan_(plan),
           ground_(std::move(ground)),
@@ -74,6 +75,7 @@ class Solver {
           contents_(ground_->contents),
           observer_(observer),
           evaluator_(services_, contents_, trust),
+          may_come_again_(trust != Trust::nothing),
           nodes_(plan.nodes.size()),
           layers_(plan.image.layers.size()),
           packers_(packer_threads),
@@ -90,7 +92,7 @@ class Solver {
             mailbox_.handle_one();
         }
         throw_if_cancelled();
-        if (!failures_.empty()) std::rethrow_exception(failures_.begin()->second);
+        throw_failure();
         if (not_cached_) return *not_cached_;
         return solved_image();
     }
@@ -99,6 +101,13 @@ class Solver {
     static constexpr std::size_t packer_threads = 2;  // one waits for the disk while the other feeds the workers
 
     using Packed = std::vector<FinishedLayer>;
+
+    /// What of a node failed.
+    enum class Part { step, layers };
+    struct Failure {
+        std::exception_ptr exception;
+        Part part;
+    };
 
     struct Later {
         const std::vector<NodeState>* nodes;
@@ -122,7 +131,9 @@ class Solver {
             if (nodes_[id].missing_inputs == 0) ready_.insert(id);
     }
 
-    bool is_stopping() const { return !failures_.empty() || not_cached_ || cancel_signal() != 0; }
+    bool is_stopping() const {
+        return !failures_.empty() || !held_back_.empty() || not_cached_ || cancel_signal() != 0;
+    }
 
     void start_ready() {
         while (!ready_.empty() && running_steps_ < jobs_.threads() && !is_stopping()) {
@@ -148,7 +159,7 @@ class Solver {
                 return;
             }
         } catch (...) {
-            fail(id, std::current_exception());
+            fail(id, std::current_exception(), Part::step);
             return;
         }
         if (services_.options.require_cached && node.number != 0) {
@@ -173,14 +184,14 @@ class Solver {
                 finish(id, std::move(*evaluated));
             });
         } catch (...) {
-            post_failure(id, running_steps_, std::current_exception());
+            post_failure(id, running_steps_, std::current_exception(), Part::step);
         }
     }
 
-    void post_failure(NodeId id, std::size_t& running, std::exception_ptr failure) {
-        mailbox_.post([this, id, &running, failure = std::move(failure)] {
+    void post_failure(NodeId id, std::size_t& running, std::exception_ptr failure, Part part) {
+        mailbox_.post([this, id, &running, failure = std::move(failure), part] {
             --running;
-            fail(id, failure);
+            fail(id, failure, part);
         });
     }
 
@@ -209,8 +220,13 @@ class Solver {
             const NodeResult& result = *ground_->results[id];
             const auto* from = std::get_if<FromImage>(&plan_.nodes[id].operation);
             if (!from) {
-                if (auto known = find_packed(result.stack.back(), services_)) {
-                    layers_[i] = {std::move(*known)};
+                try {
+                    if (auto known = find_packed(result.stack.back(), services_)) {
+                        layers_[i] = {std::move(*known)};
+                        continue;
+                    }
+                } catch (...) {
+                    fail(id, std::current_exception(), Part::layers);
                     continue;
                 }
             }
@@ -230,25 +246,45 @@ class Solver {
                 layers_[place] = layers;
             });
         } catch (...) {
-            post_failure(id, running_packs_, std::current_exception());
+            post_failure(id, running_packs_, std::current_exception(), Part::layers);
         }
     }
 
-    void fail(NodeId id, const std::exception_ptr& failure) {
-        observer_.failed(id);
+    // What damage in the store made fail will be tried again, and is told only where it was not.
+    void fail(NodeId id, const std::exception_ptr& failure, Part part) {
+        bool comes_again = false;
+        std::exception_ptr framed = failure;
         try {
             std::rethrow_exception(failure);
         } catch (Error& error) {
-            const PlanNode& node = plan_.nodes[id];
-            const std::string label = printable(node.label.substr(0, node.label.find('\n')));
-            if (node.span.empty() || !services_.options.locate)
-                error.add_frame(label);
-            else
-                error.add_frame(services_.options.locate(node.span) + ": " + label);
-            failures_.emplace(id, std::current_exception());
+            comes_again = may_come_again_ && error.kind() == ErrorKind::corrupt;
+            if (part == Part::layers && !std::holds_alternative<FromImage>(plan_.nodes[id].operation))
+                error.add_frame("packing its layer");
+            error.add_frame(place_of(id));
+            framed = std::current_exception();
         } catch (...) {
-            failures_.emplace(id, failure);
+            // Nothing that we know how to name: it leaves as it is.
         }
+        (comes_again ? held_back_ : failures_).emplace(id, Failure{framed, part});
+        if (!comes_again) tell(id, part);
+    }
+
+    std::string place_of(NodeId id) const {
+        const PlanNode& node = plan_.nodes[id];
+        const std::string label = printable(node.label.substr(0, node.label.find('\n')));
+        if (node.span.empty() || !services_.options.locate) return label;
+        return services_.options.locate(node.span) + ": " + label;
+    }
+
+    void tell(NodeId id, Part part) { part == Part::step ? observer_.failed(id) : observer_.layers_failed(id); }
+
+    // Of failures that no other attempt will mend the first one; only where there are none, one that comes again.
+    void throw_failure() {
+        if (!failures_.empty()) {
+            for (const auto& [id, failure] : held_back_) tell(id, failure.part);
+            std::rethrow_exception(failures_.begin()->second.exception);
+        }
+        if (!held_back_.empty()) std::rethrow_exception(held_back_.begin()->second.exception);
     }
 
     SolvedImage solved_image() {
@@ -290,10 +326,12 @@ class Solver {
     FileContents& contents_;
     BuildObserver& observer_;
     Evaluator evaluator_;
+    bool may_come_again_;
     std::vector<NodeState> nodes_;
     std::set<NodeId, Later> ready_{Later{&nodes_}};
-    std::vector<Packed> layers_;  ///< as PlannedImage::layers
-    std::map<NodeId, std::exception_ptr> failures_;
+    std::vector<Packed> layers_;           ///< as PlannedImage::layers
+    std::map<NodeId, Failure> failures_;   ///< told
+    std::map<NodeId, Failure> held_back_;  ///< damage that another attempt may get over; not told
     std::optional<NotCached> not_cached_;
     std::size_t running_steps_ = 0;
     std::size_t running_packs_ = 0;
@@ -317,20 +355,15 @@ std::variant<SolvedImage, NotCached> solve(const BuildPlan& plan, const SolveOpt
         try {
             return attempt(trust);
         } catch (const BytesMissing&) {
-            observer.warning("a result of an earlier build is gone from the store: looking again");
+            observer.warning("a result of an earlier build is gone from the store, or damaged: looking again");
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::corrupt) throw;
             observer.warning(error.full_message() + ": doing everything again");
+            store.records().check_trees(true);  // or what stands above a lost node would keep it from coming back
             break;
         }
     }
-    try {
-        return attempt(Trust::nothing);
-    } catch (const BytesMissing& missing) {
-        throw Error(ErrorKind::corrupt,
-                    "the store: delta " + missing.delta.value.short_hex() + ": its record or its bytes are missing",
-                    "run imgbuild fsck --repair, then build again");
-    }
+    return attempt(Trust::nothing);
 }
 
 }  // namespace imgbuild::builder

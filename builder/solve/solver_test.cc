@@ -43,6 +43,7 @@ class Notes final : public BuildObserver {
     void cached(NodeId node) override { note("cached", node); }
     void finished(NodeId node, std::chrono::nanoseconds, std::string_view) override { note("finished", node); }
     void failed(NodeId node) override { note("failed", node); }
+    void layers_failed(NodeId node) override { note("layers failed", node); }
     void warning(std::string_view text) override { lines.emplace_back(text); }
 
   private:
@@ -61,6 +62,7 @@ struct Build {
     parser::IgnoreRules ignore;
     std::string ignore_name;
     std::vector<std::string> events;
+    std::function<void()> when_open = [] {};  ///< done between opening the store and solving
 
     Build() { options.goal = {.layers = true, .blobs = true, .files = true}; }
 
@@ -83,6 +85,7 @@ struct Build {
         options.locate = [&](parser::Span span) { return parser::location(span, source); };
         auto store = layerstore::Store::open(store_path);
         auto lease = store->lease();
+        when_open();
         Notes notes;
         struct Keep {
             std::vector<std::string>& to;
@@ -212,6 +215,60 @@ TEST_CASE("where tree records are gone everything is done again, to the same lay
     CHECK(std::ranges::any_of(build.events, [](const std::string& line) {
         return line.find("doing everything again") != std::string::npos;
     }));
+    CHECK(std::ranges::none_of(build.events, [](const std::string& line) { return line.starts_with("failed"); }));
+}
+
+TEST_CASE("a build that met a lost tree node leaves none behind: the next one finds everything") {
+    Build build;
+    build.file("a", "alpha");
+    build.file("b", "beta");
+    const std::string text =
+        "FROM scratch AS one\nCOPY a /dir/deep/a\nCOPY b /dir/b\nFROM scratch\nCOPY --from=one /dir /dir\n";
+    build.image(text);
+    {
+        // A node without children: those above it stay and promise it.
+        auto store = layerstore::Store::open(build.store_path);
+        layerstore::Records& records = store->records();
+        for (const Digest& node : records.nodes())
+            if (records.children_of(node).empty()) records.remove_node(node);
+    }
+    build.file("c", "gamma");
+    build.image(text + "COPY c /dir/deep/c\n");
+    const SolvedImage again = build.image(text + "COPY c /dir/deep/c\n");
+    CHECK(again.cached_steps == again.steps);
+    CHECK(std::ranges::all_of(build.events, [](const std::string& line) { return line.starts_with("cached"); }));
+    CHECK(layerstore::Store::open(build.store_path)->fsck(false).empty());
+}
+
+TEST_CASE("a layer that cannot be packed is told as that, and its step stays done") {
+    Build build;
+    build.file("a", "alpha");
+    const std::string text = "FROM scratch\nCOPY a /a\n";
+    build.image(text);
+    const std::string name = "blobs/sha256/" + build.layers.at(0).hex();
+    {
+        auto store = layerstore::Store::open(build.store_path);
+        store->blobs().remove(build.layers.at(0));
+        store->subdirectory(name);  // where the blob should go
+    }
+    const std::string said = refusal([&] { build.image(text); });
+    CHECK(said.find("Buildfile:2:1: COPY a /a: packing its layer: ") != std::string::npos);
+    CHECK(build.events == Lines{"cached COPY a /a", "layers failed COPY a /a"});
+}
+
+TEST_CASE("what goes wrong while a packed layer is looked for is told with its step") {
+    Build build;
+    const std::string text = "FROM scratch\nWORKDIR /work\n";
+    build.image(text);
+    build.options.no_cache = true;
+    build.when_open = [&] {
+        Directory store = Directory::open_host(build.store_path);
+        store.remove_tree("leases.lock");
+        store.make_directory(ImagePath().child("leases.lock"));
+    };
+    const std::string said = refusal([&] { build.image(text); });
+    CHECK(said.find("Buildfile:2:1: WORKDIR /work: packing its layer: ") != std::string::npos);
+    CHECK(build.events == Lines{"started WORKDIR /work", "finished WORKDIR /work", "layers failed WORKDIR /work"});
 }
 
 TEST_CASE("a heredoc's content is found also where its step comes from the cache") {

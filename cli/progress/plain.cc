@@ -71,6 +71,8 @@ void PlainProgress::finished(builder::NodeId node, std::chrono::nanoseconds dura
 
 void PlainProgress::failed(builder::NodeId node) { end(node, "ERROR"); }
 
+void PlainProgress::layers_failed(builder::NodeId node) { end(node, "ERROR in its layers"); }
+
 void PlainProgress::warning(std::string_view text) { write_(fmt::format("warning: {}\n", printable(text))); }
 
 }  // namespace imgbuild::cli

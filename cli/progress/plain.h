@@ -32,6 +32,7 @@ class PlainProgress final : public Progress {
     void cached(builder::NodeId node) override;
     void finished(builder::NodeId node, std::chrono::nanoseconds duration, std::string_view detail) override;
     void failed(builder::NodeId node) override;
+    void layers_failed(builder::NodeId node) override;
     void warning(std::string_view text) override;
 
   private:

@@ -45,6 +45,15 @@ TEST_CASE("a cached step says so, and what is no step is only done") {
           "#2 [stage-1 2/2] COPY --from=compile /a /a\n#2 CACHED\n\n");
 }
 
+TEST_CASE("a layer that fails behind its back does not take back that the step was done") {
+    Scene scene;
+    scene.progress.started(1);
+    scene.progress.finished(1, 1s, "");
+    scene.stage.take();
+    scene.progress.layers_failed(1);
+    CHECK(scene.stage.take() == "#1 [compile 1/2] RUN make\n#1 ERROR in its layers\n\n");
+}
+
 TEST_CASE("a failed step keeps its number and its last half line") {
     Scene scene;
     scene.progress.started(1);

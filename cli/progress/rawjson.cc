@@ -56,6 +56,10 @@ void RawJsonProgress::finished(builder::NodeId node, std::chrono::nanoseconds du
 
 void RawJsonProgress::failed(builder::NodeId node) { write_(write_json(event("failed", now(), node)) + "\n"); }
 
+void RawJsonProgress::layers_failed(builder::NodeId node) {
+    write_(write_json(event("layers_failed", now(), node)) + "\n");
+}
+
 void RawJsonProgress::warning(std::string_view text) {
     Json object = event("warning", now());
     object["text"] = printable(text);

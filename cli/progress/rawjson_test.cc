@@ -25,6 +25,7 @@ TEST_CASE("every event is one line of JSON") {
     progress.finished(1, 1500ms, "");
     progress.cached(2);
     progress.failed(0);
+    progress.layers_failed(1);
     progress.warning("two\nlines");
     CHECK(stage.take() ==
           "{\"event\":\"started\",\"time\":0.5,\"node\":1}\n"
@@ -32,6 +33,7 @@ TEST_CASE("every event is one line of JSON") {
           "{\"event\":\"finished\",\"time\":0.5,\"node\":1,\"duration\":1.5}\n"
           "{\"event\":\"cached\",\"time\":0.5,\"node\":2}\n"
           "{\"event\":\"failed\",\"time\":0.5,\"node\":0}\n"
+          "{\"event\":\"layers_failed\",\"time\":0.5,\"node\":1}\n"
           "{\"event\":\"warning\",\"time\":0.5,\"text\":\"two\\\\nlines\"}\n");
 }
 

@@ -12,6 +12,7 @@ namespace imgbuild::cli {
 namespace {
 
 constexpr std::chrono::milliseconds redraw_interval{100};
+constexpr std::string_view error_mark = "ERROR", layer_error_mark = "ERROR in the layers of";
 constexpr std::string_view erase_below = "\x1b[J";
 constexpr std::string_view blue = "\x1b[34m", red = "\x1b[31m", dim = "\x1b[2m", normal = "\x1b[0m";
 
@@ -145,7 +146,7 @@ void TtyProgress::end(builder::NodeId node, std::string_view mark, std::string_v
     if (plan_->nodes[node].number != 0) done_.insert(node);
     const std::string text = fmt::format(" {} {}", mark, step_name(*plan_, node));
     const std::string line = row(text, time, usable_columns(screen_.size()));
-    draw((mark == "ERROR" ? coloured(red, line) : line) + "\n");
+    draw((mark.starts_with(error_mark) ? coloured(red, line) : line) + "\n");
 }
 
 void TtyProgress::cached(builder::NodeId node) { end(node, "CACHED", ""); }
@@ -154,7 +155,9 @@ void TtyProgress::finished(builder::NodeId node, std::chrono::nanoseconds durati
     end(node, "DONE", human_duration(duration));
 }
 
-void TtyProgress::failed(builder::NodeId node) { end(node, "ERROR", ""); }
+void TtyProgress::failed(builder::NodeId node) { end(node, error_mark, ""); }
+
+void TtyProgress::layers_failed(builder::NodeId node) { end(node, layer_error_mark, ""); }
 
 void TtyProgress::warning(std::string_view text) {
     const std::lock_guard lock(mutex_);

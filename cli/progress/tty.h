@@ -44,6 +44,7 @@ class TtyProgress final : public Progress {
     void cached(builder::NodeId node) override;
     void finished(builder::NodeId node, std::chrono::nanoseconds duration, std::string_view detail) override;
     void failed(builder::NodeId node) override;
+    void layers_failed(builder::NodeId node) override;
     void warning(std::string_view text) override;
     void finish() override;
 
