@@ -12,12 +12,15 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "layerstore/snapshot/seal.h"
 #include "layerstore/snapshot/trust.h"
 
 namespace imgbuild::builder {
 namespace {
 
 constexpr const char* blocks_name = "blocks";
+// As TemporaryDirectory calls its own: so what was moved to pending/ while somebody held it stays until they let go.
+constexpr const char* hold_name = "lock";
 constexpr int lock_poll_milliseconds = 10;
 
 std::string files_of(const std::string& hex) { return hex + "/files"; }
@@ -64,7 +67,7 @@ FileLock DeltaFolder::lock(const std::string& hex, const StopCheck& stop) const 
 }
 
 void DeltaFolder::publish(const TemporaryDirectory& work, const std::string& files, const DeltaId& id) const {
-    if (!has(id)) publish_as(work, files, folder_, id.value.hex());
+    publish_as(work, files, folder_, id.value.hex());
 }
 
 void DeltaFolder::publish_as(const TemporaryDirectory& work, const std::string& files, const Directory& parent,
@@ -74,20 +77,57 @@ void DeltaFolder::publish_as(const TemporaryDirectory& work, const std::string& 
     if (::mkdirat(place, made, 0755) < 0) throw_errno("make directory", made);
     Directory delta = work.directory().open_directory(ImagePath().child(made), FollowLinks::never);
     if (::renameat(place, files.c_str(), delta.fd(), "files") < 0) throw_errno("move", files);
+    layerstore::write_seal(delta);
     layerstore::write_marker(delta);
     if (::renameat2(place, made, parent.fd(), hex.c_str(), RENAME_NOREPLACE) == 0) return;
     if (errno != EEXIST) throw_errno("publish delta", hex);
-    // What stands there is not believed: left by another boot. It goes with our work directory.
+    // What stands there was left by another boot, or made before and perhaps changed since.
     if (::renameat2(place, made, parent.fd(), hex.c_str(), RENAME_EXCHANGE) < 0) throw_errno("publish delta", hex);
+    retire(work.directory(), made);
+}
+
+// Out of sight at once, then file by file, once nobody has it mounted any more.
+void DeltaFolder::retire(const Directory& parent, const std::string& name) const {
+    if (::renameat(parent.fd(), name.c_str(), pending_.fd(), random_name().c_str()) < 0) {
+        if (errno == ENOENT) return;
+        throw_errno("remove delta", name);
+    }
+    sweep();
 }
 
 void DeltaFolder::remove(const DeltaId& id, const StopCheck& stop) const {
     std::string hex = id.value.hex();
     FileLock held = lock(hex, stop);
-    TemporaryDirectory work = begin();
-    // Out of sight at once, then file by file.
-    if (::renameat(folder_.fd(), hex.c_str(), work.directory().fd(), "gone") < 0 && errno != ENOENT)
-        throw_errno("remove delta", hex);
+    retire(folder_, hex);
+}
+
+std::vector<DeltaId> DeltaFolder::changed(std::span<const DeltaId> ids, const StopCheck& stop) const {
+    std::vector<DeltaId> changed;
+    for (const DeltaId& id : ids) {
+        stop();
+        if (!layerstore::is_sealed(folder_, id.value.hex())) changed.push_back(id);
+    }
+    return changed;
+}
+
+std::vector<FileLock> DeltaFolder::hold(const std::vector<std::string>& lower, const StopCheck& stop) const {
+    std::vector<FileLock> held;
+    for (const std::string& name : lower) {
+        const ImagePath place = ImagePath::clean(name).parent();
+        // Again where it was replaced between the two looks: then what is held is not what will be mounted.
+        while (true) {
+            stop();
+            Directory delta = folder_.open_directory(place, FollowLinks::never);
+            auto lock = FileLock::try_acquire(delta, hold_name, LockMode::shared);
+            struct stat opened {};
+            if (::fstat(delta.fd(), &opened) < 0) throw_errno("stat", delta.name());
+            const auto now = folder_.status(place);
+            if (!lock || !now || now->st_ino != opened.st_ino) continue;
+            held.push_back(std::move(*lock));
+            break;
+        }
+    }
+    return held;
 }
 
 Directory DeltaFolder::open(const DeltaId& id) const {
@@ -132,9 +172,10 @@ std::string DeltaFolder::block(std::vector<DeltaId> layers, const StopCheck& sto
     std::string hex = key.finish().hex();
     Directory blocks = folder_.make_directory(ImagePath().child(blocks_name));
     std::string name = std::string(blocks_name) + "/" + files_of(hex);
-    if (layerstore::is_trusted(deltas_, blocks, hex)) return name;
+    auto stands = [&] { return layerstore::is_trusted(deltas_, blocks, hex) && layerstore::is_sealed(blocks, hex); };
+    if (stands()) return name;
     FileLock held = lock(hex, stop);
-    if (layerstore::is_trusted(deltas_, blocks, hex)) return name;
+    if (stands()) return name;
     TemporaryDirectory work = begin();
     Directory merged = work.directory().make_directory(ImagePath().child("files"));
     for (const DeltaId& id : layers) {

@@ -5,6 +5,7 @@
 // (docs/formats/snapshot.md). What stands under its final name is whole.
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,10 +47,16 @@ class DeltaFolder {
 
     /// Held while `hex` is being made, so that others wait instead of doing it too.
     FileLock lock(const std::string& hex, const StopCheck& stop) const;
-    /// Publishes `files`, a directory in `work`, as the delta `id`; what stands there already stays. The caller
-    /// holds its lock.
+    /// Publishes `files`, a directory in `work`, as the delta `id`, in place of what stands there already: that stays
+    /// whole for whoever holds it. The caller has its lock.
     void publish(const TemporaryDirectory& work, const std::string& files, const DeltaId& id) const;
     void remove(const DeltaId& id, const StopCheck& stop) const;
+
+    /// Of `ids`, which stand here, those whose files are not as they were published (layerstore/snapshot/seal.h).
+    std::vector<DeltaId> changed(std::span<const DeltaId> ids, const StopCheck& stop) const;
+    /// Keeps the files of lower layers, named as by stack(), where they are as long as the locks live, even if
+    /// another process replaces or removes their deltas.
+    std::vector<FileLock> hold(const std::vector<std::string>& lower, const StopCheck& stop) const;
 
     /// Names below directory() of the lower layers that show `layers` (lowest first), highest first. Deep stacks
     /// are merged in blocks, which are kept. A name stands there once, where it is highest.
@@ -61,6 +68,7 @@ class DeltaFolder {
   private:
     void publish_as(const TemporaryDirectory& work, const std::string& files, const Directory& parent,
                     const std::string& hex) const;
+    void retire(const Directory& parent, const std::string& name) const;
     std::string block(std::vector<DeltaId> layers, const StopCheck& stop) const;
 
     Directory deltas_;

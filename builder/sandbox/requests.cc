@@ -8,7 +8,9 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 
 #include "base/error.h"
 #include "builder/sandbox/cache_mounts.h"
@@ -53,13 +55,15 @@ class Service {
     void open_files(WireReader& in);
     void remove_delta(WireReader& in);
     void remove_cache(WireReader& in);
+    void changed(WireReader& in);
+    void check(WireReader& in);
 
   private:
     StopCheck stop() const {
         return [this] { check_asker(channel_); };
     }
     void prepare_uppers(const RunSpec& spec, const MountSources& sources, const Directory& work) const;
-    MountSources find_sources(const RunSpec& spec, const TemporaryDirectory& work) const;
+    MountSources find_sources(const RunSpec& spec, const TemporaryDirectory& work, std::vector<FileLock>& held) const;
     void keep(const TemporaryDirectory& work);
 
     Channel& channel_;
@@ -108,14 +112,18 @@ std::string empty_layer(const TemporaryDirectory& work) {
     return DeltaFolder::path_of(work) + "/" + name;
 }
 
-MountSources Service::find_sources(const RunSpec& spec, const TemporaryDirectory& work) const {
-    auto or_empty = [&](std::vector<std::string> lower) {
+// What `held` gets keeps the sources whole.
+MountSources Service::find_sources(const RunSpec& spec, const TemporaryDirectory& work,
+                                   std::vector<FileLock>& held) const {
+    auto find = [&](const std::vector<DeltaId>& layers) {
+        std::vector<std::string> lower = deltas_.stack(layers, stop());
+        std::ranges::move(deltas_.hold(lower, stop()), std::back_inserter(held));
         if (lower.empty()) lower.push_back(empty_layer(work));
         return lower;
     };
     MountSources sources;
-    sources.root = or_empty(deltas_.stack(spec.layers, stop()));
-    for (const BindMount& bind : spec.binds) sources.binds.push_back(or_empty(deltas_.stack(bind.layers, stop())));
+    sources.root = find(spec.layers);
+    for (const BindMount& bind : spec.binds) sources.binds.push_back(find(bind.layers));
     sources.resolv_conf = resolv_conf_for(host_resolv_conf(), spec.network);
     sources.hosts = hosts_for(spec);
     return sources;
@@ -153,11 +161,13 @@ void Service::run(WireReader& in, std::vector<Fd> fds) {
     HeldCaches caches = caches_.hold_all(spec.caches, stop());
     SandboxFolders folders{deltas_.directory().name(), DeltaFolder::path_of(work), stage_name, caches.paths,
                            place_.spelling};
-    MountSources sources = find_sources(spec, work);
+    std::vector<FileLock> held;
+    MountSources sources = find_sources(spec, work, held);
     prepare_uppers(spec, sources, work.directory());
     MountPlan plan = plan_mounts(spec, sources, mount_features(place_.spelling));
     LaunchOutcome outcome = launch({spec, plan, folders, fds.at(0).get(), channel_.fd()});
     caches.locks.clear();
+    held.clear();
     fds.clear();  // or who reads the log would wait for its end until the answer is dealt with
 
     WireWriter answer = answer_done();
@@ -215,6 +225,26 @@ void Service::remove_cache(WireReader& in) {
     channel_.send(answer_done().bytes());
 }
 
+void Service::changed(WireReader& in) {
+    std::vector<DeltaId> asked;
+    for (std::size_t left = in.count(Digest::size); left > 0; --left) asked.push_back(DeltaId{in.digest()});
+    const std::vector<DeltaId> changed = deltas_.changed(asked, stop());
+    WireWriter answer = answer_done();
+    answer.varint(changed.size());
+    for (const DeltaId& id : changed) answer.digest(id.value);
+    channel_.send(answer.bytes());
+}
+
+void Service::check(WireReader& in) {
+    const DeltaId id{in.digest()};
+    const layerstore::TreeDelta record = layerstore::TreeDelta::decode(in.text());
+    const std::vector<std::string> faults = layerstore::check_upper(deltas_.open(id), record, place_.spelling);
+    WireWriter answer = answer_done();
+    answer.varint(faults.size());
+    for (const std::string& fault : faults) answer.text(fault);
+    channel_.send(answer.bytes());
+}
+
 void answer_request(Channel& channel) {
     auto message = channel.receive();
     if (!message) return;
@@ -228,6 +258,8 @@ void answer_request(Channel& channel) {
         case Request::open_files: return service.open_files(in);
         case Request::remove_delta: return service.remove_delta(in);
         case Request::remove_cache: return service.remove_cache(in);
+        case Request::changed: return service.changed(in);
+        case Request::check: return service.check(in);
     }
 }
 

@@ -109,6 +109,8 @@ class HelperSandbox final : public Sandbox {
     void materialise(const DeltaId& delta, ByteReader& canonical_tar) override;
     std::unique_ptr<RunResult> run(const RunSpec& spec, const Fd& log) override;
     std::vector<Fd> open_files(const DeltaId& delta, std::span<const ImagePath> paths) override;
+    std::vector<DeltaId> changed(std::span<const DeltaId> deltas) override;
+    std::vector<std::string> check(const DeltaId& delta, const layerstore::TreeDelta& record) override;
     void remove(const DeltaId& delta) override;
     void remove_cache_mount(const std::string& id) override;
 
@@ -219,6 +221,31 @@ std::vector<Fd> HelperSandbox::open_files(const DeltaId& delta, std::span<const 
         for (char found : in.text()) opened.push_back(found != 0 ? std::move(*next++) : Fd());
     }
     return opened;
+}
+
+std::vector<DeltaId> HelperSandbox::changed(std::span<const DeltaId> deltas) {
+    if (deltas.empty()) return {};
+    if (files_are_ours())
+        return DeltaFolder(place_.store, place_.spelling_name, place_.spelling).changed(deltas, throw_if_cancelled);
+    WireWriter request = begin(Request::changed);
+    request.varint(deltas.size());
+    for (const DeltaId& id : deltas) request.digest(id.value);
+    Channel channel = ask(request);
+    Message answer = receive_answer(channel);
+    WireReader in = answer_body(answer);
+    std::vector<DeltaId> changed;
+    for (std::size_t left = in.count(Digest::size); left > 0; --left) changed.push_back(DeltaId{in.digest()});
+    return changed;
+}
+
+std::vector<std::string> HelperSandbox::check(const DeltaId& delta, const layerstore::TreeDelta& record) {
+    WireWriter request = begin(Request::check);
+    Channel channel = ask(request.digest(delta.value).text(record.encode()));
+    Message answer = receive_answer(channel);
+    WireReader in = answer_body(answer);
+    std::vector<std::string> faults;
+    for (std::size_t left = in.count(1); left > 0; --left) faults.emplace_back(in.text());
+    return faults;
 }
 
 void HelperSandbox::remove(const DeltaId& delta) {

@@ -72,7 +72,13 @@ class Sandbox {
     /// empty Fd. Any number of paths.
     virtual std::vector<Fd> open_files(const DeltaId& delta, std::span<const ImagePath> paths) = 0;
 
-    /// Takes a materialised delta, or a cache mount's directory, away.
+    /// Of `deltas`, which stand here, those whose files were changed since they were published, as far as stat tells:
+    /// a look at each file, none is read (docs/decisions/0010-damaged-deltas.md).
+    virtual std::vector<DeltaId> changed(std::span<const DeltaId> deltas) = 0;
+    /// Reads all files of a materialised delta and says, one line for each, what is not as in `record`, its own.
+    virtual std::vector<std::string> check(const DeltaId& delta, const layerstore::TreeDelta& record) = 0;
+
+    /// Takes a materialised delta, or a cache mount's directory, away. Commands that run on the delta keep it.
     virtual void remove(const DeltaId& delta) = 0;
     virtual void remove_cache_mount(const std::string& id) = 0;
 };

@@ -153,6 +153,7 @@ Evaluated Evaluator::run(const PlanNode& node, const Inputs& inputs,
     const layerstore::TreeDelta delta = run_command(spec, root, services_, output);
     layerstore::Tree tree = layerstore::apply(root, delta);
     const DeltaId id = services_.memos.put_step(MemoKind::run, key, delta, root, tree);
+    layers_.note(id);
     return {step_result(node, inputs, id, std::move(tree)), "", false};
 }
 

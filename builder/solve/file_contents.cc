@@ -64,7 +64,7 @@ std::shared_ptr<ContentSource> FileContents::open_delta(const StackLayer& layer)
         return std::make_shared<SpooledTar>(std::move(open_tar), services_.store.pending(), what);
     }
     Sandbox& sandbox = services_.sandbox.get();
-    if (!sandbox.has(layer.delta)) throw BytesMissing{layer.delta};
+    if (!sandbox.has(layer.delta)) throw BytesMissing(layer.delta);
     return std::make_shared<MaterialisedContents>(sandbox, layer.delta, services_.load_delta(layer.delta));
 }
 

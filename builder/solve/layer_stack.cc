@@ -55,6 +55,9 @@ void pipe_layer(const layerstore::TreeDelta& delta, layerstore::ContentSources& 
 
 std::vector<DeltaId> LayerStack::lay_down(const std::vector<StackLayer>& stack, bool first_seen_times) {
     std::vector<DeltaId> ids;
+    for (const StackLayer& layer : stack) ids.push_back(layer.delta);
+    look_at(ids);
+    ids.clear();
     for (const StackLayer& layer : stack) {
         if (first_seen_times && is_edit_of_context(*layer.origin)) {
             ids.push_back(lay_down_first_seen(layer));
@@ -66,13 +69,30 @@ std::vector<DeltaId> LayerStack::lay_down(const std::vector<StackLayer>& stack, 
     return ids;
 }
 
-bool LayerStack::stands(const DeltaId& id) {
+void LayerStack::look_at(std::vector<DeltaId> ids) {
     std::lock_guard lock(mutex_);
-    if (standing_.contains(id)) return true;
-    services_.lease.add(id);
-    if (!services_.sandbox.get().has(id)) return false;
+    std::erase_if(ids, [&](const DeltaId& id) { return standing_.contains(id); });
+    if (ids.empty()) return;
+    Sandbox& sandbox = services_.sandbox.get();
+    for (const DeltaId& id : ids) services_.lease.add(id);
+    std::erase_if(ids, [&](const DeltaId& id) { return !sandbox.has(id); });
+    const std::vector<DeltaId> changed = sandbox.changed(ids);
+    standing_.insert(ids.begin(), ids.end());
+    for (const DeltaId& id : changed) {
+        standing_.erase(id);
+        sandbox.remove(id);
+    }
+}
+
+bool LayerStack::stands(const DeltaId& id) {
+    look_at({id});
+    std::lock_guard lock(mutex_);
+    return standing_.contains(id);
+}
+
+void LayerStack::note(const DeltaId& id) {
+    std::lock_guard lock(mutex_);
     standing_.insert(id);
-    return true;
 }
 
 void LayerStack::lay_down(const StackLayer& layer) {
@@ -80,12 +100,14 @@ void LayerStack::lay_down(const StackLayer& layer) {
     layerstore::TreeDelta delta = services_.load_delta(layer.delta);
     auto contents = contents_.of_layer(layer);
     pipe_layer(delta, *contents, [&](ByteReader& tar) { services_.sandbox.get().materialise(layer.delta, tar); });
+    note(layer.delta);
 }
 
 DeltaId LayerStack::lay_down(const layerstore::TreeDelta& delta, layerstore::ContentSources& contents) {
     const DeltaId id = delta.id();
     if (stands(id)) return id;
     pipe_layer(delta, contents, [&](ByteReader& tar) { services_.sandbox.get().materialise(id, tar); });
+    note(id);
     return id;
 }
 

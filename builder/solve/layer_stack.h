@@ -22,16 +22,21 @@ class LayerStack {
     std::vector<DeltaId> lay_down(const std::vector<StackLayer>& stack, bool first_seen_times);
     /// A tree of its own as one delta on nothing.
     DeltaId lay_down(const layerstore::TreeDelta& delta, layerstore::ContentSources& contents);
+    /// Says that this build has just made what stands as `id`.
+    void note(const DeltaId& id);
 
   private:
     void lay_down(const StackLayer& layer);
     DeltaId lay_down_first_seen(const StackLayer& layer);
+    /// Finds out in one request which of `ids` stand. What was changed behind our back is taken away, so that it is
+    /// laid down again, or its step done again.
+    void look_at(std::vector<DeltaId> ids);
     bool stands(const DeltaId& id);
 
     Services& services_;
     FileContents& contents_;
     std::mutex mutex_;
-    std::unordered_set<DeltaId> standing_;  ///< leased and seen to stand: every step of a stage asks for all below it
+    std::unordered_set<DeltaId> standing_;  ///< leased, and seen to stand unchanged: looked at once in a build
 };
 
 }  // namespace imgbuild::builder

@@ -15,7 +15,8 @@
 
 namespace imgbuild::builder {
 
-/// Files are opened in batches, because each request costs the sandbox a process, and whoever packs a delta asks for
+/// Where a file is missing or holds other bytes than its record says, the delta is taken away, so that its step is
+/// done again, and BytesMissing thrown. Files are opened in batches, because each request costs the sandbox a process, and whoever packs a delta asks for
 /// its files in the order of their paths.
 class MaterialisedContents final : public layerstore::ContentSource {
   public:

@@ -21,6 +21,11 @@ bool is_materialised_somewhere(const layerstore::Store& store, const DeltaId& de
 
 }  // namespace
 
+BytesMissing::BytesMissing(const DeltaId& delta)
+    : Error(ErrorKind::corrupt,
+            "the store: delta " + delta.value.short_hex() + ": its record or its bytes are missing or damaged",
+            "build again; if that does not help, imgbuild fsck --repair") {}
+
 Sandbox& LazySandbox::get() {
     std::lock_guard lock(mutex_);
     if (!sandbox_)
@@ -53,7 +58,7 @@ bool Services::has_bytes(const DeltaId& delta, bool strictly) {
 
 layerstore::TreeDelta Services::load_delta(const DeltaId& delta) {
     std::optional<layerstore::TreeDelta> found = records.load_delta(delta);
-    if (!found) throw BytesMissing{delta};
+    if (!found) throw BytesMissing(delta);
     return std::move(*found);
 }
 

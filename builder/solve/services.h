@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "base/error.h"
 #include "base/task_pool.h"
 #include "builder/cache/memos.h"
 #include "builder/sandbox/sandbox.h"
@@ -15,10 +16,12 @@
 
 namespace imgbuild::builder {
 
-/// A result was believed to be there, and its bytes are not: a prune between two looks, or a delta that stands in the
-/// spelling of another rung only. The build begins again and believes less.
-struct BytesMissing {
-    DeltaId delta;
+/// A result was believed to be there, and its bytes are not: a prune between two looks, a delta that stands in the
+/// spelling of another rung only, or one that was damaged and is taken away for that. The build begins again and
+/// believes less; who meets it later, while the result is written out, has an Error{corrupt} of it.
+class BytesMissing : public Error {
+  public:
+    explicit BytesMissing(const DeltaId& delta);
 };
 
 /// The sandbox, probed for and made when first asked for.

@@ -2,6 +2,7 @@
 // What the sandbox keeps in the store: materialised deltas, deep stacks, a full disk.
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <exception>
 #include <thread>
 
+#include "base/directory.h"
 #include "base/error.h"
 #include "base/stream.h"
 #include "builder/sandbox/integration/scene.h"
@@ -121,6 +123,45 @@ TEST_CASE("a delta is there after materialise and not before, nor after remove")
     scene.sandbox().remove(delta.id());
     CHECK_FALSE(scene.sandbox().has(delta.id()));
     scene.sandbox().remove(delta.id());  // nothing is fine, too
+}
+
+TEST_CASE("a delta whose files were changed is found out by stat, and what is wrong by reading") {
+    Scene scene;
+    Draft draft;
+    draft.directory("/d").file("/d/a", "A").file("/b", "B", 0600);
+    const TreeDelta delta = TreeDelta::build(draft.changes);
+    const DeltaId id = scene.materialise(delta, draft);
+    Sandbox& sandbox = scene.sandbox();
+    const std::vector<DeltaId> asked{id, scene.layers().at(0)};
+    CHECK(sandbox.changed(asked).empty());
+    CHECK(sandbox.check(id, delta).empty());
+    const std::string file = scene.store() + "/deltas/" + sandbox.spelling() + "/" + id.value.hex() + "/files/d/a";
+    ::usleep(20'000);              // a tick of the clock that the kernel stamps files with
+    if (::geteuid() != 0) return;  // the file belongs to an id that only the sandbox can write as
+    Fd fd(::open(file.c_str(), O_WRONLY | O_CLOEXEC));
+    REQUIRE(::pwrite(fd.get(), "X", 1, 0) == 1);
+    CHECK(sandbox.changed(asked) == std::vector<DeltaId>{id});
+    CHECK(sandbox.check(id, delta) == std::vector<std::string>{"/d/a has another content"});
+}
+
+TEST_CASE("a command keeps the files of a delta that is taken away or replaced while it runs") {
+    Scene scene;
+    Draft draft;
+    draft.file("/kept", "still here\n");
+    const DeltaId id = scene.add_layer(draft);
+    Ran ran;
+    std::thread runner([&] { ran = scene.run("sleep 1; cat /kept"); });
+    ::usleep(500'000);
+    auto other = scene.another();
+    other->remove(id);
+    CHECK_FALSE(other->has(id));
+    runner.join();
+    CHECK(ran.output == "still here\n");
+    // The next helper sweeps what nobody holds any more.
+    scene.another()->remove(id);
+    const Directory pending =
+        Directory::open_host(scene.store() + "/deltas/" + scene.sandbox().spelling() + "/pending");
+    CHECK(pending.list().empty());
 }
 
 TEST_CASE("a reader that fails in the middle leaves no delta, and the error is its own") {
