@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/delta_sandbox.h"
 #include "cli/common/common_options.h"
 #include "cli/common/error_report.h"
 #include "cli/common/terminal.h"
@@ -27,7 +28,14 @@ int run_fsck(Arguments arguments) {
     options.flag("--repair", repair, "takes out what is damaged, so that builds make it again");
     if (!parse_or_help(options, arguments)) return exit_status::ok;
     const std::unique_ptr<layerstore::Store> store = open_store(common);
-    const std::vector<layerstore::Finding> findings = store->fsck(repair);
+    DeltaSandbox sandbox(*store, wanted_root_mode(common));
+    layerstore::DeltaAccess deltas;
+    // A store that we may only read is one whose deltas we can neither lock nor enter.
+    if (store->is_writable()) {
+        deltas.look = [&](const auto&... what) { return sandbox.look(what...); };
+        deltas.remove = [&](const auto&... what) { return sandbox.remove(what...); };
+    }
+    const std::vector<layerstore::Finding> findings = store->fsck(repair, deltas);
     for (const layerstore::Finding& finding : findings)
         print(fmt::format("{}: {}{}\n", printable(finding.object), printable(finding.what), outcome(finding)));
     const auto bad = std::ranges::count_if(

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include "base/temporary_directory.h"
 #include "base/text.h"
-#include "builder/sandbox/sandbox.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/delta_sandbox.h"
 #include "cli/common/common_options.h"
 #include "cli/common/error_report.h"
 #include "cli/common/option_values.h"
@@ -12,37 +11,6 @@
 
 namespace imgbuild::cli {
 namespace {
-
-// Starts the sandbox at the first delta that only it can remove.
-class DeltaRemover {
-  public:
-    DeltaRemover(layerstore::Store& store, std::optional<builder::RootMode> mode) : store_(store), mode_(mode) {}
-
-    bool remove(const std::string& spelling, const DeltaId& delta) {
-        if (!can_start_) return false;
-        try {
-            if (!sandbox_) sandbox_ = start();
-        } catch (const Error& error) {
-            if (error.kind() != ErrorKind::unsupported) throw;
-            can_start_ = false;
-            return false;
-        }
-        if (sandbox_->spelling() != spelling) return false;  // made by another way of running: it stays
-        sandbox_->remove(delta);
-        return true;
-    }
-
-  private:
-    std::unique_ptr<builder::Sandbox> start() const {
-        const TemporaryDirectory scratch = TemporaryDirectory::create_in(store_.pending());
-        return builder::make_sandbox(builder::choose_rung(builder::probe_rungs(scratch.path()), mode_), store_.path());
-    }
-
-    layerstore::Store& store_;
-    std::optional<builder::RootMode> mode_;
-    std::unique_ptr<builder::Sandbox> sandbox_;
-    bool can_start_ = true;
-};
 
 // "until=24h": the one filter there is.
 std::optional<std::int64_t> unused_seconds(const std::vector<std::string>& filters) {
@@ -77,9 +45,9 @@ int run_prune(Arguments arguments) {
     wanted.unused_seconds = unused_seconds(filters);
 
     const std::unique_ptr<layerstore::Store> store = open_store(common);
-    DeltaRemover remover(*store, wanted_root_mode(common));
+    DeltaSandbox deltas(*store, wanted_root_mode(common));
     const layerstore::PruneResult result = store->prune(
-        wanted, [&](const std::string& spelling, const DeltaId& delta) { return remover.remove(spelling, delta); });
+        wanted, [&](const std::string& spelling, const DeltaId& delta) { return deltas.remove(spelling, delta); });
     print(fmt::format("{}{} and {}: {}\n", wanted.dry_run ? "would remove " : "removed ",
                       counted(result.blobs, "blob", "blobs"),
                       counted(result.deltas, "directory of files", "directories of files"), human_size(result.bytes)));

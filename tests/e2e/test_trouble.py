@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Full disks, interrupts, kills, and two builds at once: the store is sound afterwards."""
 
+import contextlib
 import os
 import random
 import signal
+import sqlite3
 import time
 import uuid
 
-from support.case import EndToEnd
+from support.case import EndToEnd, need_root
 from support.mounts import mount_small, resize
 
 SECONDS_TO_START = 60
@@ -145,3 +147,139 @@ class TwoAtOnce(EndToEnd):
         for number in range(4):
             self.assertRegex(listing, rf"app\s*:?\s*{number}\b")
         self.assert_store_is_sound()
+
+
+class DamagedStore(EndToEnd):
+    """Files of the store that were changed behind its back: noticed, named, and made again."""
+
+    GOOD = "right\n"
+    BUILDFILE = "FROM busybox\nRUN echo right > /word\n"
+
+    def setUp(self):
+        super().setUp()
+        need_root()
+
+    def files_of_deltas(self, name):
+        found = []
+        for folder, _, names in os.walk(os.path.join(self.store, "deltas")):
+            if name in names and "/files" in folder:
+                found.append(os.path.join(folder, name))
+        return found
+
+    def damage_delta(self):
+        """Other bytes of the same length, with the times set back."""
+        files = self.files_of_deltas("word")
+        self.assertTrue(files)
+        for file in files:
+            before = os.stat(file)
+            with open(file, "r+", encoding="ascii") as out:
+                out.write("wrong\n")
+            os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def remove_layers(self):
+        """All blobs that are no documents."""
+        for name in os.listdir(os.path.join(self.store, "blobs", "sha256")):
+            path = os.path.join(self.store, "blobs", "sha256", name)
+            with open(path, "rb") as file:
+                if file.read(1) != b"{":
+                    os.unlink(path)
+
+    def exported(self, *arguments):
+        out = self.path("out" + uuid.uuid4().hex)
+        self.build("-o", f"type=local,dest={out}", *arguments)
+        return out
+
+    def read(self, *parts):
+        with open(os.path.join(*parts), encoding="ascii") as file:
+            return file.read()
+
+    def test_a_later_run_never_sees_a_damaged_delta(self):
+        files = self.context({"Buildfile": self.BUILDFILE})
+        self.build(files)
+        self.damage_delta()
+        more = self.context({"Buildfile": self.BUILDFILE + "RUN cp /word /copy\n"}, "more")
+        self.assertEqual(self.read(self.exported(more), "copy"), self.GOOD)
+        self.assert_store_is_sound()
+
+    def test_nor_where_the_layer_is_gone_too(self):
+        files = self.context({"Buildfile": self.BUILDFILE})
+        self.build(files)
+        self.damage_delta()
+        self.remove_layers()
+        more = self.context({"Buildfile": self.BUILDFILE + "RUN cp /word /copy\n"}, "more")
+        out = self.exported(more)
+        self.assertEqual((self.read(out, "word"), self.read(out, "copy")), (self.GOOD, self.GOOD))
+
+    def test_no_cache_replaces_what_stands(self):
+        files = self.context({"Buildfile": self.BUILDFILE})
+        self.build(files)
+        self.damage_delta()
+        self.build("--no-cache", files)
+        for file in self.files_of_deltas("word"):
+            self.assertEqual(self.read(file), self.GOOD)
+        self.assert_store_is_sound()
+
+    def test_packing_a_damaged_delta_does_its_step_again(self):
+        files = self.context({"Buildfile": self.BUILDFILE})
+        first = self.imgbuild("build", "-q", files).digest
+        self.damage_delta()
+        self.remove_layers()
+        again = self.build("-t", "app:1", files)
+        self.assertNotIn("ERROR", again.stderr)
+        self.assertIn("looking again", again.stderr)
+        self.assertEqual(self.imgbuild("build", "-q", files).digest, first)
+        self.assert_store_is_sound()
+
+    def test_fsck_names_a_damaged_delta_and_repair_takes_it_away(self):
+        files = self.context({"Buildfile": self.BUILDFILE})
+        first = self.imgbuild("build", "-q", files).digest
+        self.damage_delta()
+        found = self.imgbuild("fsck", status=6)
+        self.assertRegex(found.stdout, r"deltas/root/[0-9a-f]{64}: /word has another content\n")
+        self.assertIn("(repaired)", self.imgbuild("fsck", "--repair").stdout)
+        self.assert_store_is_sound()
+        self.assertEqual(self.imgbuild("build", "-q", files).digest, first)
+
+    def lose_a_node(self):
+        """One tree node that others stand above."""
+        with contextlib.closing(sqlite3.connect(os.path.join(self.store, "store.db"))) as database:
+            size, = database.execute("SELECT min(length(value)) FROM node").fetchone()
+            database.execute("DELETE FROM node WHERE length(value) = ?", (size,))
+            database.commit()
+
+    def test_a_lost_tree_node_is_found_and_after_the_repair_all_is_cached_again(self):
+        files = self.context({"Buildfile": "FROM busybox\nCOPY a /d/e/a\nRUN cp -r /d /f\nCOPY --from=busybox /etc /etc2\n",
+                              "a": "alpha\n"})
+        self.build(files)
+        self.lose_a_node()
+        self.assertIn("missing", self.imgbuild("fsck", status=6).stdout)
+        self.imgbuild("fsck", "--repair")
+        self.assert_store_is_sound()
+        self.build(files)
+        again = self.build(files)
+        self.assertEqual(again.cached_steps, 3)
+        self.assertNotIn("again", again.stderr)
+
+    def test_a_damaged_database_is_reported_and_begun_anew(self):
+        files = self.context({"Buildfile": self.BUILDFILE})
+        self.build("-t", "app:1", files)
+        with contextlib.closing(sqlite3.connect(os.path.join(self.store, "store.db"))) as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with open(os.path.join(self.store, "store.db"), "r+b") as file:
+            size = file.seek(0, os.SEEK_END)
+            for page in range(size // 4096 // 3, size // 4096 * 2 // 3):
+                file.seek(page * 4096)
+                file.write(b"\x5a" * 4096)
+        self.assertIn("database", self.imgbuild("fsck", status=6).stdout)
+        self.assertIn("begun anew", self.imgbuild("fsck", "--repair").stdout)
+        self.assert_store_is_sound()
+        self.assertIn("app", self.imgbuild("images").stdout)
+        self.build(files)
+
+    def test_a_damaged_format_says_how_to_mend_it(self):
+        self.build(self.context({"Buildfile": "FROM scratch\nWORKDIR /a\n"}))
+        with open(os.path.join(self.store, "format"), "w", encoding="ascii") as file:
+            file.write("imgb")
+        said = self.imgbuild("images", status=6).stderr
+        for text in ('"imgbuild store 1"', f'"owner {os.geteuid()}"', "write them"):
+            self.assertIn(text, said)
