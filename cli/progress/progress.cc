@@ -20,6 +20,7 @@ class QuietProgress final : public Progress {
     void cached(builder::NodeId) override {}
     void finished(builder::NodeId, std::chrono::nanoseconds, std::string_view) override {}
     void failed(builder::NodeId) override {}
+    void layers_failed(builder::NodeId) override {}
     void warning(std::string_view) override {}
 };
 

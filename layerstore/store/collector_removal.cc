@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <span>
 
 #include "base/error.h"
@@ -27,6 +25,16 @@ bool needs_bytes(MemoKind kind) noexcept {
     return kind == MemoKind::run || kind == MemoKind::archive || kind == MemoKind::fetch;
 }
 
+// What may not be entered is there.
+bool is_there(const std::string& folder) {
+    try {
+        static_cast<void>(Directory::open_host(folder));
+        return true;
+    } catch (const Error& error) {
+        return error.kind() != ErrorKind::not_found;
+    }
+}
+
 // The beginning of an index names the folder that it is of (docs/formats/context-index.md). What cannot be read is
 // left to its age.
 bool is_of_lost_folder(const Directory& contexts, const std::string& name) {
@@ -41,7 +49,7 @@ bool is_of_lost_folder(const Directory& contexts, const std::string& name) {
         WireReader in(std::string_view(head).substr(magic.size()), "context index");
         in.digest();
         const std::string folder(in.text());
-        return folder.starts_with('/') && ::access(folder.c_str(), F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR);
+        return folder.starts_with('/') && !is_there(folder);
     } catch (const Error&) {
         return false;
     }
