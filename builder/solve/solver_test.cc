@@ -249,7 +249,7 @@ TEST_CASE("a layer that cannot be packed is told as that, and its step stays don
     {
         auto store = layerstore::Store::open(build.store_path);
         store->blobs().remove(build.layers.at(0));
-        store->subdirectory(name);  // where the blob should go
+        store->root().make_directory(ImagePath::clean(name));  // where the blob should go
     }
     const std::string said = refusal([&] { build.image(text); });
     CHECK(said.find("Buildfile:2:1: COPY a /a: packing its layer: ") != std::string::npos);
