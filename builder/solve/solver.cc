@@ -3,10 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
-#include <deque>
 #include <exception>
-#include <mutex>
 #include <set>
 
 #include "base/cancel.h"
@@ -14,6 +11,7 @@
 #include "base/text.h"
 #include "builder/solve/edit_step.h"
 #include "builder/solve/evaluator.h"
+#include "builder/solve/mailbox.h"
 #include "builder/solve/pack_step.h"
 #include "layerstore/tree/algebra.h"
 
@@ -21,30 +19,6 @@ namespace imgbuild::builder {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-/// Things that other threads want the solver's thread to do, in the order in which they asked.
-class Mailbox {
-  public:
-    void post(std::function<void()> task) {
-        std::lock_guard lock(mutex_);
-        tasks_.push_back(std::move(task));
-        arrived_.notify_one();
-    }
-    /// Waits for one and does it.
-    void handle_one() {
-        std::unique_lock lock(mutex_);
-        arrived_.wait(lock, [this] { return !tasks_.empty(); });
-        std::function<void()> task = std::move(tasks_.front());
-        tasks_.pop_front();
-        lock.unlock();
-        task();
-    }
-
-  private:
-    std::mutex mutex_;
-    std::condition_variable arrived_;
-    std::deque<std::function<void()>> tasks_;
-};
 
 struct NodeState {
     std::vector<NodeId> users;
@@ -84,6 +58,10 @@ class Solver {
         link_nodes();
         add_inline_contents(plan, *services_.inline_contents);
     }
+    // Where solve() was left by an exception, commands still run and print.
+    ~Solver() { mailbox_.close(); }
+    Solver(const Solver&) = delete;
+    Solver& operator=(const Solver&) = delete;
 
     std::variant<SolvedImage, NotCached> solve() {
         while (true) {
@@ -175,7 +153,7 @@ class Solver {
     // On a thread of the pool.
     void evaluate(NodeId id, const PlanNode& node, const std::vector<const NodeResult*>& inputs) {
         auto output = [this, id](std::string_view bytes) {
-            mailbox_.post([this, id, text = std::string(bytes)] { observer_.output(id, text); });
+            mailbox_.post_output(bytes, [this, id](std::string_view text) { observer_.output(id, text); });
         };
         try {
             auto evaluated = std::make_shared<Evaluated>(evaluator_.evaluate(node, inputs, output));
