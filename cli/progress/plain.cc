@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <iterator>
+
 #include "base/text.h"
 #include "cli/progress/step_names.h"
 
@@ -14,7 +16,7 @@ double seconds(std::chrono::nanoseconds duration) { return std::chrono::duration
 }  // namespace
 
 void PlainProgress::say(const Block& block, std::string_view text) {
-    write_(fmt::format("#{} {}\n", block.number, text));
+    fmt::format_to(std::back_inserter(unwritten_), "#{} {}\n", block.number, text);
 }
 
 PlainProgress::Block& PlainProgress::speak(builder::NodeId node) {
@@ -25,14 +27,22 @@ PlainProgress::Block& PlainProgress::speak(builder::NodeId node) {
     if (speaking_ == node) return block;
     if (speaking_) {
         say(blocks_[*speaking_], "...");
-        write_("\n");
+        unwritten_ += '\n';
     }
     speaking_ = node;
     say(block, step_name(*plan_, node));
     return block;
 }
 
-void PlainProgress::started(builder::NodeId node) { speak(node); }
+void PlainProgress::flush() {
+    if (!unwritten_.empty()) write_(unwritten_);
+    unwritten_.clear();
+}
+
+void PlainProgress::started(builder::NodeId node) {
+    speak(node);
+    flush();
+}
 
 void PlainProgress::print_line(const Block& block, std::string_view line) {
     say(block, fmt::format("{:.3f} {}", seconds(clock_() - block.begin), safe_line(line)));
@@ -43,18 +53,20 @@ void PlainProgress::output(builder::NodeId node, std::string_view bytes) {
     // Half a line takes no word from anybody.
     if (known != blocks_.end() && speaking_ != node && bytes.find_first_of("\r\n") == std::string_view::npos) {
         known->second.lines.feed(bytes, [&](std::string_view line) { print_line(speak(node), line); });
-        return;
+    } else {
+        Block& block = speak(node);
+        block.lines.feed(bytes, [&](std::string_view line) { print_line(block, line); });
     }
-    Block& block = speak(node);
-    block.lines.feed(bytes, [&](std::string_view line) { print_line(block, line); });
+    flush();
 }
 
 void PlainProgress::end(builder::NodeId node, std::string_view text) {
     Block& block = speak(node);
     block.lines.finish([&](std::string_view line) { print_line(block, line); });
     say(block, text);
-    write_("\n");
+    unwritten_ += '\n';
     speaking_.reset();
+    flush();
 }
 
 void PlainProgress::cached(builder::NodeId node) {

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "cli/progress/output_lines.h"
@@ -46,12 +47,14 @@ class PlainProgress final : public Progress {
     void say(const Block& block, std::string_view text);
     void print_line(const Block& block, std::string_view line);
     void end(builder::NodeId node, std::string_view text);
+    void flush();
 
     Write write_;
     Clock clock_;
     const builder::BuildPlan* plan_ = nullptr;
     std::map<builder::NodeId, Block> blocks_;
     std::optional<builder::NodeId> speaking_;
+    std::string unwritten_;  ///< of the event that is being told: one write for all its lines
 };
 
 }  // namespace imgbuild::cli

@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <string>
+#include <vector>
+
 #include "cli/progress/sample_plan.h"
 
 namespace imgbuild::cli {
@@ -75,6 +78,21 @@ TEST_CASE("steps that run side by side take turns, each with its name") {
           "#2 ...\n\n"
           "#1 [compile 1/2] RUN make\n"
           "#1 0.000 half a line and its end\n");
+}
+
+TEST_CASE("what one event says is one write, and is not kept back") {
+    builder::BuildPlan plan = test::sample_plan();
+    std::vector<std::string> writes;
+    PlainProgress progress([&](std::string_view text) { writes.emplace_back(text); },
+                           [] { return std::chrono::nanoseconds(0); });
+    progress.plan_known(plan);
+    progress.started(1);
+    progress.output(1, "one\ntwo\nthree\nhalf");
+    progress.output(1, " a line");
+    progress.finished(1, 1s, "");
+    CHECK(writes == std::vector<std::string>{"#1 [compile 1/2] RUN make\n",
+                                             "#1 0.000 one\n#1 0.000 two\n#1 0.000 three\n",
+                                             "#1 0.000 half a line\n#1 DONE 1.0s\n\n"});
 }
 
 TEST_CASE("one stage needs no name") {
