@@ -37,6 +37,7 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int argument_count, char** arguments) {
+    imgbuild::cli::occupy_closed_streams();
     imgbuild::builder::serve_if_helper(argument_count, arguments);
     return run({arguments + std::min(argument_count, 1), arguments + argument_count});
 }

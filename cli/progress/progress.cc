@@ -4,7 +4,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "base/stream.h"
+#include "cli/common/terminal.h"
 #include "cli/progress/plain.h"
 #include "cli/progress/rawjson.h"
 #include "cli/progress/tty.h"
@@ -44,13 +44,7 @@ std::optional<ProgressMode> progress_mode_from_name(std::string_view name) noexc
 }
 
 std::unique_ptr<Progress> make_progress(ProgressMode mode, int out) {
-    const auto write = [out](std::string_view text) {
-        try {
-            FdWriter(out, "progress").write(as_bytes(text));
-        } catch (const std::exception&) {
-            // Nobody watches any more; the build goes on.
-        }
-    };
+    const auto write = [out](std::string_view text) { tell_on(out, text); };
     const bool is_terminal = ::isatty(out) == 1;
     switch (mode) {
         case ProgressMode::automatic:

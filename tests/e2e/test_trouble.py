@@ -80,6 +80,60 @@ class Interrupts(EndToEnd):
         self.assert_store_is_sound()
 
 
+class Readers(EndToEnd):
+    """Whoever reads the progress may be slow, or gone."""
+
+    def start_printer(self, count):
+        """A build whose RUN prints `count` bytes."""
+        files = self.context({"Buildfile": f"FROM busybox\nRUN yes printed | head -c {count}\nRUN echo done > /done\n"})
+        return self.start("build", "--progress=plain", "-t", "app:1", files)
+
+    def wait_until_it_stands_still(self, process):
+        """Until the program sleeps in its write for a whole second."""
+        begun = time.monotonic()
+        before = None
+        while time.monotonic() - begun < SECONDS_TO_START:
+            with open(f"/proc/{process.pid}/stat", encoding="ascii") as file:
+                spent = file.read().rsplit(")", 1)[1].split()[11:13]
+            if spent == before:
+                return
+            before = spent
+            time.sleep(1)
+        self.fail("the build goes on although nobody reads what it prints")
+
+    def test_output_that_nobody_reads_does_not_fill_memory_and_ctrl_c_still_ends_the_build(self):
+        process = self.start_printer(200 << 20)
+        self.wait_until_it_stands_still(process)
+        with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
+            peak = next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
+        self.assertLess(peak, 100 << 10, "kB")
+        os.kill(process.pid, signal.SIGINT)
+        self.assertEqual(process.wait(timeout=20), 130)
+        self.assert_store_is_sound()
+
+    def test_a_slow_reader_gets_every_line(self):
+        process = self.start_printer(6 << 20)
+        self.wait_until_it_stands_still(process)
+        result = self.finish(process)
+        self.assertEqual(result.stderr.count(" printed\n"), (6 << 20) // len("printed\n"))
+
+    def test_a_reader_that_goes_away_stops_nothing(self):
+        process = self.start_printer(2 << 20)
+        process.stderr.readline()
+        process.stderr.close()
+        self.assertEqual(process.wait(timeout=60), 0)
+        self.imgbuild("inspect", "app:1")
+
+    def test_streams_that_are_closed_at_the_start_become_no_files_of_the_store(self):
+        files = self.context({"Buildfile": "FROM busybox\nCOPY a /a\nRUN echo printed; cat /a\n", "a": "alpha\n"})
+        done = self.command("sh", "-c", 'exec "$0" build --progress=plain -t app:1 "$1" <&- >&- 2>&-', self.program, files)
+        self.assertEqual(done.stdout + done.stderr, "")
+        self.imgbuild("inspect", "app:1")
+        self.assert_store_is_sound()
+        # A result that cannot be written is an error, as before.
+        self.command("sh", "-c", 'exec "$0" build -q "$1" >&-', self.program, files, status=6)
+
+
 class KilledAtAnyTime(EndToEnd):
     ROUNDS = 12
 
