@@ -79,7 +79,7 @@ TEST_CASE("a read-only cache mount takes no writes") {
 
 TEST_CASE("a cache mount starts with the tree that it is given") {
     Scene scene;
-    scene.add_layer(Draft().directory("/seed").file("/seed/a", "A").file("/other", "O"));
+    scene.add_layer(LayerDraft().directory("/seed").file("/seed/a", "A").file("/other", "O"));
     CacheMount cache = cache_at("/c", "seeded");
     cache.from = scene.layers();
     cache.from_source = at("/seed");

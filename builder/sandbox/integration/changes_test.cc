@@ -15,8 +15,8 @@ using namespace imgbuild::layerstore;
 
 namespace {
 
-Draft old_data() {
-    Draft draft;
+LayerDraft old_data() {
+    LayerDraft draft;
     draft.directory("/data").directory("/data/dir").directory("/data/dir/below").directory("/data/hidden");
     draft.file("/data/dir/below/x", "x").file("/data/hidden/a", "a").file("/data/hidden/b", "b");
     for (const char* name : {"changed", "deleted", "file", "from", "mode", "owner", "touched", "rewritten"})
@@ -211,7 +211,7 @@ TEST_CASE("a sparse file stays as large as it is and costs no space") {
 TEST_CASE("removals and opaque directories of materialised layers hide what lies below") {
     Scene scene;
     scene.add_layer(old_data());
-    scene.add_layer(Draft().remove("/data/deleted").remove("/data/dir").opaque("/data/hidden"));
+    scene.add_layer(LayerDraft().remove("/data/deleted").remove("/data/dir").opaque("/data/hidden"));
     CHECK(scene.run("ls /data/hidden; ls /data").output ==
           "changed\nfile\nfrom\nhidden\nlink\nmode\none\nowner\nrewritten\ntouched\ntwo\n");
 }
@@ -247,7 +247,7 @@ TEST_CASE("root and a user namespace find the same delta for the same commands")
 TEST_CASE("an id that the user namespace does not map is an error that says what to do") {
     if (is_real_root()) return;
     Scene scene;
-    Draft draft;
+    LayerDraft draft;
     draft.file("/foreign", "text");
     draft.last().uid = 4'000'000'000;
     try {

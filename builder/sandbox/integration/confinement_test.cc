@@ -120,7 +120,7 @@ TEST_CASE("a device node that a command makes opens nothing") {
 TEST_CASE("an image whose /dev, /proc or /sys is a link gets no mount elsewhere") {
     for (const char* name : {"/dev", "/proc", "/sys"}) {
         Scene scene;
-        scene.add_layer(Draft().link(name, "/tmp"));
+        scene.add_layer(LayerDraft().link(name, "/tmp"));
         CAPTURE(name);
         CHECK_THROWS(scene.run("true"));
     }

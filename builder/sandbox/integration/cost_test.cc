@@ -39,7 +39,7 @@ Spread measure(Action action) {
 
 TEST_CASE("the cost of a RUN beyond a spawn of the command" * doctest::skip()) {
     Scene scene;
-    Draft usual;  // what every distribution's image has
+    LayerDraft usual;  // what every distribution's image has
     usual.directory("/dev").directory("/proc").directory("/sys").file("/etc/hosts", "").file("/etc/resolv.conf", "");
     scene.add_layer(usual);
     RunSpec spec = scene.spec({"/bin/true"});

@@ -144,7 +144,7 @@ TEST_CASE("a command that was asked to stop ends soon, with its daemons and its 
 
 TEST_CASE("who waits for another to materialise a delta can be asked to stop") {
     Scene scene;
-    Draft draft;
+    LayerDraft draft;
     draft.file("/f", std::string(8 << 20, 'x'));
     layerstore::TreeDelta delta = layerstore::TreeDelta::build(draft.changes);
     std::string tar = tar_of(delta, draft);

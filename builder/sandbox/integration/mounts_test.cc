@@ -29,7 +29,7 @@ bool store_holds(const Scene& scene, const std::string& text) {
 
 TEST_CASE("a bind mount shows a tree, or a part of one, and is read-only") {
     Scene scene;
-    Draft draft;
+    LayerDraft draft;
     draft.directory("/src").file("/src/one", "1").file("/src/two", "2");
     DeltaId source = scene.materialise(layerstore::TreeDelta::build(draft.changes), draft);
     RunSpec spec = scene.shell("cat /work/one /file; ls /work; echo x > /work/one; rm /work/two; touch /work/new");
@@ -42,7 +42,7 @@ TEST_CASE("a bind mount shows a tree, or a part of one, and is read-only") {
 
 TEST_CASE("what is written to a writable bind mount is seen by the command and then gone") {
     Scene scene;
-    Draft draft;
+    LayerDraft draft;
     draft.file("/one", "1").file("/two", "2");
     DeltaId source = scene.materialise(layerstore::TreeDelta::build(draft.changes), draft);
     RunSpec spec = scene.shell("echo changed > /work/one; rm /work/two; touch /work/new; cat /work/one; ls /work");
@@ -56,10 +56,10 @@ TEST_CASE("what is written to a writable bind mount is seen by the command and t
 
 TEST_CASE("one file of a tree may be bound writable") {
     Scene scene;
-    Draft draft;
+    LayerDraft draft;
     draft.directory("/src").file("/src/one", "1").file("/src/two", "2");
     DeltaId source = scene.materialise(layerstore::TreeDelta::build(draft.changes), draft);
-    scene.add_layer(Draft().file("/etc/conf", "the image's"));
+    scene.add_layer(LayerDraft().file("/etc/conf", "the image's"));
     RunSpec spec = scene.shell("echo more >> /etc/conf; cat /etc/conf");
     spec.binds = {{at("/etc/conf"), {source}, at("/src/one"), true}};
     for (int round = 0; round < 2; ++round) CHECK(scene.run(spec).output == "1more\n");
@@ -69,8 +69,8 @@ TEST_CASE("one file of a tree may be bound writable") {
 
 TEST_CASE("a bind mount of several layers shows their union") {
     Scene scene;
-    scene.add_layer(Draft().file("/a", "1").file("/b", "2"));
-    scene.add_layer(Draft().remove("/a").file("/c", "3"));
+    scene.add_layer(LayerDraft().file("/a", "1").file("/b", "2"));
+    scene.add_layer(LayerDraft().remove("/a").file("/c", "3"));
     RunSpec spec = scene.shell("cd /work; ls -d a b c");
     spec.binds = {{at("/work"), scene.layers(), ImagePath(), false}};
     CHECK(scene.run(spec).output == "ls: a: No such file or directory\nb\nc\n");
@@ -107,7 +107,7 @@ TEST_CASE("a mount below another mount is made after it, whatever their order") 
 
 TEST_CASE("a target behind links of the image stays in the image") {
     Scene scene;
-    scene.add_layer(Draft().link("/out", "../../../tmp/target").link("/dangling", "/not/there"));
+    scene.add_layer(LayerDraft().link("/out", "../../../tmp/target").link("/dangling", "/not/there"));
     RunSpec spec = scene.shell("cat /tmp/target/a /not/there/b");
     spec.secrets = {{at("/out/a"), "A", 0400, 0, 0}, {at("/dangling/b"), "B", 0400, 0, 0}};
     CHECK(scene.run(spec).output == "AB");

@@ -74,7 +74,7 @@ TEST_CASE("resolv.conf is the host's with a network, and hosts names what was ad
 TEST_CASE("the files of the network leave no trace, also in an image without /etc") {
     Scene scene;
     CHECK(describe(scene.run_and_keep(scene.shell("cat /etc/hosts /etc/resolv.conf"))).empty());
-    scene.add_layer(Draft().remove("/etc"));
+    scene.add_layer(LayerDraft().remove("/etc"));
     Ran ran = scene.run("cat /etc/hosts; ls /etc");
     CHECK(ran.output == std::string(own_hosts) + "hosts\nresolv.conf\n");
     CHECK(describe(scene.run_and_keep(scene.shell("cat /etc/hosts"))).empty());
@@ -84,7 +84,7 @@ TEST_CASE("the files of the network leave no trace, also in an image without /et
 
 TEST_CASE("the image's own hosts and resolv.conf are covered and come through unchanged") {
     Scene scene;
-    scene.add_layer(Draft().file("/etc/hosts", "theirs").link("/etc/resolv.conf", "../run/resolver/conf"));
+    scene.add_layer(LayerDraft().file("/etc/hosts", "theirs").link("/etc/resolv.conf", "../run/resolver/conf"));
     RunSpec spec = scene.shell("cat /etc/hosts; cat /etc/resolv.conf; echo x > /etc/hosts");
     CHECK(scene.run(spec).output ==
           std::string(own_hosts) + "/bin/sh: can't create /etc/hosts: Read-only file system\n");

@@ -65,7 +65,7 @@ TEST_CASE("the command starts in its working directory") {
 
 TEST_CASE("a link that leads to the working directory is followed inside the image") {
     Scene scene;
-    scene.add_layer(Draft().link("/inside-link", "/usr/bin").link("/out", "../../../../tmp"));
+    scene.add_layer(LayerDraft().link("/inside-link", "/usr/bin").link("/out", "../../../../tmp"));
     RunSpec spec = scene.spec({"/bin/pwd"});
     spec.working_directory = at("/inside-link");
     CHECK(scene.run(spec).output == "/usr/bin\n");
@@ -75,7 +75,7 @@ TEST_CASE("a link that leads to the working directory is followed inside the ima
 
 TEST_CASE("a working directory that is missing is made for the user and stays in the layer") {
     Scene scene;
-    scene.add_layer(Draft().link("/dangling", "opt/far"));
+    scene.add_layer(LayerDraft().link("/dangling", "opt/far"));
     RunSpec spec = scene.shell("pwd; stat -c '%a %u:%g %Y' .; touch here");
     spec.credentials = {1000, 1001, {}};
     spec.working_directory = at("/srv/deep");
@@ -137,7 +137,7 @@ TEST_CASE("a command that is not there ends with 127 and a line that names it") 
 
 TEST_CASE("a command that cannot be executed ends with 126 and the reason") {
     Scene scene;
-    Draft draft;
+    LayerDraft draft;
     draft.file("/plain", "text").file("/noise", "\x01\x02", 0755).file("/script", "#!/opt/shell\n", 0755);
     scene.add_layer(draft);
     Ran plain = scene.run(scene.spec({"/plain"}));

@@ -34,8 +34,8 @@ std::string program_beside_us(const std::string& name) {
     return Directory::open_host(us.substr(0, us.rfind('/'))).read_file(at(name), 16 << 20);
 }
 
-Draft busybox_image() {
-    Draft draft;
+LayerDraft busybox_image() {
+    LayerDraft draft;
     draft.directory("/bin").directory("/etc").directory("/root", 0700).directory("/tmp", 01777).directory("/home");
     draft.directory("/usr").directory("/usr/bin");
     std::string program = Directory::open_host("/bin").read_file(at("busybox"), 16 << 20);
@@ -62,39 +62,39 @@ std::string read_memory_file(int fd) {
 
 }  // namespace
 
-Draft& Draft::directory(std::string_view path, std::uint16_t mode) {
+LayerDraft& LayerDraft::directory(std::string_view path, std::uint16_t mode) {
     changes.push_back({at(path), ChangeKind::put, entry_of(EntryKind::directory, mode)});
     return *this;
 }
-Draft& Draft::file(std::string_view path, std::string bytes, std::uint16_t mode) {
+LayerDraft& LayerDraft::file(std::string_view path, std::string bytes, std::uint16_t mode) {
     Entry entry = entry_of(EntryKind::file, mode);
     entry.size = bytes.size();
     entry.content = contents->add(std::move(bytes));
     changes.push_back({at(path), ChangeKind::put, entry});
     return *this;
 }
-Draft& Draft::link(std::string_view path, std::string target) {
+LayerDraft& LayerDraft::link(std::string_view path, std::string target) {
     Entry entry = entry_of(EntryKind::symlink, 0777);
     entry.link_target = std::move(target);
     changes.push_back({at(path), ChangeKind::put, entry});
     return *this;
 }
-Draft& Draft::remove(std::string_view path) {
+LayerDraft& LayerDraft::remove(std::string_view path) {
     changes.push_back({at(path), ChangeKind::remove, {}});
     return *this;
 }
-Draft& Draft::opaque(std::string_view path) {
+LayerDraft& LayerDraft::opaque(std::string_view path) {
     changes.push_back({at(path), ChangeKind::empty, entry_of(EntryKind::directory, 0755)});
     return *this;
 }
 
-Draft& Draft::same(std::vector<std::string> paths) {
+LayerDraft& LayerDraft::same(std::vector<std::string> paths) {
     LinkGroup& group = links.emplace_back();
     for (const std::string& path : paths) group.push_back(at(path));
     return *this;
 }
 
-std::string tar_of(const TreeDelta& delta, const Draft& draft) {
+std::string tar_of(const TreeDelta& delta, const LayerDraft& draft) {
     ContentSources sources;
     sources.add(draft.contents);
     MemoryWriter tar;
@@ -161,14 +161,14 @@ Scene::Scene(const Rung& rung, const std::string& folder) : rung_(rung) {
     add_layer(busybox_image());
 }
 
-DeltaId Scene::materialise(const TreeDelta& delta, const Draft& draft) {
+DeltaId Scene::materialise(const TreeDelta& delta, const LayerDraft& draft) {
     std::string tar = tar_of(delta, draft);
     MemoryReader reader(tar);
     sandbox_->materialise(delta.id(), reader);
     return delta.id();
 }
 
-DeltaId Scene::add_layer(const Draft& draft) {
+DeltaId Scene::add_layer(const LayerDraft& draft) {
     TreeDelta delta = complete_for(TreeDelta::build(draft.changes, draft.links), tree_);
     layers_.push_back(materialise(delta, draft));
     tree_ = apply(tree_, delta);

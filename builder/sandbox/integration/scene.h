@@ -19,17 +19,17 @@ namespace imgbuild::builder {
 inline ImagePath at(std::string_view path) { return ImagePath::clean(path); }
 
 /// A delta in the making, with the bytes of its files.
-struct Draft {
+struct LayerDraft {
     std::vector<layerstore::Change> changes;
     std::vector<layerstore::LinkGroup> links;
     std::shared_ptr<layerstore::MemoryContents> contents = std::make_shared<layerstore::MemoryContents>();
 
-    Draft& directory(std::string_view path, std::uint16_t mode = 0755);
-    Draft& file(std::string_view path, std::string bytes, std::uint16_t mode = 0644);
-    Draft& link(std::string_view path, std::string target);
-    Draft& remove(std::string_view path);
-    Draft& opaque(std::string_view path);
-    Draft& same(std::vector<std::string> paths);  ///< files put before, which become one
+    LayerDraft& directory(std::string_view path, std::uint16_t mode = 0755);
+    LayerDraft& file(std::string_view path, std::string bytes, std::uint16_t mode = 0644);
+    LayerDraft& link(std::string_view path, std::string target);
+    LayerDraft& remove(std::string_view path);
+    LayerDraft& opaque(std::string_view path);
+    LayerDraft& same(std::vector<std::string> paths);  ///< files put before, which become one
     /// The entry put last, to change it.
     layerstore::Entry& last() { return changes.back().entry; }
 };
@@ -41,7 +41,7 @@ struct Ran {
 };
 
 /// The canonical tar of a delta whose bytes `draft` has.
-std::string tar_of(const layerstore::TreeDelta& delta, const Draft& draft);
+std::string tar_of(const layerstore::TreeDelta& delta, const LayerDraft& draft);
 /// A delta as text, one change a line and in path order: "put /f file 644 0:0 size=3", "remove /x",
 /// "empty /d directory …", "same /a /b".
 std::string describe(const layerstore::TreeDelta& delta);
@@ -80,8 +80,8 @@ class Scene {
     /// Another sandbox over the same store, with a helper of its own.
     std::unique_ptr<Sandbox> another() const { return make_sandbox(rung_, store_path_); }
     /// Puts a delta on top of the image, as a builder would.
-    DeltaId add_layer(const Draft& draft);
-    DeltaId materialise(const layerstore::TreeDelta& delta, const Draft& draft);
+    DeltaId add_layer(const LayerDraft& draft);
+    DeltaId materialise(const layerstore::TreeDelta& delta, const LayerDraft& draft);
 
     RunSpec spec(std::vector<std::string> arguments) const;
     RunSpec shell(const std::string& script) const { return spec({"/bin/sh", "-c", script}); }

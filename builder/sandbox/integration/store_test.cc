@@ -38,7 +38,7 @@ struct stat status_of(const std::string& path) {
 
 TEST_CASE("regular files of a delta are opened in order; what is none is an empty descriptor") {
     Scene scene;
-    Draft draft;
+    LayerDraft draft;
     draft.directory("/d").file("/d/a", "A").file("/secret", "S", 0000).link("/link", "d/a");
     DeltaId id = scene.materialise(TreeDelta::build(draft.changes), draft);
     std::vector<ImagePath> paths{at("/secret"), at("/missing"), at("/d/a"), at("/d"), at("/link"), at("/d/a")};
@@ -55,7 +55,7 @@ TEST_CASE("regular files of a delta are opened in order; what is none is an empt
 
 TEST_CASE("hundreds of files are opened at once, also those of other users") {
     Scene scene;
-    Draft draft;
+    LayerDraft draft;
     std::vector<ImagePath> paths;
     for (int i = 0; i < 300; ++i) {
         paths.push_back(at(fmt::format("/f{}", i)));
@@ -70,7 +70,7 @@ TEST_CASE("hundreds of files are opened at once, also those of other users") {
 
 TEST_CASE("files on disk belong to the ids that stand for those of the image") {
     Scene scene;
-    Draft draft;
+    LayerDraft draft;
     draft.file("/mine", "m").file("/theirs", "t");
     draft.last().uid = 1000;
     draft.last().gid = 1001;
@@ -90,7 +90,7 @@ TEST_CASE("files on disk belong to the ids that stand for those of the image") {
 
 TEST_CASE("two callers who materialise one delta at once both have it afterwards") {
     Scene scene;
-    Draft draft;
+    LayerDraft draft;
     for (int i = 0; i < 200; ++i) draft.file(fmt::format("/f{}", i), std::string(10000, static_cast<char>(i)));
     TreeDelta delta = TreeDelta::build(draft.changes);
     std::string tar = tar_of(delta, draft);
@@ -114,7 +114,7 @@ TEST_CASE("two callers who materialise one delta at once both have it afterwards
 
 TEST_CASE("a delta is there after materialise and not before, nor after remove") {
     Scene scene;
-    Draft draft;
+    LayerDraft draft;
     draft.file("/f", "F");
     TreeDelta delta = TreeDelta::build(draft.changes);
     CHECK_FALSE(scene.sandbox().has(delta.id()));
@@ -166,7 +166,7 @@ TEST_CASE("a command keeps the files of a delta that is taken away or replaced w
 
 TEST_CASE("a reader that fails in the middle leaves no delta, and the error is its own") {
     Scene scene;
-    Draft draft;
+    LayerDraft draft;
     draft.file("/f", std::string(3 << 20, 'x'));
     TreeDelta delta = TreeDelta::build(draft.changes);
     class Failing final : public ByteReader {
@@ -202,7 +202,7 @@ TEST_CASE("a reader that fails in the middle leaves no delta, and the error is i
 TEST_CASE("a stack of more layers than the kernel takes works, and grows") {
     Scene scene;
     for (int i = 0; i < 520; ++i) {
-        Draft draft;
+        LayerDraft draft;
         draft.file("/top", std::to_string(i));
         if (i % 100 == 0) draft.directory(fmt::format("/d{}", i)).file(fmt::format("/d{}/f", i), "x");
         if (i == 510) draft.remove("/d100").opaque("/d200");
@@ -216,9 +216,9 @@ TEST_CASE("a stack of more layers than the kernel takes works, and grows") {
 
 TEST_CASE("a delta that stands in a stack twice counts where it is highest") {
     Scene scene;
-    auto again = [] { return Draft().file("/a", "again").directory("/d").file("/d/f", "x"); };
+    auto again = [] { return LayerDraft().file("/a", "again").directory("/d").file("/d/f", "x"); };
     scene.add_layer(again());
-    scene.add_layer(Draft().file("/a", "between").remove("/d"));
+    scene.add_layer(LayerDraft().file("/a", "between").remove("/d"));
     scene.add_layer(again());
     CHECK(scene.layers()[1] == scene.layers()[3]);
     CHECK(scene.run("cat /a; ls /d").output == "againf\n");
@@ -237,7 +237,7 @@ TEST_CASE("a command on a full disk fails as a command and leaves nothing") {
 TEST_CASE("materialising on a full disk is an error of space and leaves no delta") {
     SmallDisk disk;
     Scene scene(test_rung(), disk.path());
-    Draft draft;
+    LayerDraft draft;
     std::string noise(60 << 20, 'x');
     draft.file("/big", std::move(noise));
     TreeDelta delta = TreeDelta::build(draft.changes);
