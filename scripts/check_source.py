@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks the house rules that a compiler does not know: sizes, licence lines, header contracts, and banned names.
+"""Checks the house rules that a compiler does not know: sizes, licence lines, header contracts, banned names, types
+that are defined twice, and links between the pages.
 
 A ban names what to use instead. An exception stands in EXCEPTIONS with its reason, for one file and one rule;
 one that no longer excuses anything is itself reported. Comments and string literals are not searched for banned
@@ -162,6 +163,79 @@ def findings(path, text):
         yield from check_bans(path, text)
 
 
+NAMESPACE = re.compile(r"namespace ?([\w:]*) ?\{$")
+# Not a declaration, not a specialisation, not a class of a class. A comment is "" by now.
+TYPE = re.compile(r"(?:template <.*> ?)?(?:struct|class|enum class|union) (\w+)(?: final)?(?= ?\{| ?:(?!:)|$)")
+
+
+def types_of(text):
+    """(name with its namespace, line) of each type that is defined at the top of a namespace, anonymous ones left out."""
+    inside = []
+    for number, line in enumerate(without_comments_and_strings(text).split("\n"), start=1):
+        if begin := NAMESPACE.match(line):
+            inside.append(begin.group(1))
+        elif line == '}  ""' and inside:
+            inside.pop()
+        elif (found := TYPE.match(line)) and "" not in inside:
+            yield "::".join([*inside, found.group(1)]), number
+
+
+def check_types(texts):
+    """Two types of one name in one namespace link, and the program then uses one of them for both."""
+    defined = {}
+    for path, text in texts.items():
+        if not path.endswith(CODE) or not in_room(path):
+            continue
+        for name, number in types_of(text):
+            if name in defined:
+                yield path, "type", number, f"{name} is defined in {defined[name]} too"
+            else:
+                defined[name] = f"{path}:{number}"
+
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+PAGE = re.compile(r"\bdocs/[\w./-]+\.md\b(?:, \"([^\"]+)\")?")
+
+
+def sections(page):
+    """Headings of a page, lower case."""
+    text = re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE)
+    return [heading.lower() for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)]
+
+
+def anchors(page):
+    return {re.sub(r"[^\w -]", "", heading).replace(" ", "-") for heading in sections(page)}
+
+
+def has_section(page, name):
+    """A heading with that word, or a record that the page writes down as a rule: `name = …`."""
+    rule = re.compile(rf"^ +{re.escape(name)} +=", re.MULTILINE)
+    return any(name.lower() in heading for heading in sections(page)) or rule.search(page)
+
+
+def check_links(root, texts):
+    """Every page that is named is there, and so is the place in it."""
+    for path, text in texts.items():
+        if is_test(path):
+            continue
+        for number, line in enumerate(text.split("\n"), start=1):
+            for mention in PAGE.finditer(line):
+                name, section = mention.group().split(",")[0], mention.group(1)
+                if name not in texts:
+                    yield path, "link", number, f"there is no {name}"
+                elif section and not has_section(texts[name], section):
+                    yield path, "link", number, f"{name} has no section \"{section}\""
+            for target in LINK.findall(line) if path.endswith(".md") else ():
+                if re.match(r"[a-z]+:", target):
+                    continue
+                page, _, anchor = target.partition("#")
+                file = os.path.normpath(os.path.join(os.path.dirname(path), page)) if page else path
+                if not os.path.exists(os.path.join(root, file)):
+                    yield path, "link", number, f"there is no {file}"
+                elif anchor and anchor not in anchors(texts.get(file, "")):
+                    yield path, "link", number, f"{file} has no section #{anchor}"
+
+
 def comment_share(texts):
     """Percent of lines that are comment only, blank and licence lines left out."""
     comments = total = 0
@@ -196,12 +270,12 @@ def main():
         if text is not None:
             texts[path] = text
     breaches, excused = [], set()
-    for path, text in texts.items():
-        for rule, number, message in findings(path, text):
-            if (rule, path) in EXCEPTIONS:
-                excused.add((rule, path))
-            else:
-                breaches.append(f"{path}:{number}: {rule}: {message}")
+    found = [(path, *finding) for path, text in texts.items() for finding in findings(path, text)]
+    for path, rule, number, message in [*found, *check_types(texts), *check_links(options.root, texts)]:
+        if (rule, path) in EXCEPTIONS:
+            excused.add((rule, path))
+        else:
+            breaches.append(f"{path}:{number}: {rule}: {message}")
     for rule, path in sorted(key for key in set(EXCEPTIONS) - excused if key[1] in texts):
         breaches.append(f"{path}:1: exception: {rule} is excused in scripts/check_source.py and not broken")
     for line in breaches:

@@ -128,6 +128,48 @@ class Source(unittest.TestCase):
                                              'void closed(int fd);\nauto b = R"(system("x"))";\nconst int c = 1\'000;\n')
 
 
+class AcrossFiles(unittest.TestCase):
+    A_TYPE = "namespace imgbuild::a {{\n{}\nstruct Thing {{\n    int x;\n}};\n{}\n}}  // namespace imgbuild::a\n"
+
+    def assert_found(self, tree, message):
+        status, output = check("check_source.py", tree)
+        self.assertEqual(status, 1 if message else 0, output)
+        if message:
+            self.assertIn(message, output)
+
+    def pair(self, first, second):
+        return {"base/x.cc": SPDX + first, "base/y.cc": SPDX + second}
+
+    def test_two_types_of_one_name_in_one_namespace(self):
+        plain = self.A_TYPE.format("", "")
+        self.assert_found(self.pair(plain, plain), "base/y.cc:4: type: imgbuild::a::Thing is defined in base/x.cc:4 too")
+        self.assert_found(self.pair(plain, plain.replace("struct Thing {", "class Thing final : public Other {")), "type:")
+
+    def test_types_that_may_have_one_name(self):
+        plain = self.A_TYPE.format("", "")
+        self.assert_found(self.pair(plain, plain.replace("::a", "::b")), None)
+        self.assert_found(self.pair(plain, self.A_TYPE.format("namespace {", "}  // namespace")), None)
+        self.assert_found(self.pair(plain, plain.replace("struct Thing {\n    int x;\n}", "struct Thing")), None)
+        self.assert_found(self.pair(plain, plain.replace("struct Thing {", "struct Other {\n    struct Thing {};")), None)
+
+    def page(self, text):
+        return {"docs/a.md": text, "docs/formats/b.md": "# The page\n\n## How it is: done\n\n    rule = byte\n"}
+
+    def test_a_link_to_a_page_that_is_not_there(self):
+        self.assert_found(self.page("[b](b.md)\n"), "docs/a.md:1: link: there is no docs/b.md")
+        self.assert_found(self.page("see docs/b.md\n"), "docs/a.md:1: link: there is no docs/b.md")
+        self.assert_found({"base/x.cc": f"{SPDX}// docs/b.md has more\n"}, "base/x.cc:2: link: there is no docs/b.md")
+
+    def test_a_link_to_a_section_that_is_not_there(self):
+        self.assert_found(self.page("[b](formats/b.md#how)\n"), "link: docs/formats/b.md has no section #how")
+        self.assert_found(self.page('x\n(docs/formats/b.md, "depth")\n'),
+                          'docs/a.md:2: link: docs/formats/b.md has no section "depth"')
+
+    def test_links_that_hold(self):
+        self.assert_found(self.page("# Top\n[b](formats/b.md#how-it-is-done), [here](#top), [out](https://x/#y)\n"
+                                    'docs/formats/b.md, "done"; docs/formats/b.md, "rule"\n'), None)
+
+
 class Architecture(unittest.TestCase):
     def test_the_page_says_what_the_check_enforces(self):
         with open(os.path.join(ROOT, "docs", "architecture.md"), encoding="utf-8") as file:
