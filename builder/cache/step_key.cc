@@ -39,6 +39,7 @@ void add_transfer(StepKey& key, const TransferFiles& transfer, const std::vector
         key.add("source", source.pattern);
         key.add("source pivot", source.pivot);
         key.add("source files", (content++)->value);
+        key.add("unpack", std::uint64_t{source.unpack});
     }
     for (const InlineFile& file : transfer.inline_files) {
         key.add("inline file", file.name);
@@ -50,7 +51,6 @@ void add_transfer(StepKey& key, const TransferFiles& transfer, const std::vector
     key.add("chmod", transfer.chmod);
     key.add("link", std::uint64_t{transfer.link});
     key.add("parents", std::uint64_t{transfer.parents});
-    key.add("unpack", std::uint64_t{transfer.unpack});
     for (const std::string& exclude : transfer.excludes) key.add("exclude", exclude);
 }
 

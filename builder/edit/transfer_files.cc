@@ -99,7 +99,7 @@ class Transfer {
         for (const SourceMatch& match : matches_of(source, tree)) {
             if (match.below)
                 copy.run(match, draft_.require_directory(destination_, change_.new_directory()));
-            else if (!unpack(match))
+            else if (!source.unpack || !unpack(match))
                 put_file(match.name, change_.applied_to(match.entry), links.group_of(match.path));
         }
     }
@@ -129,7 +129,7 @@ class Transfer {
     }
 
     bool unpack(const SourceMatch& match) {
-        if (!edit_.unpack || !match.entry.is_file()) return false;
+        if (!match.entry.is_file()) return false;
         std::optional<TreeDelta> archive = inputs_.unpack(match.entry, match.name);
         if (!archive) return false;
         MetadataChange owner_only{change_.owner, std::nullopt};

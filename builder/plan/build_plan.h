@@ -64,6 +64,7 @@ struct TransferSource {
     std::string pattern;  ///< from the root of that tree, cleaned, no leading slash; "" is the root itself
     std::string pivot;    ///< with --parents: the part of the path that is not kept
     std::string written;  ///< for messages
+    bool unpack = false;  ///< archives are unpacked
 };
 
 /// A file that stands in the Buildfile: a heredoc.
@@ -82,7 +83,6 @@ struct TransferFiles {
     std::string chmod;            ///< octal or symbolic; empty: as it is at the source
     bool link = false;
     bool parents = false;
-    bool unpack = false;  ///< archives are unpacked
     std::vector<std::string> excludes;
 };
 

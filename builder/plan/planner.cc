@@ -8,12 +8,19 @@
 #include <tuple>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "builder/plan/stage_planner.h"
+#include "parser/buildfile/checks.h"
 
 namespace imgbuild::builder {
 namespace {
 
 using parser::Stage;
+
+// What a build argument may be called without an ARG: proxies reach every RUN, the others are settings of a build.
+bool needs_no_argument(std::string_view name) {
+    return to_lower(name).ends_with("_proxy") || name == "SOURCE_DATE_EPOCH" || name.starts_with("BUILDKIT_");
+}
 
 class Planner final : public PlanSpace {
   public:
@@ -38,12 +45,14 @@ class Planner final : public PlanSpace {
   private:
     void set_globals(const Stage& target);
     std::string global(const parser::Word& word);
+    std::vector<std::string> unused_build_args() const;
     const StageState& planned(const Stage& stage);
     void needed_by(const Stage& stage, std::set<std::size_t>& needed);
     void plan_stage(const Stage& stage);
     void begin_stage(const Stage& stage, StageState& state);
     void begin_with_image(const Stage& stage, StageState& state, std::shared_ptr<const ResolvedImage> image);
     std::shared_ptr<const ResolvedImage> image_of(const NamedContext& what, const layerstore::Platform& platform);
+    void check_platform(const Stage& stage, const ResolvedImage& image, const layerstore::Platform& expected);
     void run_triggers(const Stage& stage, StageState& state);
     void number_steps(const StageState& state, const Stage& stage, NodeId first);
     std::optional<std::string> find_context(const std::string& name) const;
@@ -55,6 +64,7 @@ class Planner final : public PlanSpace {
     BuildPlan plan_;
     parser::Diagnostics diagnostics_;
     parser::Environment globals_;
+    std::set<std::string> global_names_;  // predefined ones, and those of ARGs before the first FROM
     std::map<std::size_t, StageState> stages_;
     std::map<std::string, NodeId> directories_;                                 // nodes of named contexts
     std::map<Digest, NodeId> images_;                                           // nodes of images, by manifest
@@ -80,11 +90,13 @@ void Planner::set_globals(const Stage& target) {
     set_platform("TARGET", request_.platform);
     globals_.set("TARGETSTAGE", target.name().value_or("default"));
     std::vector<parser::Variable> predefined = globals_.variables();
+    for (const parser::Variable& variable : predefined) global_names_.insert(variable.name);
     for (const parser::Variable& variable : predefined)
         if (auto given = request_.build_args.find(variable.name); given != request_.build_args.end())
             globals_.set(variable.name, given->second);
     for (const parser::Instruction& instruction : request_.buildfile.global_args) {
         for (const parser::ArgEntry& entry : std::get<parser::Arg>(instruction.body).entries) {
+            global_names_.insert(entry.name);
             auto given = request_.build_args.find(entry.name);
             if (given != request_.build_args.end())
                 globals_.set(entry.name, given->second);
@@ -94,6 +106,22 @@ void Planner::set_globals(const Stage& target) {
                 globals_.declare(entry.name);
         }
     }
+}
+
+// Most often a name that is not spelt as its ARG, which would otherwise keep its default in silence.
+std::vector<std::string> Planner::unused_build_args() const {
+    std::set<std::string> declared = global_names_;
+    for (const auto& [index, state] : stages_)
+        declared.insert(state.argument_names.begin(), state.argument_names.end());
+    const std::vector<std::string> names(declared.begin(), declared.end());
+    std::vector<std::string> warnings;
+    for (const auto& [name, value] : request_.build_args) {
+        if (declared.contains(name) || needs_no_argument(name)) continue;
+        const std::optional<std::string> near = nearest(name, names);
+        warnings.push_back(fmt::format("--build-arg {}: no ARG of the stages that are built declares it{}",
+                                       printable(name), near ? "; did you mean " + printable(*near) + "?" : ""));
+    }
+    return warnings;
 }
 
 // A name of --build-context is compared as the user gave it, with or without ":latest".
@@ -213,14 +241,24 @@ void Planner::begin_stage(const Stage& stage, StageState& state) {
 void Planner::begin_with_directory(const Stage& stage, StageState& state, const std::string& context) {
     NodeId files = context_tree(context, state.config.platform);
     std::get<ContextFiles>(node(files).operation).wanted = {ImagePath()};
-    TransferFiles all{.sources = {{0, "", "", "/"}}, .into_directory = true};
+    TransferFiles all{.sources = {{0, "", "", "/", false}}, .into_directory = true};
     NodeId nothing = add({FromScratch{}, {}, "FROM scratch", stage.display_name()});
     state.root = add({EditFiles{std::move(all)}, {nothing, files}, "FROM " + context, stage.display_name()});
     state.layers = {state.root};
 }
 
+void Planner::check_platform(const Stage& stage, const ResolvedImage& image, const layerstore::Platform& expected) {
+    const layerstore::Platform found = image.image.config.platform.normalised();
+    if (found.architecture.empty() || (found.os == expected.os && found.architecture == expected.architecture)) return;
+    diagnostics_.add(parser::make_warning(
+        "InvalidBaseImagePlatform", stage.from().image.span,
+        fmt::format("Base image {} was pulled with platform \"{}\", expected \"{}\" for current build", image.name,
+                    found.text(), expected.text())));
+}
+
 void Planner::begin_with_image(const Stage& stage, StageState& state, std::shared_ptr<const ResolvedImage> image) {
     layerstore::Platform platform = state.config.platform;
+    check_platform(stage, *image, platform);
     state.config = image->image.config;
     if (state.config.platform.os != platform.os || state.config.platform.architecture != platform.architecture)
         state.config.platform = platform;
@@ -282,18 +320,18 @@ PlanResult Planner::run() {
     auto found = parser::find_target(request_.buildfile, request_.target);
     if (auto* wrong = std::get_if<parser::Diagnostic>(&found)) {
         diagnostics_.add(*wrong);
-        return {std::nullopt, std::move(diagnostics_)};
+        return {std::nullopt, std::move(diagnostics_), {}};
     }
     const Stage& target = *std::get<const Stage*>(found);
     set_globals(target);
-    if (diagnostics_.has_errors()) return {std::nullopt, std::move(diagnostics_)};
+    if (diagnostics_.has_errors()) return {std::nullopt, std::move(diagnostics_), {}};
     const StageState& state = planned(target);
     diagnostics_.sort_by_place();
-    if (diagnostics_.has_errors()) return {std::nullopt, std::move(diagnostics_)};
+    if (diagnostics_.has_errors()) return {std::nullopt, std::move(diagnostics_), {}};
     plan_.image = {state.root, state.layers, state.config, state.base_history};
     for (const auto& [name, value] : request_.labels) plan_.image.config.labels[name] = value;
     plan_.target_stage = target.display_name();
-    return {std::move(plan_), std::move(diagnostics_)};
+    return {std::move(plan_), std::move(diagnostics_), unused_build_args()};
 }
 
 }  // namespace

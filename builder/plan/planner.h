@@ -39,6 +39,8 @@ struct PlanRequest {
 struct PlanResult {
     std::optional<BuildPlan> plan;    ///< empty when there are errors
     parser::Diagnostics diagnostics;  ///< all of them in one go
+    /// About the request, which has no place in the file: build arguments that no ARG of the planned stages declares.
+    std::vector<std::string> warnings;
 };
 
 /// Throws what the resolver throws, with the FROM or COPY in a frame.

@@ -223,8 +223,62 @@ TEST_CASE("ADD of a URL fetches a file of that name, and a git repository is ref
     CHECK(file.all<FetchUrl>().front()->url == "http://host/dir/file.tgz?x=1");
     const auto& files = std::get<TransferFiles>(file.all<EditFiles>().front()->edit);
     CHECK(files.sources.front().pattern == "file.tgz");
-    CHECK_FALSE(files.unpack);
+    CHECK_FALSE(files.sources.front().unpack);
     CHECK(planned("FROM base\nADD https://host/r.git /d/\n").first_error().starts_with("ADD of a git repository"));
+}
+
+TEST_CASE("beside a URL an ADD still unpacks its local archives, unless it says otherwise for all") {
+    const auto unpacked = [](const std::string& flag) {
+        Planned file = planned("FROM base\nADD " + flag + "a.tgz http://host/b.tgz /d/\n");
+        std::vector<bool> each;
+        for (const TransferSource& source : std::get<TransferFiles>(file.all<EditFiles>().front()->edit).sources)
+            each.push_back(source.unpack);
+        return each;
+    };
+    CHECK(unpacked("") == std::vector<bool>{true, false});
+    CHECK(unpacked("--unpack=true ") == std::vector<bool>{true, true});
+    CHECK(unpacked("--unpack=false ") == std::vector<bool>{false, false});
+}
+
+TEST_CASE("a build argument that nobody declares is told, with the name that was meant") {
+    const auto warnings = [](const std::string& text, std::map<std::string, std::string> build_args,
+                             const std::string& target = "") {
+        return planned(text,
+                       [&](PlanRequest& r) {
+                           r.build_args = std::move(build_args);
+                           r.target = target;
+                       })
+            .result.warnings;
+    };
+    const std::string said = ": no ARG of the stages that are built declares it";
+    CHECK(
+        warnings("ARG VERSION=1\nFROM base\n", {{"VERSOIN", "2"}, {"OTHER", "3"}}) ==
+        std::vector<std::string>{"--build-arg OTHER" + said, "--build-arg VERSOIN" + said + "; did you mean VERSION?"});
+    // Declared before the first FROM, in a stage, in the stage below.
+    CHECK(warnings("ARG A\nFROM base AS b\nARG B\nFROM b\nARG C\n", {{"A", ""}, {"B", ""}, {"C", ""}}).empty());
+    CHECK(warnings("FROM base AS a\nRUN x\nFROM base\nARG B\n", {{"B", "1"}}, "a") ==
+          std::vector<std::string>{"--build-arg B" + said});
+    CHECK(warnings("FROM base\n", {{"https_proxy", "h"},
+                                   {"NO_PROXY", "n"},
+                                   {"SOURCE_DATE_EPOCH", "0"},
+                                   {"BUILDKIT_INLINE_CACHE", "1"},
+                                   {"TARGETARCH", "arm64"}})
+              .empty());
+}
+
+TEST_CASE("a base for another platform than the one that is built is a warning") {
+    Planned file =
+        planned("FROM base\n", [](PlanRequest& r) { r.platform = layerstore::Platform::parse("linux/arm64"); });
+    REQUIRE(file.result.diagnostics.size() == 1);
+    const parser::Diagnostic& warning = file.result.diagnostics[0];
+    CHECK(warning.rule == "InvalidBaseImagePlatform");
+    CHECK(warning.message ==
+          "Base image base was pulled with platform \"linux/amd64\", expected \"linux/arm64\" for current build");
+    CHECK(warning.url.empty());
+    CHECK(planned("FROM base\n").result.diagnostics.empty());
+    CHECK(planned("FROM --platform=linux/amd64 base\n", [](PlanRequest& r) {
+              r.platform = layerstore::Platform::parse("linux/arm64");
+          }).result.diagnostics.empty());
 }
 
 TEST_CASE("steps are numbered within their stage, the base is the first") {

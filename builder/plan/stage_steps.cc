@@ -128,7 +128,6 @@ void StagePlanner::operator()(const parser::Copy& copy) {
 
 void StagePlanner::operator()(const parser::Add& add) {
     TransferFiles files;
-    files.unpack = add.unpack.value_or(true);
     std::string checksum = add.checksum ? expand(*add.checksum) : "";
     std::vector<NodeId> inputs{state_.root};
     std::optional<std::size_t> context;
@@ -138,17 +137,17 @@ void StagePlanner::operator()(const parser::Add& add) {
             space_.diagnostics().error(word.span, "ADD of a git repository is not supported in this version",
                                        "clone it before the build and give it as --build-context");
         } else if (parser::is_http_url(text)) {
-            files.unpack = add.unpack.value_or(false);
             FetchUrl fetch{text, checksum, file_name_of_url(text)};
             std::string pattern = fetch.file_name;
             std::size_t input = fetch_input(std::move(fetch), inputs);
-            files.sources.push_back({input, std::move(pattern), "", text});
+            files.sources.push_back({input, std::move(pattern), "", text, add.unpack.value_or(false)});
         } else {
             if (!context) {
                 inputs.push_back(space_.outside_tree("", state_.config.platform));
                 context = inputs.size() - 2;
             }
             files.sources.push_back(source_of(text, *context, false, inputs[*context + 1]));
+            files.sources.back().unpack = add.unpack.value_or(true);
         }
     }
     transfer(add, std::move(files), std::move(inputs), "ADD");
@@ -162,7 +161,7 @@ std::size_t StagePlanner::fetch_input(FetchUrl fetch, std::vector<NodeId>& input
 }
 
 TransferSource StagePlanner::source_of(const std::string& text, std::size_t input, bool parents, NodeId tree) {
-    TransferSource source{input, "", "", text};
+    TransferSource source{input, "", "", text, false};
     std::string path = text;
     if (std::size_t pivot = parents ? path.find("/./", 1) : std::string::npos; pivot != std::string::npos) {
         source.pivot = parser::clean_path("/" + path.substr(0, pivot)).substr(1);

@@ -35,10 +35,8 @@ class Unpacker {
         std::optional<Fd> archive = copy_of(file, name);
         if (!archive) return std::nullopt;
         auto tar = std::make_shared<const Fd>(make_unnamed_file(services_.store.pending()));
-        FdWriter writer(tar->get(), name);
-        if (!unpack_archive(std::move(*archive), [&](ByteReader& reader) { copy_all(reader, writer); }))
-            return std::nullopt;
-        TreeDelta delta = read_tar(*tar, name);
+        std::optional<TreeDelta> delta = read_archive(std::move(*archive), *tar, name);
+        if (!delta) return std::nullopt;
         contents_->add(std::make_shared<SpooledTar>(
             [tar, name](const auto& consume) {
                 rewind(*tar, name);
@@ -73,16 +71,29 @@ class Unpacker {
         throw Error(ErrorKind::internal, "read an archive: " + printable(name) + ": nobody holds its bytes");
     }
 
+    // An archive that must not get into an image is what the Buildfile named, and not trouble of ours.
+    static std::optional<TreeDelta> read_archive(Fd archive, const Fd& tar, const std::string& name) {
+        constexpr const char* hint = "copy the archive as it is with --unpack=false";
+        try {
+            FdWriter writer(tar.get(), name);
+            if (!unpack_archive(std::move(archive), [&](ByteReader& reader) { copy_all(reader, writer); }))
+                return std::nullopt;
+            return read_tar(tar, name);
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::invalid_input) throw;
+            throw Error(ErrorKind::usage, printable(name) + ": " + error.full_message(), hint);
+        }
+    }
+
     static TreeDelta read_tar(const Fd& tar, const std::string& name) {
         rewind(tar, name);
-        FdReader reader(tar.get(), name);
-        TreeDelta delta = layerstore::read_layer(reader, layerstore::Tree(), name);
+        FdReader reader(tar.get(), "tar");
+        TreeDelta delta = layerstore::read_layer(reader, layerstore::Tree(), "tar");
         for (const layerstore::Change& change : delta.changes())
             if (change.kind != layerstore::ChangeKind::put)
-                throw Error(ErrorKind::unsupported,
-                            printable(name) + ": " + printable(change.path.absolute()) +
-                                ": is the mark of a deletion in a layer, which no file of an image can be called",
-                            "copy the archive with --unpack=false");
+                throw Error(ErrorKind::invalid_input,
+                            printable(change.path.absolute()) +
+                                ": is the mark of a deletion in a layer, which no file of an image can be called");
         return delta;
     }
 
@@ -165,7 +176,7 @@ void add_inline_contents(const BuildPlan& plan, layerstore::MemoryContents& cont
 std::shared_ptr<ContentSource> archives_of(const PlanNode& node, const std::vector<const NodeResult*>& inputs,
                                            Services& services, FileContents& contents) {
     const auto* transfer = std::get_if<TransferFiles>(&std::get<EditFiles>(node.operation).edit);
-    if (!transfer || !transfer->unpack || transfer->sources.empty()) return nullptr;
+    if (!transfer || std::ranges::none_of(transfer->sources, &TransferSource::unpack)) return nullptr;
     return std::make_shared<UnpackedAgain>(
         [&node, inputs, &services, &contents] { return edit_files(node, inputs, services, contents); });
 }

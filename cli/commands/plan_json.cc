@@ -41,14 +41,15 @@ struct Details {
         }
         const auto& transfer = std::get<TransferFiles>(edit.edit);
         Json sources = Json::array();
-        for (const TransferSource& source : transfer.sources)
+        for (const TransferSource& source : transfer.sources) {
             sources.push_back({{"input", source.input + 1}, {"pattern", printable(source.pattern)}});
+            if (source.unpack) sources.back()["unpack"] = true;
+        }
         for (const InlineFile& file : transfer.inline_files) sources.push_back({{"inline", printable(file.name)}});
         object["sources"] = std::move(sources);
         object["destination"] = printable(transfer.destination.absolute());
         if (!transfer.chown.empty()) object["chown"] = printable(transfer.chown);
         if (!transfer.chmod.empty()) object["chmod"] = printable(transfer.chmod);
-        if (transfer.unpack) object["unpack"] = true;
     }
     void operator()(const RunCommand& run) const {
         object["arguments"] = texts(run.arguments);

@@ -19,11 +19,9 @@ namespace {
 
 constexpr std::int64_t day = 24 * 3600;  // in seconds
 
-// A step whose result came from the context or from trees in the records is done again from there; what a
-// command, an archive or a download made is lost with its bytes.
-bool needs_bytes(MemoKind kind) noexcept {
-    return kind == MemoKind::run || kind == MemoKind::archive || kind == MemoKind::fetch;
-}
+// A step whose result came from the context or from trees in the records is done again from there; what a command or
+// a download made is lost with its bytes.
+bool needs_bytes(MemoKind kind) noexcept { return kind == MemoKind::run || kind == MemoKind::fetch; }
 
 // What may not be entered is there.
 bool is_there(const std::string& folder) {

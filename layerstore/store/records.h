@@ -32,15 +32,14 @@ class Database;
 
 /// What a memo is about; part of its key. Numbers are stored: never reuse one.
 enum class MemoKind : std::uint8_t {
-    run = 1,      ///< RunCommand key → delta
-    edit = 2,     ///< EditFiles key → delta
-    fetch = 3,    ///< FetchUrl key → content
-    archive = 4,  ///< AddArchive key → delta
-    apply = 5,    ///< (tree, delta) → tree
-    pack = 6,     ///< (delta, format) → layer blob
-    image = 7,    ///< manifest digest → tree and layers of a base image
-    source = 8,   ///< reference → digest, where a registry was asked
-    file = 9,     ///< content → the bytes of a small file
+    run = 1,     ///< RunCommand key → delta
+    edit = 2,    ///< EditFiles key → delta
+    fetch = 3,   ///< FetchUrl key → content; 4 is not to be used
+    apply = 5,   ///< (tree, delta) → tree
+    pack = 6,    ///< (delta, format) → layer blob
+    image = 7,   ///< manifest digest → tree and layers of a base image
+    source = 8,  ///< reference → digest, where a registry was asked
+    file = 9,    ///< content → the bytes of a small file
 };
 
 struct Memo {

@@ -303,7 +303,7 @@ ImagePath Tree::resolve(const ImagePath& path, bool follow_last) const {
             continue;
         }
         if (++links > max_links)
-            throw Error(ErrorKind::invalid_input,
+            throw Error(ErrorKind::usage,
                         fmt::format("path: {}: too many levels of symbolic links", printable(path.absolute())));
         if (entry->link_target.starts_with('/')) here = ImagePath();
         std::vector<std::string_view> parts = split(entry->link_target, '/');

@@ -117,7 +117,7 @@ class Tree {
     /// The directory's content at `path`; null when that is not a directory.
     std::shared_ptr<const Subtree> directory(const ImagePath& path) const;
     /// `path` with every symlink followed inside the tree, the last one too when `follow_last`; components
-    /// that do not exist stay as they are. Error{invalid_input} after 255 links ("too many levels").
+    /// that do not exist stay as they are. Error{usage} after 255 links ("too many levels"): such a path cannot be used.
     ImagePath resolve(const ImagePath& path, bool follow_last = true) const;
 
     /// Calls `visit` for every path but the root, in path order; false skips what lies below it.

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a user can get wrong: the message, the exit code, and a store that is still sound."""
 
+import io
 import os
 import re
+import tarfile
 
-from support.case import EndToEnd
+from support.case import EndToEnd, Link
 
 
 class BadInput(EndToEnd):
@@ -77,6 +79,34 @@ class BadInput(EndToEnd):
             file.write("outside\n")
         files = self.context({"Buildfile": "FROM busybox\nCOPY ../outside /x\n"})
         self.refuse(files, status=2, says="outside")
+
+    def test_a_loop_of_links_at_a_destination(self):
+        files = self.context({"Buildfile": "FROM busybox\nCOPY tree /\nCOPY a /loop/x/\n", "a": "alpha\n",
+                              "tree/loop": Link("/back"), "tree/back": Link("loop")})
+        self.refuse(files, status=2, says=["Buildfile:3", "COPY a /loop/x/", "/loop", "too many levels of symbolic links"])
+        with open(os.path.join(files, "Buildfile"), "w", encoding="ascii") as file:
+            file.write("FROM busybox\nCOPY tree /\nRUN --mount=source=/tree/loop,target=/m true\n")
+        self.refuse(files, status=2, says=["Buildfile:3", "/tree/loop", "no such file or directory"])
+
+    def test_an_archive_that_must_not_get_into_an_image(self):
+        for name, what in (("../../x", "../../x"), (".wh.x", ".wh.x")):
+            with tarfile.open(self.path("bad.tar"), "w") as tar:
+                tar.addfile(tarfile.TarInfo(name), io.BytesIO())
+            with open(self.path("bad.tar"), "rb") as file:
+                files = self.context({"Buildfile": "FROM busybox\nLABEL a=b\nADD bad.tar /d/\n", "bad.tar": file.read()})
+            self.refuse(files, status=2, says=["Buildfile:3", "ADD bad.tar /d/", "bad.tar: ", what, "--unpack=false"])
+            with open(os.path.join(files, "Buildfile"), "w", encoding="ascii") as file:
+                file.write("FROM busybox\nADD --unpack=false bad.tar /d/\n")
+            self.build(files)
+
+    def test_an_archive_that_ends_too_early(self):
+        with tarfile.open(self.path("short.tgz"), "w:gz") as tar:
+            member = tarfile.TarInfo("a")
+            member.size = 100000
+            tar.addfile(member, io.BytesIO(os.urandom(100000)))
+        with open(self.path("short.tgz"), "rb") as file:
+            files = self.context({"Buildfile": "FROM busybox\nADD short.tgz /d/\n", "short.tgz": file.read()[:50000]})
+        self.refuse(files, status=2, says=["Buildfile:2", "short.tgz: "])
 
     def test_an_archive_that_is_no_root_filesystem(self):
         path = self.path("rootfs.tar")
