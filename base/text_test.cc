@@ -24,6 +24,7 @@ TEST_CASE("a mistyped word is met with the nearest one, a strange one with nothi
     std::vector<std::string> words{"RUN", "ENTRYPOINT", "ENV", "EXPOSE"};
     CHECK(nearest("FNTRYPOINT", words) == "ENTRYPOINT");
     CHECK(nearest("rum", words) == "RUN");
+    CHECK(nearest("rnu", words) == "RUN");
     CHECK_FALSE(nearest("SOMETHING", words));
     CHECK_FALSE(nearest("", words));
 }

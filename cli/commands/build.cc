@@ -18,11 +18,6 @@
 namespace imgbuild::cli {
 namespace {
 
-void tell_warnings(const BuildOptions& options) {
-    if (options.progress == ProgressMode::quiet) return;
-    for (const std::string& warning : options.warnings) tell("warning: " + printable(warning) + "\n");
-}
-
 // After the build, where they are seen: one line each, as buildx does it.
 void tell_advice(const BuildOptions& options, const Advice& advice, const parser::Source& source) {
     if (options.progress == ProgressMode::quiet || options.progress == ProgressMode::rawjson) return;
@@ -60,6 +55,12 @@ int run_check(const BuildOptions& options, const parser::Buildfile& buildfile, c
     return exit_status::usage;
 }
 
+std::vector<std::string> stages_that_are_not_there(const BuildOptions& options, const parser::Buildfile& buildfile) {
+    std::vector<std::string> missing = options.solve.no_cache_stages;
+    for (const parser::Stage& stage : buildfile.stages) std::erase(missing, to_lower(stage.display_name()));
+    return missing;
+}
+
 builder::SolveOptions solve_options_of(const BuildOptions& options, const BuildInput& input) {
     builder::SolveOptions solve_options = options.solve;
     solve_options.contexts = input.contexts;
@@ -93,7 +94,8 @@ void refuse_terminal(const BuildOptions& options) {
 
 int build(const BuildOptions& options) {
     refuse_terminal(options);
-    tell_warnings(options);
+    const std::unique_ptr<Progress> progress = make_progress(options.progress, STDERR_FILENO);
+    for (const std::string& warning : options.warnings) progress->warning(warning);
     clear_report(options);
     const std::unique_ptr<layerstore::Store> store = open_store(options.common);
     const std::unique_ptr<layerstore::Store::Lease> lease = store->lease();
@@ -106,10 +108,12 @@ int build(const BuildOptions& options) {
     if (!planned) return exit_status::usage;
     const Advice advice = check_input(options, *buildfile, input, &*planned);
     if (advice.is_fatal) refuse_violations(advice, input.source);
+    for (const std::string& warning : planned->warnings) progress->warning(warning);
+    for (const std::string& stage : stages_that_are_not_there(options, *buildfile))
+        progress->warning(fmt::format("--no-cache-filter: there is no stage {}", printable(stage)));
 
     // Both outlive what they give: the files of the result are read through them.
     const builder::SolveOptions solve_options = solve_options_of(options, input);
-    const std::unique_ptr<Progress> progress = make_progress(options.progress, STDERR_FILENO);
     const auto result = builder::solve(*planned->plan, solve_options, *store, *lease, *progress);
     progress->finish();
     if (const auto* missing = std::get_if<builder::NotCached>(&result))

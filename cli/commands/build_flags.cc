@@ -79,7 +79,7 @@ bool read_build_flags(const std::string& command, Arguments arguments, BuildFlag
     declare_output(options, flags);
     declare_running(options, flags);
     declare_unsupported(options);
-    add_common(options, flags.common);
+    add_common(options, flags.common, CommonScope::sandbox);
     return parse_or_help(options, arguments);
 }
 

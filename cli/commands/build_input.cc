@@ -18,8 +18,10 @@ constexpr std::array buildfile_names{"Buildfile", "Containerfile", "Dockerfile"}
 constexpr std::array ignore_names{".containerignore", ".dockerignore"};
 
 bool is_there(const std::string& path) {
-    std::error_code ignored;
-    return std::filesystem::exists(path, ignored);
+    std::error_code error;
+    const std::filesystem::file_type type = std::filesystem::status(path, error).type();
+    if (type == std::filesystem::file_type::none) throw_errno("look for", path, error.value());
+    return type != std::filesystem::file_type::not_found;
 }
 
 std::string below(const std::string& directory, const std::string& name) {

@@ -36,7 +36,7 @@ void read_build_args(BuildOptions& options, const BuildFlags& flags, const Envir
     if (const std::optional<std::string> epoch = environment(std::string(epoch_name)); epoch && !epoch->empty())
         options.build_args.emplace(epoch_name, *epoch);
     for (const std::string& path : flags.build_arg_files) {
-        Input input = open_input(path);
+        Input input = with_context("--build-arg-file", [&] { return open_input(path); });
         const std::string text = read_all(*input.reader, max_arg_file_bytes, input.name);
         for (const std::string_view line : split(text, '\n')) {
             const std::string_view content = trim(line);

@@ -67,11 +67,18 @@ bool looks_like_a_command(const std::string& word) {
                 near ? fmt::format("did you mean {}?", *near) : "`imgbuild help` lists the commands");
 }
 
+void refuse_more(Arguments arguments, std::string_view usage) {
+    if (arguments.empty()) return;
+    throw Error(ErrorKind::usage, fmt::format("one argument too many: {}", printable(arguments.front())),
+                fmt::format("usage: imgbuild {}", usage));
+}
+
 int print_help(Arguments arguments) {
     if (arguments.empty()) {
         print(general_help());
         return exit_status::ok;
     }
+    refuse_more(arguments.subspan(1), "help [COMMAND]");
     const Command* command = find_command(arguments.front());
     if (!command) refuse_unknown_command(printable(arguments.front()));
     const std::vector<std::string> help{"--help"};
@@ -109,6 +116,7 @@ int run_command_line(Arguments arguments) {
     if (rest.empty()) throw Error(ErrorKind::usage, "no command", "`imgbuild help` lists the commands");
     const std::string& word = rest.front();
     if (word == "--version" || word == "version") {
+        refuse_more(rest.subspan(1), word);
         print(version_text);
         return exit_status::ok;
     }

@@ -35,6 +35,8 @@ TEST_CASE("an unknown command is refused with the nearest one") {
         CHECK(error.message() == "unknown command or missing context: imges");
         CHECK(error.hint() == "did you mean images?");
     }
+    CHECK(refused({"help", "build", "more"}) == "usage: one argument too many: more");
+    CHECK(refused({"--version", "more"}) == "usage: one argument too many: more");
     CHECK(refused({"help", "nothing-of-ours"}) == "usage: unknown command or missing context: nothing-of-ours");
 }
 

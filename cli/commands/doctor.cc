@@ -26,15 +26,17 @@ std::string describe_rung(const builder::Rung& rung) {
 int run_doctor(Arguments arguments) {
     OptionSet options("doctor", "Says what this machine can isolate, and what is in the way");
     CommonOptions common;
-    add_common(options, common);
+    add_common(options, common, CommonScope::sandbox);
     if (!parse_or_help(options, arguments)) return exit_status::ok;
-    // Where RUN steps happen is where it must work: overlay depends on the file system.
+    // Where RUN steps happen is where it must work: overlay depends on the file system. A store that cannot be written
+    // has no such place.
     const std::unique_ptr<layerstore::Store> store = open_store(common);
-    const TemporaryDirectory scratch = TemporaryDirectory::create_in(store->pending());
+    const TemporaryDirectory scratch =
+        store->is_writable() ? TemporaryDirectory::create_in(store->pending()) : TemporaryDirectory::create();
     const std::vector<builder::Rung> rungs = builder::probe_rungs(scratch.path());
 
     std::string text = fmt::format("store     {}{}\n\nways to run a command, best first:\n", printable(store->path()),
-                                   store->is_writable() ? "" : " (read only)");
+                                   store->is_writable() ? "" : " (read only: no build can use it)");
     for (const builder::Rung& rung : rungs) text += describe_rung(rung);
     text += "\nkernel:\n";
     for (const auto& [name, answer] : builder::kernel_features())

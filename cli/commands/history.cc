@@ -11,15 +11,10 @@
 namespace imgbuild::cli {
 
 int run_history(Arguments arguments) {
-    OptionSet options("history NAME", "Lists the instructions that an image was made by, the last one first");
-    CommonOptions common;
-    std::optional<std::string> name;
-    options.positional("NAME", name);
-    add_common(options, common);
-    if (!parse_or_help(options, arguments)) return exit_status::ok;
-    const std::unique_ptr<layerstore::Store> store = open_store(common);
-    const layerstore::NamedImage named = require_image(*store, *name);
-    const auto image = store->read_image(named.descriptor, layerstore::Platform::host(), *name);
+    const auto opened =
+        open_image("history", "Lists the instructions that an image was made by, the last one first", arguments);
+    if (!opened) return exit_status::ok;
+    const auto image = opened->store->read_image(opened->image.descriptor, layerstore::Platform::host(), opened->name);
 
     std::vector<std::vector<std::string>> rows;
     std::size_t layer = 0;

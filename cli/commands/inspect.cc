@@ -21,21 +21,16 @@ Json layers_of(const layerstore::Image& image) {
 }  // namespace
 
 int run_inspect(Arguments arguments) {
-    OptionSet options("inspect NAME", "Prints name, digest, config, manifest and layers of an image, as JSON");
-    CommonOptions common;
-    std::optional<std::string> name;
-    options.positional("NAME", name);
-    add_common(options, common);
-    if (!parse_or_help(options, arguments)) return exit_status::ok;
-    const std::unique_ptr<layerstore::Store> store = open_store(common);
-    const layerstore::NamedImage named = require_image(*store, *name);
-    const auto image = store->read_image(named.descriptor, layerstore::Platform::host(), *name);
+    const auto opened =
+        open_image("inspect", "Prints name, digest, config, manifest and layers of an image, as JSON", arguments);
+    if (!opened) return exit_status::ok;
+    const auto image = opened->store->read_image(opened->image.descriptor, layerstore::Platform::host(), opened->name);
     const Json document{
-        {"name", named.name},
+        {"name", opened->image.name},
         {"digest", image.descriptor.digest.text()},
         {"mediaType", image.descriptor.media_type},
-        {"config", parse_json(image.config_bytes, *name)},
-        {"manifest", parse_json(image.manifest_bytes, *name)},
+        {"config", parse_json(image.config_bytes, opened->name)},
+        {"manifest", parse_json(image.manifest_bytes, opened->name)},
         {"layers", layers_of(image)},
     };
     print(write_json_indented(document) + "\n");

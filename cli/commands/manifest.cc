@@ -7,15 +7,10 @@
 namespace imgbuild::cli {
 
 int run_manifest(Arguments arguments) {
-    OptionSet options("manifest NAME", "Prints the bytes of an image's manifest, or index, as they are");
-    CommonOptions common;
-    std::optional<std::string> name;
-    options.positional("NAME", name);
-    add_common(options, common);
-    if (!parse_or_help(options, arguments)) return exit_status::ok;
-    const std::unique_ptr<layerstore::Store> store = open_store(common);
-    const layerstore::NamedImage image = require_image(*store, *name);
-    print(store->blobs().read(image.descriptor.digest, layerstore::max_manifest_bytes, *name));
+    const auto opened =
+        open_image("manifest", "Prints the bytes of an image's manifest, or index, as they are", arguments);
+    if (!opened) return exit_status::ok;
+    print(opened->store->blobs().read(opened->image.descriptor.digest, layerstore::max_manifest_bytes, opened->name));
     return exit_status::ok;
 }
 

@@ -15,7 +15,7 @@ int run_parse(Arguments arguments) {
     std::optional<std::string> file;
     CommonOptions common;
     options.positional("FILE", file);
-    add_common(options, common);
+    add_common(options, common, CommonScope::nothing);
     if (!parse_or_help(options, arguments)) return exit_status::ok;
     const parser::Source source = read_source(*file);
     const parser::ParseResult result = parser::parse_buildfile(source);

@@ -18,6 +18,7 @@ int run_plan(Arguments arguments) {
     if (!buildfile) return exit_status::usage;
     const std::optional<builder::PlanResult> planned = plan_input(*options, *buildfile, input, *store);
     if (!planned) return exit_status::usage;
+    for (const std::string& warning : planned->warnings) tell("warning: " + warning + "\n");
     print(write_json_indented(plan_to_json(*planned->plan)) + "\n");
     return exit_status::ok;
 }

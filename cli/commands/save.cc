@@ -35,7 +35,8 @@ int run_save(Arguments arguments) {
         throw Error(ErrorKind::usage, "save: standard output is a terminal", "name a file with -o");
 
     const std::unique_ptr<layerstore::Store> store = open_store(common);
-    const auto lease = store->lease();
+    // Nothing is noted in a store that cannot be written; its blobs are checked as they are read.
+    const auto lease = store->is_writable() ? store->lease() : nullptr;
     const layerstore::NamedImage named = require_image(*store, *name);
     const auto image = store->read_image(named.descriptor, layerstore::Platform::host(), *name);
     const std::vector<std::string> names = named.name.empty() ? std::vector<std::string>{} : std::vector{named.name};

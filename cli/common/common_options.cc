@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/common/terminal.h"
@@ -10,9 +12,15 @@
 
 namespace imgbuild::cli {
 
-void add_common(OptionSet& options, CommonOptions& common) {
-    options.value("--store", common.store, "DIR", "the store (else IMGBUILD_STORE, else one of your own)");
-    options.value("--root-mode", common.root_mode, "MODE", "auto, root, userns, single, chroot or emulated");
+void add_common(OptionSet& options, CommonOptions& common, CommonScope scope) {
+    if (scope == CommonScope::nothing)
+        options.silent("--store", common.store);
+    else
+        options.value("--store", common.store, "DIR", "the store (else IMGBUILD_STORE, else one of your own)");
+    if (scope == CommonScope::sandbox)
+        options.value("--root-mode", common.root_mode, "MODE", "auto, root, userns, single, chroot or emulated");
+    else
+        options.silent("--root-mode", common.root_mode);
     options.flag("--debug", common.debug, "more about errors");
 }
 
@@ -28,6 +36,7 @@ std::string store_path(const CommonOptions& common) {
 }
 
 std::unique_ptr<layerstore::Store> open_store(const CommonOptions& common) {
+    wanted_root_mode(common);  // a word that means nothing is told, whatever the command does with it
     return layerstore::Store::open(store_path(common));
 }
 
@@ -46,8 +55,26 @@ layerstore::NamedImage require_image(layerstore::Store& store, const std::string
     for (const layerstore::NamedImage& image : store.images())
         if (!image.name.empty()) names.push_back(layerstore::Reference::parse(image.name).familiar());
     const std::optional<std::string> near = nearest(name, names);
-    throw Error(ErrorKind::not_found, fmt::format("{}: no such image in the store", printable(name)),
-                near ? fmt::format("did you mean {}?", *near) : "`imgbuild images` lists what is there");
+    const auto same =
+        std::ranges::find_if(names, [&](const std::string& other) { return other.starts_with(name + ":"); });
+    std::string hint = "`imgbuild images` lists what is there";
+    if (same != names.end())
+        hint = fmt::format("there is {}", *same);
+    else if (near)
+        hint = fmt::format("did you mean {}?", *near);
+    throw Error(ErrorKind::not_found, fmt::format("{}: no such image in the store", printable(name)), hint);
+}
+
+std::optional<OpenedImage> open_image(const std::string& command, std::string summary, Arguments arguments) {
+    OptionSet options(command + " NAME", std::move(summary));
+    CommonOptions common;
+    std::optional<std::string> name;
+    options.positional("NAME", name);
+    add_common(options, common);
+    if (!parse_or_help(options, arguments)) return std::nullopt;
+    std::unique_ptr<layerstore::Store> store = open_store(common);
+    layerstore::NamedImage image = require_image(*store, *name);
+    return OpenedImage{*std::move(name), std::move(store), std::move(image)};
 }
 
 }  // namespace imgbuild::cli

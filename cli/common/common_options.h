@@ -19,8 +19,16 @@ struct CommonOptions {
     bool debug = false;
 };
 
-/// Declares --store, --root-mode and --debug.
-void add_common(OptionSet& options, CommonOptions& common);
+/// What a command does, and thus which of the common options change anything for it.
+enum class CommonScope {
+    nothing,  ///< looks at what it is given
+    store,    ///< reads or changes the store
+    sandbox,  ///< runs commands as well
+};
+
+/// Declares --store, --root-mode and --debug. All are accepted everywhere, because they may stand before any command;
+/// the help tells those that change something.
+void add_common(OptionSet& options, CommonOptions& common, CommonScope scope = CommonScope::store);
 
 /// Reads `arguments`; false when they ask for help, which was then printed.
 bool parse_or_help(OptionSet& options, Arguments arguments);
@@ -34,5 +42,16 @@ std::optional<builder::RootMode> wanted_root_mode(const CommonOptions& common);
 
 /// The image called `name`; Error{not_found} with the nearest name of the store.
 layerstore::NamedImage require_image(layerstore::Store& store, const std::string& name);
+
+/// The image that a command looks at, in its store.
+struct OpenedImage {
+    std::string name;  ///< as the user wrote it
+    std::unique_ptr<layerstore::Store> store;
+    layerstore::NamedImage image;
+};
+
+/// Reads the arguments of a command that takes NAME alone, and finds the image. Empty when they ask for help, which was
+/// then printed.
+std::optional<OpenedImage> open_image(const std::string& command, std::string summary, Arguments arguments);
 
 }  // namespace imgbuild::cli

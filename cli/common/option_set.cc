@@ -90,8 +90,12 @@ void OptionSet::flag(const std::string& names, bool& target, std::string help) {
 
 void OptionSet::value(const std::string& names, std::optional<std::string>& target, std::string metavar,
                       std::string help) {
-    reader_->add(names, true, [&target](const std::string& text) { target = text; });
+    silent(names, target);
     describe(names, " " + metavar, std::move(help));
+}
+
+void OptionSet::silent(const std::string& names, std::optional<std::string>& target) {
+    reader_->add(names, true, [&target](const std::string& text) { target = text; });
 }
 
 void OptionSet::list(const std::string& names, std::vector<std::string>& target, std::string metavar,

@@ -33,6 +33,8 @@ class OptionSet {
     void list(const std::string& names, std::vector<std::string>& target, std::string metavar, std::string help);
     /// `--pull` sets `implied`, `--pull=never` what stands there.
     void word(const std::string& names, std::optional<std::string>& target, std::string implied, std::string help);
+    /// A value that is accepted and not in the help, because it changes nothing for this command.
+    void silent(const std::string& names, std::optional<std::string>& target);
     /// A flag of other builders that is refused with `reason`, and not in the help.
     void unsupported(const std::string& names, std::string reason);
     /// Words that are no flags, in the order of these calls.

@@ -96,11 +96,11 @@ void check_repository(const Reference& reference, std::string_view text) {
     for (std::string_view part : split(reference.repository, '/')) {
         if (is_path_component_of_name(part)) continue;
         if (part.empty()) refuse(text, "the repository has an empty part");
-        if (is_path_component_of_name(to_lower(part)))
-            refuse(text, fmt::format("\"{}\": a repository is written in lower case", printable(part)));
-        refuse(text, fmt::format("\"{}\": a repository is made of lower-case letters and digits, with \".\", \"_\", "
-                                 "\"__\" or \"-\" between them",
-                                 printable(part)));
+        const std::string which = part == text ? "" : fmt::format("\"{}\": ", printable(part));
+        if (is_path_component_of_name(to_lower(part))) refuse(text, which + "a repository is written in lower case");
+        refuse(text, which +
+                         "a repository is made of lower-case letters and digits, with \".\", \"_\", \"__\" or \"-\" "
+                         "between them");
     }
     if (reference.name().size() > max_name_bytes)
         refuse(text, fmt::format("the name is longer than {} bytes", max_name_bytes));

@@ -62,11 +62,11 @@ TEST_CASE("the familiar name is the shortest one that means the same") {
 
 TEST_CASE("what is no image name is refused with the part that is wrong") {
     CHECK(refusal("") == "image name: \"\": empty");
-    CHECK(refusal("Alpine") == "image name: \"Alpine\": \"Alpine\": a repository is written in lower case");
+    CHECK(refusal("Alpine") == "image name: \"Alpine\": a repository is written in lower case");
     CHECK(refusal("a//b") == "image name: \"a//b\": the repository has an empty part");
     CHECK(refusal("app/") == "image name: \"app/\": the repository has an empty part");
     CHECK(refusal("a___b") ==
-          "image name: \"a___b\": \"a___b\": a repository is made of lower-case letters and digits, with \".\", \"_\", "
+          "image name: \"a___b\": a repository is made of lower-case letters and digits, with \".\", \"_\", "
           "\"__\" or \"-\" between them");
     CHECK(refusal("-a") != "accepted");
     CHECK(refusal("a..b") != "accepted");
@@ -88,6 +88,6 @@ TEST_CASE("what is no image name is refused with the part that is wrong") {
           "image name: \"a/" + std::string(260, 'b') + "\": the name is longer than 255 bytes");
     CHECK(refusal("../../etc") != "accepted");
     CHECK(refusal("a\x1b[2J") ==
-          "image name: \"a\\x1b[2J\": \"a\\x1b[2J\": a repository is made of lower-case letters "
+          "image name: \"a\\x1b[2J\": a repository is made of lower-case letters "
           "and digits, with \".\", \"_\", \"__\" or \"-\" between them");
 }

@@ -112,7 +112,8 @@ Store::~Store() = default;
 
 void Store::require_writable(std::string_view doing) const {
     if (!is_writable())
-        throw Error(ErrorKind::denied, fmt::format("{}: {}: the store is opened for reading only", doing, path()));
+        throw Error(ErrorKind::denied, fmt::format("{}: {}: the store is opened for reading only", doing, path()),
+                    "it cannot be written by you here; another one is named with --store");
 }
 
 Records& Store::records() {
@@ -146,7 +147,7 @@ void Store::Lease::add(const Digest& blob) { write(fmt::format("blob {}\n", blob
 void Store::Lease::add(const DeltaId& delta) { write(fmt::format("delta {}\n", delta.value.hex())); }
 
 std::unique_ptr<Store::Lease> Store::lease() {
-    require_writable("lease blobs");
+    require_writable("note what is used");
     Directory directory = subdirectory(detail::leases_name);
     auto [name, lock] = detail::make_lease(directory);
     return std::unique_ptr<Lease>(new Lease(root_.duplicate(), std::move(directory), std::move(name), std::move(lock)));

@@ -4,11 +4,13 @@
 import json
 import os
 import re
+import socket
 import time
 
 from support.case import EndToEnd
 from support.oci import open_layout
 from support.tree import tree_of_image
+from support.user import become_ordinary_user
 
 DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 STAGES = """
@@ -90,6 +92,82 @@ class Streams(EndToEnd):
         self.assertEqual(result.stdout, "")
 
 
+class EveryCommand(EndToEnd):
+    def commands(self):
+        names = re.findall(r"^  (\w+) ", self.imgbuild("help").stdout, re.MULTILINE)
+        self.assertIn("build", names)
+        return names
+
+    def test_help_of_each_and_what_is_no_flag(self):
+        for name in self.commands():
+            usage = self.imgbuild(name, "--help").stdout
+            self.assertIn(f"\nusage: imgbuild {name}", usage)
+            self.assertEqual(usage, self.imgbuild("help", name).stdout)
+            self.assertEqual("--root-mode" in usage, name in ("build", "plan", "doctor"), name)
+            wrong = self.imgbuild(name, "--no-such-flag", status=2)
+            self.assertEqual(wrong.stderr, "imgbuild: unknown flag: --no-such-flag\n"
+                                           f"see imgbuild {name} --help\n")
+
+    def test_missing_and_surplus_arguments(self):
+        for name in self.commands():
+            required = re.search(rf"usage: imgbuild {name}(.*)", self.imgbuild(name, "--help").stdout).group(1)
+            required = re.sub(r"\[[^]]*\]", "", required).split()
+            if required:
+                self.assertIn(f"{required[0].rstrip('…')} is missing", self.imgbuild(name, status=2).stderr)
+            if not required or not required[-1].endswith("…"):
+                self.assertIn("one argument too many", self.imgbuild(name, *["x"] * (len(required) + 1), status=2).stderr)
+        for arguments in (["help", "build", "x"], ["--version", "x"]):
+            self.assertIn("one argument too many: x", self.imgbuild(*arguments, status=2).stderr)
+
+    def test_a_root_mode_that_does_not_exist_is_told_by_all_that_use_the_store(self):
+        self.assertIn("no mode is called rot", self.imgbuild("images", "--root-mode=rot", status=2).stderr)
+        self.assertIn("no mode is called rot", self.imgbuild("--root-mode=rot", "images", status=2).stderr)
+
+    def test_an_image_that_is_not_there_is_told_with_the_one_that_was_meant(self):
+        self.build("-t", "app:1", self.context({"Buildfile": "FROM busybox\n"}))
+        for name in ("inspect", "history", "manifest", "export", "rm"):
+            said = self.imgbuild(name, "app", status=2).stderr
+            self.assertEqual(said, "imgbuild: app: no such image in the store\nthere is app:1\n")
+        self.assertIn("did you mean app:1?", self.imgbuild("tag", "ap:1", "b", status=2).stderr)
+        self.assertIn("did you mean build?", self.imgbuild("biuld", status=2).stderr)
+
+    def test_a_filter_that_names_no_stage_is_told(self):
+        files = self.context({"Buildfile": "FROM busybox AS one\nRUN true\n"})
+        self.assertIn("warning: --no-cache-filter: there is no stage tow\n",
+                      self.build("--no-cache-filter", "ONE,tow", files).stderr)
+
+
+class ReadOnly(EndToEnd):
+    """A store and files that the user may not write or read."""
+
+    def setUp(self):
+        super().setUp()
+        become_ordinary_user(self)
+        self.files = self.context({"Buildfile": "FROM busybox\nCOPY a /a\n", "a": "alpha\n"})
+
+    def test_a_store_that_cannot_be_written_still_answers(self):
+        self.build("-t", "app:1", self.files)
+        os.chmod(self.store, 0o555)
+        self.addCleanup(os.chmod, self.store, 0o755)
+        for arguments in (["images"], ["inspect", "app:1"], ["history", "app:1"], ["manifest", "app:1"], ["du"], ["fsck"],
+                          ["save", "-o", self.path("tmp", "app.tar"), "app:1"], ["plan", self.files]):
+            self.imgbuild(*arguments)
+        self.assertIn("read only", self.imgbuild("doctor", status=None).stdout)
+        for arguments in (["build", self.files], ["tag", "app:1", "b:1"], ["rm", "app:1"], ["prune"], ["fsck", "--repair"]):
+            said = self.imgbuild(*arguments, status=6).stderr
+            self.assertIn(f"{self.store}: the store is opened for reading only\n", said)
+            self.assertIn("--store", said)
+
+    def test_what_cannot_be_read_is_told_with_its_name(self):
+        hidden = os.path.join(self.files, "Buildfile")
+        os.chmod(hidden, 0)
+        for arguments in (["build", self.files], ["parse", hidden], ["load", "-i", hidden], ["import", hidden, "a:1"]):
+            self.assertIn(f"{hidden}: Permission denied", self.imgbuild(*arguments, status=6).stderr)
+        os.chmod(self.files, 0)
+        self.addCleanup(os.chmod, self.files, 0o755)
+        self.assertIn("Permission denied", self.imgbuild("build", self.files, status=6).stderr)
+
+
 class Selection(EndToEnd):
     def setUp(self):
         super().setUp()
@@ -120,6 +198,16 @@ class Selection(EndToEnd):
                    env={"GREETING": "servus"})
         self.assertEqual(tree_of_image(open_layout(out))["first"].size, len("servus first\n"))
 
+    def test_a_build_argument_that_nobody_declares_is_told(self):
+        said = "warning: --build-arg GRETING: no ARG of the stages that are built declares it; did you mean GREETING?\n"
+        arguments = ["--build-arg", "GRETING=a", "--build-arg", "https_proxy=b", self.files]
+        self.assertIn(said, self.build(*arguments).stderr)
+        self.assertEqual(self.imgbuild("plan", *arguments).stderr, said)
+        self.assertEqual(self.imgbuild("build", "-q", *arguments).stderr, "")
+        lines = self.imgbuild("build", "--progress=rawjson", *arguments).stderr.splitlines()
+        warnings = [event["text"] for event in map(json.loads, lines) if event["event"] == "warning"]
+        self.assertEqual(warnings, [said.removeprefix("warning: ").rstrip("\n")])
+
     def test_the_plan_is_printable_and_runs_nothing(self):
         plan = self.imgbuild("plan", self.files).stdout
         self.assertIn("second", plan)
@@ -127,6 +215,21 @@ class Selection(EndToEnd):
 
     def test_parse_prints_the_syntax_tree_as_json(self):
         json.loads(self.imgbuild("parse", os.path.join(self.files, "Buildfile")).stdout)
+
+
+class Agents(EndToEnd):
+    def test_the_socket_of_an_agent_has_the_owner_and_the_mode_of_its_mount(self):
+        path = self.path("agent")
+        with socket.socket(socket.AF_UNIX) as agent:
+            agent.bind(path)
+            os.chmod(path, 0o600)
+            agent.listen()
+            show = "stat -c 'socket %a %u:%g' $SSH_AUTH_SOCK"
+            files = self.context({"Buildfile": f"FROM busybox\nRUN --mount=type=ssh {show}\n"
+                                               f"RUN --mount=type=ssh,mode=0660,uid=3,gid=4 {show}\n"})
+            result = self.build("--ssh", f"default={path}", files)
+        self.assertRegex(result.stderr, r"(?s) socket 600 0:0\n.* socket 660 3:4\n")
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
 
 
 class Jobs(EndToEnd):
