@@ -169,6 +169,11 @@ void MountExecutor::apply(const BindHost& op) {
     attach_clone(source.get(), op.target, op.flags, op.recursive);
 }
 
+void MountExecutor::apply(const SetOwner& op) {
+    if (::lchown(op.path.c_str(), op.uid, op.gid) < 0) throw_errno("set owner of", op.path);
+    if (::chmod(op.path.c_str(), op.mode) < 0) throw_errno("set mode of", op.path);
+}
+
 void MountExecutor::attach_clone(int source, const ImagePath& target, const MountFlags& flags, bool recursive) {
     Fd mount = clone_mount(source, recursive, target.absolute());
     set_mount_flags(mount.get(), flags, recursive);

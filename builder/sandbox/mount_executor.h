@@ -60,6 +60,7 @@ class MountExecutor {
     void apply(const WriteFile& op);
     void apply(const BindStaged& op);
     void apply(const BindHost& op);
+    void apply(const SetOwner& op);
     void apply(const MakeDirectory& op);
     void apply(const MakeLink& op);
     void apply(const MakeDevice& op);

@@ -126,7 +126,9 @@ void want_files(std::vector<Wanted>& all, const RunSpec& spec) {
         all.push_back(file_at(secret.target, std::move(file), sealed_read_only));
     }
     for (const SocketMount& socket : spec.sockets)
-        all.push_back({socket.target, {BindHost{socket.host_path, socket.target, sealed_read_only, false}}});
+        all.push_back({socket.target,
+                       {SetOwner{socket.host_path, socket.mode, socket.uid, socket.gid},
+                        BindHost{socket.host_path, socket.target, sealed_read_only, false}}});
     for (std::size_t i = 0; i < spec.scripts.size(); ++i) {
         const auto& [target, content] = spec.scripts[i];
         MountFlags flags{.read_only = true, .no_suid = true, .no_dev = true};
@@ -173,6 +175,9 @@ std::string line_of(const BindStaged& op) {
 std::string line_of(const BindHost& op) {
     return fmt::format("bind host:{} on {}{}{}", printable(op.path), printable(op.target.absolute()),
                        op.recursive ? " recursive" : "", text_of(op.flags));
+}
+std::string line_of(const SetOwner& op) {
+    return fmt::format("own host:{} mode {:o} owner {}:{}", printable(op.path), op.mode, op.uid, op.gid);
 }
 std::string line_of(const MakeDirectory& op) {
     return fmt::format("directory {} mode {:o}", op.path.absolute(), op.mode);

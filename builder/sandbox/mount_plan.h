@@ -65,6 +65,13 @@ struct BindHost {
     MountFlags flags;
     bool recursive = false;
 };
+/// Owner and mode of a path of the host that was made for this sandbox.
+struct SetOwner {
+    std::string path;
+    std::uint16_t mode = 0600;
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+};
 struct MakeDirectory {
     ImagePath path;
     std::uint16_t mode = 0755;
@@ -89,8 +96,8 @@ struct Protect {
     ImagePath path;
 };
 
-using MountOperation = std::variant<StackLayers, UseAsRoot, MountNew, WriteFile, BindStaged, BindHost, MakeDirectory,
-                                    MakeLink, MakeDevice, Mask, Protect>;
+using MountOperation = std::variant<StackLayers, UseAsRoot, MountNew, WriteFile, BindStaged, BindHost, SetOwner,
+                                    MakeDirectory, MakeLink, MakeDevice, Mask, Protect>;
 using MountPlan = std::vector<MountOperation>;
 
 /// What the plan must know of the rung and the kernel.

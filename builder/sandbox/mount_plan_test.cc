@@ -120,10 +120,11 @@ TEST_CASE("mounts that a Buildfile asks for come last, parents before what lies 
     spec.tmpfs = {{at("/z"), 1 << 20}, {at("/a"), 0}};
     spec.binds = {{at("/z/b"), {}, at("/from"), true}};
     spec.caches = {{.target = at("/c"), .id = "id", .source = at("/sub"), .read_only = true}};
-    spec.sockets = {{at("/agent"), "/run/host.sock", 0600, 0, 0}};
+    spec.sockets = {{at("/agent"), "/run/host.sock", 0660, 3, 4}};
     spec.scripts = {{at("/dev/pipes/run"), "#!"}};
     std::string plan = plan_of(spec);
     CHECK(plan.substr(plan.find("mount tmpfs on /a")) == R"(mount tmpfs on /a mode=1777 nosuid nodev
+own host:/run/host.sock mode 660 owner 3:4
 bind host:/run/host.sock on /agent ro nosuid nodev noexec
 bind cache-0:/sub on /c ro nodev
 file script-0 of 2 bytes mode 755 owner 0:0

@@ -66,7 +66,7 @@ struct SecretMount {
     std::uint32_t gid = 0;
 };
 
-/// A unix socket of the host: RUN --mount=type=ssh.
+/// A unix socket of the host that was made for the command, which becomes its owner: RUN --mount=type=ssh.
 struct SocketMount {
     ImagePath target;
     std::string host_path;

@@ -148,9 +148,9 @@ Evaluated Evaluator::run(const PlanNode& node, const Inputs& inputs,
     const StepKey key = key_of_run(command, inputs, services_.options.run);
     const FileLock lock = lock_step(services_.store, key.digest());
     if (auto known = look_up(node, inputs)) return {std::move(known), "", true};
-    const RunSpec spec = run_spec(command, inputs, services_, contents_, layers_);
+    RunSpec spec = run_spec(command, inputs, services_, contents_, layers_);
     const layerstore::Tree& root = inputs.front()->tree;
-    const layerstore::TreeDelta delta = run_command(spec, root, services_, output);
+    const layerstore::TreeDelta delta = run_command(std::move(spec), root, services_, output);
     layerstore::Tree tree = layerstore::apply(root, delta);
     const DeltaId id = services_.memos.put_step(MemoKind::run, key, delta, root, tree);
     layers_.note(id);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "builder/sandbox/socket_relay.h"
 #include "builder/solve/run_mounts.h"
 #include "builder/solve/step_output.h"
 #include "layerstore/snapshot/overlay_codec.h"
@@ -39,6 +40,16 @@ std::string describe(const ExitStatus& status) {
                 fmt::format("the command \"{}\" failed: {}",
                             printable(fmt::format("{}", fmt::join(spec.arguments, " "))), describe(status)),
                 std::move(hint));
+}
+
+// The host's sockets stay as they are: the command gets ones that can belong to it.
+std::vector<std::unique_ptr<SocketRelay>> relay_sockets(RunSpec& spec, const Directory& folder) {
+    std::vector<std::unique_ptr<SocketRelay>> relays;
+    for (SocketMount& socket : spec.sockets) {
+        relays.push_back(std::make_unique<SocketRelay>(folder, socket.host_path));
+        socket.host_path = relays.back()->path();
+    }
+    return relays;
 }
 
 }  // namespace
@@ -81,10 +92,11 @@ RunSpec run_spec(const RunCommand& command, const std::vector<const NodeResult*>
     return spec;
 }
 
-TreeDelta run_command(const RunSpec& spec, const Tree& root, Services& services,
+TreeDelta run_command(RunSpec spec, const Tree& root, Services& services,
                       const std::function<void(std::string_view)>& output) {
     const Directory logs = services.store.subdirectory("logs");
     StepOutput step_output(logs, output);
+    const auto relays = relay_sockets(spec, services.store.pending());
     std::unique_ptr<RunResult> result = services.sandbox.get().run(spec, step_output.end());
     step_output.finish();
     if (!result->status().ok()) fail(spec, result->status(), step_output);

@@ -27,7 +27,7 @@ RunSpec run_spec(const RunCommand& command, const std::vector<const NodeResult*>
 
 /// Runs the command and keeps what it changed, laid down and recorded under `key`. What it prints goes to `output` and,
 /// if it fails, into a log of the store. Error{command_failed} with the last lines and the log's place in its hint.
-layerstore::TreeDelta run_command(const RunSpec& spec, const layerstore::Tree& root, Services& services,
+layerstore::TreeDelta run_command(RunSpec spec, const layerstore::Tree& root, Services& services,
                                   const std::function<void(std::string_view)>& output);
 
 }  // namespace imgbuild::builder

@@ -148,7 +148,7 @@ TEST_CASE("a secret has its owner and mode, cannot be changed, and never reaches
     CHECK(describe(scene.run_and_keep(reading)).empty());
 }
 
-TEST_CASE("a socket of the host answers inside") {
+TEST_CASE("a socket of the host answers inside, with the owner and the mode that it is to have there") {
     Scene scene;
     TemporaryDirectory place = TemporaryDirectory::create();
     std::string path = place.path() + "/s";
@@ -166,10 +166,11 @@ TEST_CASE("a socket of the host answers inside") {
         if (peer) REQUIRE(::write(peer.get(), "hello", 5) == 5);
     });
     RunSpec spec = scene.shell("inside talk /agent.sock");
-    spec.sockets = {{at("/agent.sock"), path, 0600, 0, 0}};
+    spec.sockets = {{at("/agent.sock"), path, 0620, 0, 5}};
+    spec.arguments.back() = "stat -c '%a %u:%g' /agent.sock; " + spec.arguments.back();
     Ran ran = scene.run(spec);
     server.join();
-    CHECK(ran.output == "hello\n");
+    CHECK(ran.output == "620 0:5\nhello\n");
 }
 
 TEST_CASE("a script runs from where it was put, and cannot be changed") {
