@@ -94,7 +94,7 @@ void refuse_terminal(const BuildOptions& options) {
 
 int build(const BuildOptions& options) {
     refuse_terminal(options);
-    const std::unique_ptr<Progress> progress = make_progress(options.progress, STDERR_FILENO);
+    const std::unique_ptr<Progress> progress = make_progress(options.progress, STDERR_FILENO, tell);
     for (const std::string& warning : options.warnings) progress->warning(warning);
     clear_report(options);
     const std::unique_ptr<layerstore::Store> store = open_store(options.common);

@@ -7,6 +7,7 @@
 #include "cli/commands/commands.h"
 #include "cli/common/common_options.h"
 #include "cli/common/error_report.h"
+#include "cli/common/terminal.h"
 #include "cli/progress/progress.h"
 
 namespace imgbuild::cli {
@@ -59,7 +60,7 @@ int run_export(Arguments arguments) {
     builder::SolveOptions solve_options;
     solve_options.goal.files = true;
     solve_options.offline = true;
-    const std::unique_ptr<Progress> progress = make_progress(ProgressMode::quiet, STDERR_FILENO);
+    const std::unique_ptr<Progress> progress = make_progress(ProgressMode::quiet, STDERR_FILENO, tell);
     const auto solved = builder::solve(plan, solve_options, *store, *lease, *progress);
     const auto& image = std::get<builder::SolvedImage>(solved);
     builder::write_tree_archive(image.tree, *image.contents, output.value_or("-"));

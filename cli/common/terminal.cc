@@ -31,12 +31,10 @@ bool has_room(int descriptor) noexcept {
 
 void print(std::string_view text) { FdWriter(STDOUT_FILENO, "standard output").write(as_bytes(text)); }
 
-void tell(std::string_view text) noexcept { tell_on(STDERR_FILENO, text); }
-
-void tell_on(int descriptor, std::string_view text) noexcept {
-    while (!text.empty() && has_room(descriptor)) {
+void tell(std::string_view text) noexcept {
+    while (!text.empty() && has_room(STDERR_FILENO)) {
         // What fits into a pipe that has room at all.
-        const ssize_t count = ::write(descriptor, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
+        const ssize_t count = ::write(STDERR_FILENO, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
         if (count >= 0)
             text.remove_prefix(static_cast<std::size_t>(count));
         else if (errno != EINTR && errno != EAGAIN)

@@ -9,11 +9,9 @@ namespace imgbuild::cli {
 
 /// Writes to standard output. Throws Error.
 void print(std::string_view text);
-/// Writes to standard error; that it is closed or full stops nothing.
+/// Writes to standard error; that it is closed or full stops nothing. Waits for a slow reader, but not once somebody
+/// asked to stop: then what does not fit is dropped.
 void tell(std::string_view text) noexcept;
-/// The same on another descriptor. Waits for a slow reader, but not once somebody asked to stop: then what does not
-/// fit is dropped.
-void tell_on(int descriptor, std::string_view text) noexcept;
 /// Gives each of descriptors 0 to 2 that is closed a file that can be used for nothing, or the next file that is
 /// opened would become a standard stream. Before anything else.
 void occupy_closed_streams() noexcept;

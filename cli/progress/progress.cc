@@ -4,7 +4,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "cli/common/terminal.h"
+#include <utility>
+
 #include "cli/progress/plain.h"
 #include "cli/progress/rawjson.h"
 #include "cli/progress/tty.h"
@@ -43,18 +44,17 @@ std::optional<ProgressMode> progress_mode_from_name(std::string_view name) noexc
     return std::nullopt;
 }
 
-std::unique_ptr<Progress> make_progress(ProgressMode mode, int out) {
-    const auto write = [out](std::string_view text) { tell_on(out, text); };
+std::unique_ptr<Progress> make_progress(ProgressMode mode, int out, std::function<void(std::string_view)> write) {
     const bool is_terminal = ::isatty(out) == 1;
     switch (mode) {
         case ProgressMode::automatic:
         case ProgressMode::tty:
             if (is_terminal)
                 return std::make_unique<TtyProgress>(
-                    TtyProgress::Screen{write, now, [out] { return terminal_size(out); }}, true);
-            return std::make_unique<PlainProgress>(write, now);
-        case ProgressMode::plain: return std::make_unique<PlainProgress>(write, now);
-        case ProgressMode::rawjson: return std::make_unique<RawJsonProgress>(write, now);
+                    TtyProgress::Screen{std::move(write), now, [out] { return terminal_size(out); }}, true);
+            return std::make_unique<PlainProgress>(std::move(write), now);
+        case ProgressMode::plain: return std::make_unique<PlainProgress>(std::move(write), now);
+        case ProgressMode::rawjson: return std::make_unique<RawJsonProgress>(std::move(write), now);
         case ProgressMode::quiet: return std::make_unique<QuietProgress>();
     }
     return std::make_unique<QuietProgress>();

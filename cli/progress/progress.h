@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What a person, or a program, sees of a running build: renderers of its events. Each writes to one descriptor, borrowed
-// and normally standard error, and never throws: that nobody reads is no reason to stop building.
+// What a person, or a program, sees of a running build: renderers of its events. None throws: that nobody reads is no
+// reason to stop building.
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -29,7 +30,8 @@ class Progress : public builder::BuildObserver {
     virtual void finish() {}
 };
 
-/// The renderer for `mode` on the descriptor `out`; tty without a terminal is plain.
-std::unique_ptr<Progress> make_progress(ProgressMode mode, int out);
+/// The renderer for `mode` on the descriptor `out`, borrowed and normally standard error; tty without a terminal is plain.
+/// `write`, which must not throw, brings text there.
+std::unique_ptr<Progress> make_progress(ProgressMode mode, int out, std::function<void(std::string_view)> write);
 
 }  // namespace imgbuild::cli

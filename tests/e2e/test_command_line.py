@@ -208,6 +208,17 @@ class Selection(EndToEnd):
         warnings = [event["text"] for event in map(json.loads, lines) if event["event"] == "warning"]
         self.assertEqual(warnings, [said.removeprefix("warning: ").rstrip("\n")])
 
+    def test_a_base_for_another_platform_is_a_warning_that_can_be_switched_off(self):
+        base = self.export("base", self.context({"Buildfile": "FROM scratch\nCOPY a /a\n", "a": "a\n"}, "of-base"))
+        arguments = ["--platform", "linux/arm64", "--build-context", f"base=oci-layout://{base}"]
+        warned = self.build(*arguments, self.context({"Buildfile": "FROM base\nLABEL a=b\n"}, "warned"))
+        self.assertRegex(warned.stderr, r'- InvalidBaseImagePlatform: Base image oci-layout://\S+ was pulled with platform '
+                                        r'"linux/amd64", expected "linux/arm64" for current build \(line 1\)')
+        files = self.context({"Buildfile": "# check=skip=InvalidBaseImagePlatform\nFROM base\nLABEL a=b\n"}, "quiet")
+        self.assertNotIn("InvalidBaseImagePlatform", self.build(*arguments, files).stderr)
+        fatal = self.context({"Buildfile": "# check=error=true\nFROM base\nLABEL a=b\n"}, "fatal")
+        self.refuse(*arguments, fatal, status=2, says="InvalidBaseImagePlatform")
+
     def test_the_plan_is_printable_and_runs_nothing(self):
         plan = self.imgbuild("plan", self.files).stdout
         self.assertIn("second", plan)
