@@ -169,7 +169,7 @@ TEST_CASE("an archive that does not hold what it says is refused") {
           "corrupt: save.tar: blobs/sha256/" + hex + ": its content is " + Sha256::of("wrong").text() + " and not " +
               Sha256::of("right").text());
     CHECK(refusal(file("manifest.json", R"([{"Config":"c","RepoTags":["BAD"],"Layers":[]}])") + end()) ==
-          "usage: save.tar: manifest.json: image name: \"BAD\": \"BAD\": a repository is written in lower case");
+          "usage: save.tar: manifest.json: image name: \"BAD\": a repository is written in lower case");
 }
 
 TEST_CASE("an archive whose layer is missing is refused before it becomes an image") {
