@@ -19,7 +19,7 @@ namespace {
 
 constexpr const char* socket_name = "agent";
 constexpr std::size_t most_connections = 64;  // more of them wait until one ends
-constexpr std::size_t block = 64 * 1024;
+constexpr std::size_t relay_block = 64 * 1024;
 
 sockaddr_un address_of(const std::string& path) {
     sockaddr_un address{};
@@ -90,7 +90,7 @@ void SocketRelay::Pump::end() {
 
 void SocketRelay::Pump::move() {
     if (waiting.empty()) {
-        waiting.resize(block);
+        waiting.resize(relay_block);
         const ssize_t count = ::recv(from, waiting.data(), waiting.size(), MSG_DONTWAIT);
         const bool is_early = count < 0 && (errno == EAGAIN || errno == EINTR);
         waiting.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
