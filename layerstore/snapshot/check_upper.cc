@@ -5,10 +5,6 @@
 namespace imgbuild::layerstore {
 namespace {
 
-bool is_device(EntryKind kind) noexcept {
-    return kind == EntryKind::character_device || kind == EntryKind::block_device;
-}
-
 // Times are left out: file systems round and clamp them.
 std::string_view difference(const Change& found, const Change& expected) {
     if (found.kind != expected.kind || found.entry.kind != expected.entry.kind) return "is of another kind";

@@ -14,10 +14,6 @@ bool same_xattrs(const Entry& a, const Entry& b) noexcept {
     return (a.xattrs ? *a.xattrs : none) == (b.xattrs ? *b.xattrs : none);
 }
 
-bool is_device(EntryKind kind) noexcept {
-    return kind == EntryKind::character_device || kind == EntryKind::block_device;
-}
-
 [[noreturn]] void refuse(const char* reason) { throw Error(ErrorKind::corrupt, std::string("entry: ") + reason); }
 
 std::uint32_t decode_u32(WireReader& in) {

@@ -17,6 +17,10 @@ namespace imgbuild::layerstore {
 
 enum class EntryKind : std::uint8_t { directory, file, symlink, fifo, character_device, block_device };
 
+constexpr bool is_device(EntryKind kind) noexcept {
+    return kind == EntryKind::character_device || kind == EntryKind::block_device;
+}
+
 /// Extended attributes, sorted by name, each name once. Which ones enter a tree at all: keeps_xattr().
 using Xattrs = std::vector<std::pair<std::string, std::string>>;
 
