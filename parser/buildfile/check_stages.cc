@@ -69,7 +69,12 @@ class StageWalker {
 
 void StageWalker::report_undefined(const std::vector<std::string>& names, Span span) {
     if (!state_.environment || !is_enabled("UndefinedVar", checker_.options, *instruction_)) return;
-    for (const std::string& name : names) checker_.warnings.add(undefined_variable(name, *state_.environment, span));
+    for (const std::string& name : names) {
+        // The nearest name costs a look at all of them: not for a warning that will only be counted.
+        const bool counted_only = checker_.warnings.size() == Diagnostics::max_kept;
+        checker_.warnings.add(counted_only ? make_warning("UndefinedVar", span, {})
+                                           : undefined_variable(name, *state_.environment, span));
+    }
 }
 
 /// The expansion, if the environment is known well enough for it; reports undefined variables.
@@ -168,7 +173,7 @@ void StageWalker::check_transfer(const Transfer& transfer, bool from_context) {
 void StageWalker::check_ignored(const std::string& source, Span span) {
     const IgnoreRules* ignore = checker_.context.ignore;
     if (!ignore || ignore->empty() || ignore->has_exceptions()) return;
-    if (is_http_url(source) || is_git_url(source) || has_wildcard(source)) return;
+    if (is_http_url(source) || is_git_url(source)) return;
     // A source is taken below the root of the context, however it is written.
     const std::string path = clean_path("/" + source).substr(1);
     const auto hides_all = [](const IgnoreRule& rule) {

@@ -12,7 +12,7 @@ namespace {
 
 std::chrono::nanoseconds read_duration(InstructionParser& parser, std::string_view flag_name) {
     const std::optional<Word> value = parser.flag_word(flag_name);
-    if (!value) return std::chrono::nanoseconds{0};
+    if (!value || value->text.empty()) return std::chrono::nanoseconds{0};
     const std::optional<std::chrono::nanoseconds> duration = parse_duration(value->text);
     if (!duration) {
         parser.error(value->span, fmt::format("invalid duration \"{}\" for --{}", value->text, flag_name),
