@@ -85,6 +85,7 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
     if (word.empty() || word.size() > longest) return std::nullopt;
     std::string lower = to_lower(word);
     std::size_t best = std::max<std::size_t>(1, word.size() / 3) + 1;
+    best = std::min(best, word.size());  // a word of which nothing is left is not near
     std::optional<std::string> found;
     for (std::string_view candidate : candidates) {
         if (candidate.size() > longest) continue;

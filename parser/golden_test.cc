@@ -207,9 +207,9 @@ std::string describe_diagnostics(const Source& source, const std::filesystem::pa
         context.ignore = &ignore;
     }
     const Diagnostics warnings = check_buildfile(result.buildfile, options, context);
-    if (!wrong_options.empty()) out += "\n" + wrong_options.render(source);
+    if (!wrong_options.empty()) out += (out.empty() ? "" : "\n") + wrong_options.render(source);
     if (!warnings.empty()) out += (out.empty() ? "" : "\n") + warnings.render(source);
-    if (options.error) out += "\nerror=true: " + violation_summary(warnings) + "\n";
+    if (options.error) out += (out.empty() ? "error=true: " : "\nerror=true: ") + violation_summary(warnings) + "\n";
     return out.empty() ? "nothing is said\n" : out;
 }
 

@@ -232,6 +232,12 @@ bool read_option(std::string_view field, Span place, const Word& flag, MountFlag
         option.value = Word{
             .text = std::string(field.substr(equals + 1)), .span = place, .style = flag.style, .escape = flag.escape};
     }
+    if (option.value && key != "from") {
+        if (std::optional<Diagnostic> wrong = check_syntax(*option.value)) {
+            diagnostics.add(std::move(*wrong));
+            return false;
+        }
+    }
     if (key == "from") {
         if (has_variables(*option.value)) {
             diagnostics.error(place, "'from' doesn't support variable expansion, define alias stage instead",

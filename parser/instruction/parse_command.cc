@@ -54,7 +54,9 @@ std::optional<InstructionBody> parse_entrypoint(InstructionParser& parser) {
 std::optional<InstructionBody> parse_shell(InstructionParser& parser) {
     parser.check_flags({});
     if (!parser.require_arguments()) return std::nullopt;
+    const std::size_t errors_before = parser.diagnostics().error_count();
     Command command = parser.command(parser.arguments_range().begin);
+    if (parser.diagnostics().error_count() > errors_before) return std::nullopt;
     if (!command.exec) {
         parser.error(command.span, "SHELL requires the arguments to be in JSON form",
                      "write SHELL [\"/bin/sh\", \"-c\"]");
@@ -91,7 +93,9 @@ std::optional<InstructionBody> parse_healthcheck(InstructionParser& parser) {
     check.start_period = read_duration(parser, "start-period");
     check.start_interval = read_duration(parser, "start-interval");
     check.retries = read_retries(parser);
+    const std::size_t errors_before = parser.diagnostics().error_count();
     check.command = parser.command(rest);
+    if (parser.diagnostics().error_count() > errors_before) return std::nullopt;
     const bool empty = check.command->exec ? check.command->arguments.empty() : check.command->text.empty();
     if (empty) parser.error(parser.span(type_range), "Missing command after HEALTHCHECK CMD");
     return check;

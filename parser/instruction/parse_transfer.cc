@@ -29,7 +29,9 @@ void check_heredoc_name(InstructionParser& parser, const Heredoc& heredoc) {
 bool read_paths(InstructionParser& parser, Transfer& transfer) {
     std::vector<Word> words;
     if (parser.heredocs().empty()) {
+        const std::size_t errors_before = parser.diagnostics().error_count();
         words = parser.json_or_words();
+        if (parser.diagnostics().error_count() > errors_before) return false;
     } else {
         for (const TextRange range : split_plain(parser.text(), parser.arguments_range().begin)) {
             if (!is_in_heredoc(parser, range)) words.push_back(parser.word(range));
