@@ -89,6 +89,8 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
     std::optional<std::string> found;
     for (std::string_view candidate : candidates) {
         if (candidate.size() > longest) continue;
+        const std::size_t least = std::max(candidate.size(), word.size()) - std::min(candidate.size(), word.size());
+        if (least >= best) continue;  // so many are missing, whatever the rest says
         std::size_t distance = edit_distance(lower, to_lower(candidate));
         if (distance < best) {
             best = distance;

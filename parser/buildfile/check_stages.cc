@@ -53,6 +53,11 @@ class StageWalker {
     void visit(const Shell&) { state_.has_shell = true; }
     void visit(const Maintainer&) {}
 
+    /// By reference: a copy for each word would cost the square of a long file.
+    const Environment& environment() const {
+        static const Environment unknown;
+        return state_.environment ? *state_.environment : unknown;
+    }
     std::optional<std::string> value_of(const Word& word);
     void report_undefined(const std::vector<std::string>& names, Span span);
     void check_transfer(const Transfer& transfer, bool from_context);
@@ -80,7 +85,7 @@ void StageWalker::report_undefined(const std::vector<std::string>& names, Span s
 /// The expansion, if the environment is known well enough for it; reports undefined variables.
 std::optional<std::string> StageWalker::value_of(const Word& word) {
     if (!state_.environment && has_variables(word)) return std::nullopt;
-    Expansion expansion = expand(word, state_.environment.value_or(Environment{}));
+    Expansion expansion = expand(word, environment());
     report_undefined(expansion.undefined, word.span);
     if (!expansion.ok() || !expansion.undefined.empty()) return std::nullopt;
     return std::move(expansion.text);
@@ -137,7 +142,7 @@ void StageWalker::visit(const Workdir& workdir) {
 void StageWalker::visit(const Expose& expose) {
     for (const Word& word : expose.ports) {
         if (!state_.environment && has_variables(word)) continue;
-        const Expansion expansion = expand_words(word, state_.environment.value_or(Environment{}));
+        const Expansion expansion = expand_words(word, environment());
         report_undefined(expansion.undefined, word.span);
         for (const std::string& port : expansion.words) check_port(port, word.span);
     }
