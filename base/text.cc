@@ -85,9 +85,12 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
     if (word.empty() || word.size() > longest) return std::nullopt;
     std::string lower = to_lower(word);
     std::size_t best = std::max<std::size_t>(1, word.size() / 3) + 1;
+    best = std::min(best, word.size());  // a word of which nothing is left is not near
     std::optional<std::string> found;
     for (std::string_view candidate : candidates) {
         if (candidate.size() > longest) continue;
+        const std::size_t least = std::max(candidate.size(), word.size()) - std::min(candidate.size(), word.size());
+        if (least >= best) continue;  // so many are missing, whatever the rest says
         std::size_t distance = edit_distance(lower, to_lower(candidate));
         if (distance < best) {
             best = distance;

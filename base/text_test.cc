@@ -24,7 +24,10 @@ TEST_CASE("a mistyped word is met with the nearest one, a strange one with nothi
     std::vector<std::string> words{"RUN", "ENTRYPOINT", "ENV", "EXPOSE"};
     CHECK(nearest("FNTRYPOINT", words) == "ENTRYPOINT");
     CHECK(nearest("rum", words) == "RUN");
+    CHECK(nearest("VNE", words) == std::nullopt);
     CHECK(nearest("rnu", words) == "RUN");
+    CHECK(nearest("EXPSOE", words) == "EXPOSE");
+    CHECK_FALSE(nearest("x", std::vector<std::string>{"y"}));
     CHECK_FALSE(nearest("SOMETHING", words));
     CHECK_FALSE(nearest("", words));
 }

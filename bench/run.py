@@ -5,7 +5,7 @@
 usage: run.py [--runs N] [--scale S] [--only NAME] [--no-peer] [--dir DIR] [--json FILE]
   --runs N     repetitions of each measurement; medians are reported (default 5)
   --scale S    of the 100,000 files and of the large files (default 0.1; 1 takes a while, mostly the peer's)
-  --only NAME  one group: start, cached, runs, copy, memory
+  --only NAME  one group: start, parse, cached, runs, copy, memory
   --no-peer    imgbuild and the limits only
   --dir DIR    where to work: on a disk with room, not in memory (default: a folder in /var/tmp)
   --json FILE  the figures as JSON as well
@@ -28,7 +28,7 @@ import workloads
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-GROUPS = ("start", "cached", "runs", "copy", "memory")
+GROUPS = ("start", "parse", "cached", "runs", "copy", "memory")
 FULL_COPY_FILES = 100_000
 FULL_LARGE_FILE = 4 << 30
 
@@ -165,6 +165,13 @@ class Bench:
     def start(self):
         ours = self.repeat(lambda: self.must(self.program, "--version"), 100)
         self.report("start: --version", ours, limit=self.empty_program())
+
+    def parse(self):
+        """Reading, planning and checking a long file; nothing is built."""
+        context = workloads.long_buildfile(self.path("long-file"), 10_000)
+        self.fresh_store()
+        ours = self.repeat(lambda: self.must(self.program, "--store", self.path("store"), "build", "--check", context), 20)
+        self.report("parse: 10,000 lines, checked", ours, limit=self.empty_program())
 
     def cached(self):
         context = workloads.ten_steps(self.path("ten-steps"))

@@ -56,6 +56,15 @@ def context(folder, buildfile):
     return folder
 
 
+def long_buildfile(folder, lines):
+    """Comments, labels, variables and continued commands, without anything that a check would speak of."""
+    text = "FROM scratch\n"
+    for number in range(lines // 8):
+        text += (f"# step {number}\nLABEL org.example.step{number}=\"value {number}\" other=${{V{number % 50}:-none}}\n"
+                 f"ENV V{number % 50}={number}\nRUN first \\\n    # why\n    second --with \\\n    third\nUSER {number}\n")
+    return context(folder, text)
+
+
 def ten_steps(folder):
     """Ten small steps: COPY, RUN, WORKDIR and config, as an application has them."""
     context(folder, f"FROM {BASE}\nENV A=1\nWORKDIR /app\nCOPY a.txt /app/\nRUN echo one > /f1\nRUN echo two > /f2\n"

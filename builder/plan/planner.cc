@@ -4,12 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
 #include <tuple>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/plan/stage_planner.h"
+#include "layerstore/image/reference.h"
 #include "parser/buildfile/checks.h"
 
 namespace imgbuild::builder {
@@ -49,6 +51,7 @@ class Planner final : public PlanSpace {
     const StageState& planned(const Stage& stage);
     void needed_by(const Stage& stage, std::set<std::size_t>& needed);
     void plan_stage(const Stage& stage);
+    bool is_good(parser::Span span, const std::function<void()>& read);
     void begin_stage(const Stage& stage, StageState& state);
     void begin_with_image(const Stage& stage, StageState& state, std::shared_ptr<const ResolvedImage> image);
     std::shared_ptr<const ResolvedImage> image_of(const NamedContext& what, const layerstore::Platform& platform);
@@ -200,6 +203,17 @@ void Planner::needed_by(const Stage& stage, std::set<std::size_t>& needed) {
     }
 }
 
+// What `read` refuses is said at the place of the text; false then.
+bool Planner::is_good(parser::Span span, const std::function<void()>& read) {
+    try {
+        read();
+        return true;
+    } catch (const Error& error) {
+        diagnostics_.error(span, error.message(), error.hint());
+        return false;
+    }
+}
+
 void Planner::begin_stage(const Stage& stage, StageState& state) {
     const parser::From& from = stage.from();
     std::string name = global(from.image);
@@ -210,7 +224,8 @@ void Planner::begin_stage(const Stage& stage, StageState& state) {
             diagnostics_.error(from.platform->span, "the platform is empty after expansion");
             return;
         }
-        state.config.platform = layerstore::Platform::parse(platform);
+        if (!is_good(from.platform->span, [&] { state.config.platform = layerstore::Platform::parse(platform); }))
+            return;
     }
     if (name.empty()) {
         diagnostics_.error(from.image.span, "the name of the base is empty after expansion");
@@ -235,6 +250,7 @@ void Planner::begin_stage(const Stage& stage, StageState& state) {
         plan_.base_environments[stage.index] = state.environment;
         return;
     }
+    if (!is_good(from.image.span, [&] { layerstore::Reference::parse(name); })) return;
     begin_with_image(stage, state, image_of({NamedContext::Kind::image, name}, state.config.platform));
 }
 

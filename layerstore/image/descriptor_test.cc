@@ -115,6 +115,7 @@ TEST_CASE("what is no platform is refused") {
     CHECK(platform_refusal("") == "platform: \"\": expected os/architecture[/variant]");
     CHECK(platform_refusal("a/b/c/d") == "platform: \"a/b/c/d\": expected os/architecture[/variant]");
     CHECK(platform_refusal("linuks") == "platform: \"linuks\": neither an operating system nor an architecture");
+    CHECK(platform_refusal("linux/../v1") == "platform: \"linux/../v1\": \"..\" is no architecture");
     CHECK(platform_refusal("linux/") == "platform: \"linux/\": \"\" is no architecture");
     CHECK(platform_refusal("linux/am d64") == "platform: \"linux/am d64\": \"am d64\" is no architecture");
     CHECK(platform_refusal("linux/arm/..\n") == "platform: \"linux/arm/..\\n\": \"..\\n\" is no variant");

@@ -36,12 +36,14 @@ bool contains(const List& list, std::string_view word) noexcept {
     return std::find(list.begin(), list.end(), word) != list.end();
 }
 
-bool is_word(std::string_view text) noexcept {
+bool is_version(std::string_view text) noexcept {
     return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
                c == '.';
     });
 }
+
+bool is_word(std::string_view text) noexcept { return is_version(text) && text.find('.') == std::string_view::npos; }
 
 [[noreturn]] void refuse(std::string_view text, std::string_view reason) {
     throw Error(ErrorKind::usage, fmt::format("platform: \"{}\": {}", printable(text), reason),
@@ -53,7 +55,7 @@ void read_system(std::string_view word, std::string_view text, Platform& platfor
     std::size_t open = word.find('(');
     if (open != std::string_view::npos && word.ends_with(")")) {
         platform.os_version = word.substr(open + 1, word.size() - open - 2);
-        if (!is_word(platform.os_version)) refuse(text, "the version of the system is not one");
+        if (!is_version(platform.os_version)) refuse(text, "the version of the system is not one");
         word = word.substr(0, open);
     }
     if (!is_word(word)) refuse(text, fmt::format("\"{}\" is no operating system", printable(word)));

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <optional>
 
 #include "base/ascii.h"
 #include "base/error.h"
@@ -61,8 +63,8 @@ bool is_host(std::string_view host) noexcept {
 bool is_domain(std::string_view domain) noexcept {
     const std::size_t colon = domain.rfind(':');
     if (colon == std::string_view::npos || domain.ends_with("]")) return is_host(domain);
-    std::string_view port = domain.substr(colon + 1);
-    return !port.empty() && std::all_of(port.begin(), port.end(), is_digit) && is_host(domain.substr(0, colon));
+    const std::optional<std::uint64_t> port = parse_unsigned(domain.substr(colon + 1));
+    return port && *port <= 65535 && is_host(domain.substr(0, colon));
 }
 
 bool is_tag(std::string_view tag) noexcept {
@@ -149,7 +151,10 @@ std::string Reference::familiar() const {
     // "library/a/b" is no official image, and without its first part it would name another repository.
     const bool is_official =
         text.starts_with(official_prefix) && repository.find('/', official_prefix.size()) == std::string::npos;
-    if (is_official) text.erase(0, official_prefix.size());
+    // Nor may what is left be read as a registry or as a digest.
+    if (!is_official && looks_like_domain(repository.substr(0, repository.find('/')))) return full();
+    if (is_official && !Digest::from_hex(repository.substr(official_prefix.size())))
+        text.erase(0, official_prefix.size());
     return text;
 }
 

@@ -58,6 +58,9 @@ TEST_CASE("the familiar name is the shortest one that means the same") {
     }
     CHECK(familiar("docker.io/library/alpine") == "alpine:latest");
     CHECK(familiar("docker.io/library/library/a") == "library/library/a:latest");
+    CHECK(familiar("docker.io/example.org/a") == "docker.io/example.org/a:latest");
+    CHECK(familiar("docker.io/localhost/a:1") == "docker.io/localhost/a:1");
+    CHECK(familiar("docker.io/library/" + hex) == "library/" + hex + ":latest");
 }
 
 TEST_CASE("what is no image name is refused with the part that is wrong") {
@@ -80,6 +83,8 @@ TEST_CASE("what is no image name is refused with the part that is wrong") {
     CHECK(refusal("app:" + std::string(129, 'a')) != "accepted");
     CHECK(refusal("host:port/app") ==
           "image name: \"host:port/app\": \"host:port\" is no registry: write HOST or HOST:PORT");
+    CHECK(refusal("host:65536/app") ==
+          "image name: \"host:65536/app\": \"host:65536\" is no registry: write HOST or HOST:PORT");
     CHECK(refusal("app@sha256:12") ==
           "image name: \"app@sha256:12\": after \"@\" stands a digest: \"sha256:\" and 64 hexadecimal digits");
     CHECK(refusal(hex) ==

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ranges>
 
 namespace imgbuild::parser {
 namespace {
@@ -40,15 +39,12 @@ std::string Stage::display_name() const { return name().value_or(fmt::format("st
 
 const Stage* Buildfile::find_stage(std::string_view name) const {
     const std::string lower = to_lower(name);
-    for (const Stage& stage : stages | std::views::reverse) {
-        if (stage.name() == lower) return &stage;
-    }
-    return nullptr;
+    return find_base_stage(lower, stages.size());
 }
 
 const Stage* Buildfile::find_base_stage(std::string_view name, std::size_t index) const {
-    for (const Stage& stage : stages | std::views::take(index) | std::views::reverse) {
-        if (stage.name() == name) return &stage;
+    for (std::size_t above = std::min(index, stages.size()); above > 0; --above) {
+        if (stages[above - 1].name() == name) return &stages[above - 1];
     }
     return nullptr;
 }
@@ -62,8 +58,9 @@ std::optional<std::string> Buildfile::nearest_stage_name(std::string_view name) 
 }
 
 StageReference resolve_copy_from(const Buildfile& buildfile, std::string_view from, std::size_t index, Span span) {
-    if (const std::optional<std::uint64_t> number = parse_unsigned(from)) {
-        if (*number < buildfile.stages.size())
+    const bool negative = from.starts_with('-');
+    if (const std::optional<std::uint64_t> number = parse_unsigned(from.substr(negative ? 1 : 0))) {
+        if (!negative && *number < buildfile.stages.size())
             return earlier_stage(buildfile, buildfile.stages[*number], index, span, late_copy);
         return make_error(
             span, fmt::format("invalid stage index {}", from),

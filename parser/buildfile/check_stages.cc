@@ -53,6 +53,11 @@ class StageWalker {
     void visit(const Shell&) { state_.has_shell = true; }
     void visit(const Maintainer&) {}
 
+    /// By reference: a copy for each word would cost the square of a long file.
+    const Environment& environment() const {
+        static const Environment unknown;
+        return state_.environment ? *state_.environment : unknown;
+    }
     std::optional<std::string> value_of(const Word& word);
     void report_undefined(const std::vector<std::string>& names, Span span);
     void check_transfer(const Transfer& transfer, bool from_context);
@@ -69,13 +74,18 @@ class StageWalker {
 
 void StageWalker::report_undefined(const std::vector<std::string>& names, Span span) {
     if (!state_.environment || !is_enabled("UndefinedVar", checker_.options, *instruction_)) return;
-    for (const std::string& name : names) checker_.warnings.add(undefined_variable(name, *state_.environment, span));
+    for (const std::string& name : names) {
+        // The nearest name costs a look at all of them: not for a warning that will only be counted.
+        const bool counted_only = checker_.warnings.size() == Diagnostics::max_kept;
+        checker_.warnings.add(counted_only ? make_warning("UndefinedVar", span, {})
+                                           : undefined_variable(name, *state_.environment, span));
+    }
 }
 
 /// The expansion, if the environment is known well enough for it; reports undefined variables.
 std::optional<std::string> StageWalker::value_of(const Word& word) {
     if (!state_.environment && has_variables(word)) return std::nullopt;
-    Expansion expansion = expand(word, state_.environment.value_or(Environment{}));
+    Expansion expansion = expand(word, environment());
     report_undefined(expansion.undefined, word.span);
     if (!expansion.ok() || !expansion.undefined.empty()) return std::nullopt;
     return std::move(expansion.text);
@@ -132,7 +142,7 @@ void StageWalker::visit(const Workdir& workdir) {
 void StageWalker::visit(const Expose& expose) {
     for (const Word& word : expose.ports) {
         if (!state_.environment && has_variables(word)) continue;
-        const Expansion expansion = expand_words(word, state_.environment.value_or(Environment{}));
+        const Expansion expansion = expand_words(word, environment());
         report_undefined(expansion.undefined, word.span);
         for (const std::string& port : expansion.words) check_port(port, word.span);
     }
@@ -168,7 +178,7 @@ void StageWalker::check_transfer(const Transfer& transfer, bool from_context) {
 void StageWalker::check_ignored(const std::string& source, Span span) {
     const IgnoreRules* ignore = checker_.context.ignore;
     if (!ignore || ignore->empty() || ignore->has_exceptions()) return;
-    if (is_http_url(source) || is_git_url(source) || has_wildcard(source)) return;
+    if (is_http_url(source) || is_git_url(source)) return;
     // A source is taken below the root of the context, however it is written.
     const std::string path = clean_path("/" + source).substr(1);
     const auto hides_all = [](const IgnoreRule& rule) {

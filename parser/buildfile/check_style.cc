@@ -80,7 +80,10 @@ void check_forms(Checker& checker, const Instruction& instruction) {
     check_continuation(checker, instruction);
     if (const Env* env = std::get_if<Env>(&instruction.body)) {
         check_legacy_form(checker, instruction, env->legacy);
-        for (const KeyValue& pair : env->pairs) check_secret(checker, instruction, pair.key.text, pair.key.span);
+        for (const KeyValue& pair : env->pairs) {
+            const Expansion name = expand(pair.key, {});
+            check_secret(checker, instruction, name.ok() ? name.text : pair.key.text, pair.key.span);
+        }
     } else if (const Label* label = std::get_if<Label>(&instruction.body)) {
         check_legacy_form(checker, instruction, label->legacy);
     } else if (const Arg* arg = std::get_if<Arg>(&instruction.body)) {

@@ -71,8 +71,9 @@ bool names(const std::vector<std::string>& list, std::string_view rule) {
 
 bool CheckOptions::skips(std::string_view rule) const {
     const Rule* known = find_rule(rule);
+    if (names(skip, rule)) return true;
     if (known && known->experimental) return !names(experimental, rule) && !names(experimental, "all");
-    return names(skip, rule) || names(skip, "all");
+    return names(skip, "all");
 }
 
 CheckOptions parse_check_options(std::string_view value, Span span, Diagnostics& diagnostics) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/error.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "parser/buildfile/buildfile.h"
+#include "parser/syntax/directive.h"
 
 #include <fmt/format.h>
 
@@ -35,6 +38,26 @@ void note_syntax(const Directive& syntax, Diagnostics& diagnostics) {
                      .hint = "take the line out, or name docker/dockerfile:1"});
 }
 
+/// The frontend that a file in another language than ours asks for, in its own comments or as JSON; empty when it
+/// does not.
+std::string foreign_frontend(const Source& source) {
+    const std::string_view first = trim(source.line(1));
+    if (first.starts_with("//")) {
+        const Source comment("comment", "#" + std::string(first.substr(2)));
+        Diagnostics ignored;
+        const auto directive = DirectiveScanner().scan(comment.line_span(1), comment, ignored);
+        return directive && directive->name == "syntax" ? directive->value : "";
+    }
+    if (!first.starts_with('{')) return {};
+    try {
+        const Json document = parse_json(source.text(), source.name());
+        const auto syntax = document.find("syntax");
+        return syntax != document.end() && syntax->is_string() ? syntax->get<std::string>() : "";
+    } catch (const Error&) {
+        return {};  // no JSON either: a Buildfile with faults of its own
+    }
+}
+
 class BuildfileParser {
   public:
     BuildfileParser(const Source& source, ParseResult& result)
@@ -43,7 +66,7 @@ class BuildfileParser {
     void parse() {
         buildfile_.directives.escape = tree_.escape;
         for (const SyntaxNode& node : tree_.nodes) {
-            if (node.directive) add_directive(*node.directive);
+            if (node.directive) add_directive(*node.directive, node.tokens.front().kind == TokenKind::blank);
             if (!node.instruction) continue;
             const std::size_t stages_before = buildfile_.stages.size();
             add_instruction(*node.instruction);
@@ -64,7 +87,7 @@ class BuildfileParser {
   private:
     /// How many instructions follow until the next FROM, so that a stage need not grow.
     std::size_t instructions_after(const SyntaxNode& from) const;
-    void add_directive(const DirectiveSyntax& syntax);
+    void add_directive(const DirectiveSyntax& syntax, bool indented);
     void add_instruction(const InstructionSyntax& syntax);
     void check_references(const Stage& stage);
 
@@ -89,7 +112,14 @@ std::size_t BuildfileParser::instructions_after(const SyntaxNode& from) const {
     return count;
 }
 
-void BuildfileParser::add_directive(const DirectiveSyntax& syntax) {
+void BuildfileParser::add_directive(const DirectiveSyntax& syntax, bool indented) {
+    if (indented && syntax.name != "escape") {
+        diagnostics_.add({.severity = Severity::warning,
+                          .message = fmt::format("an indented {} directive has no effect", syntax.name),
+                          .span = syntax.value_span,
+                          .hint = "take out the blanks before the #"});
+        return;
+    }
     const Directive directive{syntax.value, syntax.value_span};
     if (syntax.name == "check") buildfile_.directives.check = directive;
     if (syntax.name != "syntax") return;
@@ -148,6 +178,12 @@ void BuildfileParser::check_references(const Stage& stage) {
 ParseResult parse_buildfile(const Source& source) {
     ParseResult result;
     if (!is_text(source, result.diagnostics)) return result;
+    if (const std::string frontend = foreign_frontend(source); !frontend.empty()) {
+        result.diagnostics.error({0, source.line(1).size()},
+                                 fmt::format("the file is written for the frontend {}", frontend),
+                                 "imgbuild reads the Dockerfile language only");
+        return result;
+    }
     result.tree = parse_syntax(source, result.diagnostics);
     BuildfileParser(source, result).parse();
     result.diagnostics.sort_by_place();

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 namespace imgbuild::parser::detail {
 namespace {
@@ -65,17 +66,14 @@ bool InstructionParser::require_arguments(std::string_view count) {
 }
 
 void InstructionParser::check_flags(const std::vector<FlagRule>& rules) {
-    for (std::size_t i = 0; i < parts_.flags.size(); ++i) {
-        const ScannedFlag& flag = parts_.flags[i];
+    std::set<std::string_view> seen;
+    for (const ScannedFlag& flag : parts_.flags) {
         const auto rule = std::ranges::find(rules, flag.name, &FlagRule::name);
         if (rule == rules.end()) {
             error(span(flag.range), fmt::format("unknown flag: --{}", flag.name), unknown_flag_hint(flag.name, rules));
             continue;
         }
-        const auto earlier = parts_.flags.begin() + static_cast<std::ptrdiff_t>(i);
-        const bool repeated = std::find_if(parts_.flags.begin(), earlier, [&](const ScannedFlag& other) {
-                                  return other.name == flag.name;
-                              }) != earlier;
+        const bool repeated = !seen.insert(flag.name).second;
         if (repeated && rule->kind != FlagKind::list) {
             error(span(flag.range), fmt::format("duplicate flag specified: --{}", flag.name), "give it once");
         }
@@ -90,6 +88,15 @@ void InstructionParser::check_flags(const std::vector<FlagRule>& rules) {
             error(span(flag.range), fmt::format("missing a value on flag: --{}", flag.name),
                   fmt::format("write --{}=VALUE", flag.name));
         }
+    }
+}
+
+void InstructionParser::ignore_flags() {
+    for (const ScannedFlag& flag : parts_.flags) {
+        diagnostics_.add({.severity = Severity::warning,
+                          .message = fmt::format("{} has no flags: --{} is left out", keyword_, flag.name),
+                          .span = span(flag.range),
+                          .hint = "other builders leave it out without a word; take it out"});
     }
 }
 

@@ -198,35 +198,54 @@ std::optional<ValueError> MountReader::finish() {
     return std::nullopt;
 }
 
+/// The places of the fields; of each the whole flag where quotes, escapes or joined lines make it another text than
+/// the one in the file.
+std::vector<Span> places_of(const std::vector<std::string>& fields, const Word& flag) {
+    constexpr std::size_t name_size = std::string_view("--mount=").size();
+    const bool verbatim = flag.span.size() == name_size + flag.text.size() && flag.text.find('"') == std::string::npos;
+    std::vector<Span> places(fields.size(), flag.span);
+    if (!verbatim) return places;
+    std::size_t at = flag.span.begin + name_size;
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+        places[i] = {at, at + fields[i].size()};
+        at += fields[i].size() + 1;
+    }
+    return places;
+}
+
 /// One field of the flag as an option; false after a diagnostic.
-bool read_option(std::string_view field, const Word& flag, MountFlag& out, Diagnostics& diagnostics) {
+bool read_option(std::string_view field, Span place, const Word& flag, MountFlag& out, Diagnostics& diagnostics) {
     const std::size_t equals = field.find('=');
     const std::string key = to_lower(field.substr(0, equals));
-    MountOption option{.key = key, .value = std::nullopt, .span = flag.span};
+    MountOption option{.key = key, .value = std::nullopt, .span = place};
     const bool known = std::ranges::find(keys, key) != keys.end();
     if (!known && equals != std::string_view::npos) {
-        diagnostics.error(flag.span, fmt::format("unexpected key '{}' in '{}'", key, field), did_you_mean(key, keys));
+        diagnostics.error(place, fmt::format("unexpected key '{}' in '{}'", key, field), did_you_mean(key, keys));
         return false;
     }
     if (equals == std::string_view::npos && !is_flag_key(key)) {
-        diagnostics.error(flag.span, fmt::format("invalid field '{}' must be a key=value pair", field),
+        diagnostics.error(place, fmt::format("invalid field '{}' must be a key=value pair", field),
                           "write --mount=type=TYPE,target=PATH");
         return false;
     }
     if (equals != std::string_view::npos) {
-        option.value = Word{.text = std::string(field.substr(equals + 1)),
-                            .span = flag.span,
-                            .style = flag.style,
-                            .escape = flag.escape};
+        option.value = Word{
+            .text = std::string(field.substr(equals + 1)), .span = place, .style = flag.style, .escape = flag.escape};
+    }
+    if (option.value && key != "from") {
+        if (std::optional<Diagnostic> wrong = check_syntax(*option.value)) {
+            diagnostics.add(std::move(*wrong));
+            return false;
+        }
     }
     if (key == "from") {
         if (has_variables(*option.value)) {
-            diagnostics.error(flag.span, "'from' doesn't support variable expansion, define alias stage instead",
+            diagnostics.error(place, "'from' doesn't support variable expansion, define alias stage instead",
                               "add a stage FROM $VARIABLE AS name before this one and use from=name");
             return false;
         }
         out.from = option.value->text;
-        out.from_span = flag.span;
+        out.from_span = place;
     }
     out.options.push_back(std::move(option));
     return true;
@@ -249,9 +268,10 @@ MountFlag parse_mount_flag(const Word& value, Diagnostics& diagnostics) {
     }
     bool good = true;
     bool dynamic = false;
-    for (const std::string& field : fields) {
-        good = read_option(field, value, flag, diagnostics) && good;
-        dynamic = dynamic || field.find('$') != std::string::npos;
+    const std::vector<Span> places = places_of(fields, value);
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+        good = read_option(fields[i], places[i], value, flag, diagnostics) && good;
+        dynamic = dynamic || fields[i].find('$') != std::string::npos;
     }
     if (!good || dynamic) return flag;
     if (MountResult result = resolve_mount(flag, {}); result.error) diagnostics.add(std::move(*result.error));
@@ -263,8 +283,8 @@ MountResult resolve_mount(const MountFlag& flag, const Environment& environment)
     result.mount.span = flag.span;
     result.mount.from = flag.from;
     MountReader reader(result.mount);
-    const auto fail = [&](ValueError error) {
-        result.error = make_error(flag.span, std::move(error.message), std::move(error.hint));
+    const auto fail = [&](Span place, ValueError error) {
+        result.error = make_error(place, std::move(error.message), std::move(error.hint));
     };
     for (const MountOption& option : flag.options) {
         std::optional<std::string> value;
@@ -280,11 +300,11 @@ MountResult resolve_mount(const MountFlag& flag, const Environment& environment)
             value = std::move(expansion.text);
         }
         if (std::optional<ValueError> error = reader.take(option.key, value)) {
-            fail(std::move(*error));
+            fail(option.span, std::move(*error));
             return result;
         }
     }
-    if (std::optional<ValueError> error = reader.finish()) fail(std::move(*error));
+    if (std::optional<ValueError> error = reader.finish()) fail(flag.span, std::move(*error));
     return result;
 }
 

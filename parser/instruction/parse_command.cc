@@ -12,7 +12,7 @@ namespace {
 
 std::chrono::nanoseconds read_duration(InstructionParser& parser, std::string_view flag_name) {
     const std::optional<Word> value = parser.flag_word(flag_name);
-    if (!value) return std::chrono::nanoseconds{0};
+    if (!value || value->text.empty()) return std::chrono::nanoseconds{0};
     const std::optional<std::chrono::nanoseconds> duration = parse_duration(value->text);
     if (!duration) {
         parser.error(value->span, fmt::format("invalid duration \"{}\" for --{}", value->text, flag_name),
@@ -54,7 +54,9 @@ std::optional<InstructionBody> parse_entrypoint(InstructionParser& parser) {
 std::optional<InstructionBody> parse_shell(InstructionParser& parser) {
     parser.check_flags({});
     if (!parser.require_arguments()) return std::nullopt;
+    const std::size_t errors_before = parser.diagnostics().error_count();
     Command command = parser.command(parser.arguments_range().begin);
+    if (parser.diagnostics().error_count() > errors_before) return std::nullopt;
     if (!command.exec) {
         parser.error(command.span, "SHELL requires the arguments to be in JSON form",
                      "write SHELL [\"/bin/sh\", \"-c\"]");
@@ -91,7 +93,9 @@ std::optional<InstructionBody> parse_healthcheck(InstructionParser& parser) {
     check.start_period = read_duration(parser, "start-period");
     check.start_interval = read_duration(parser, "start-interval");
     check.retries = read_retries(parser);
+    const std::size_t errors_before = parser.diagnostics().error_count();
     check.command = parser.command(rest);
+    if (parser.diagnostics().error_count() > errors_before) return std::nullopt;
     const bool empty = check.command->exec ? check.command->arguments.empty() : check.command->text.empty();
     if (empty) parser.error(parser.span(type_range), "Missing command after HEALTHCHECK CMD");
     return check;

@@ -62,7 +62,6 @@ std::vector<KeyValue> read_pairs(InstructionParser& parser, bool& legacy) {
 
 /// The whole rest as one word.
 std::optional<Word> read_one_word(InstructionParser& parser) {
-    parser.check_flags({});
     if (!parser.require_arguments("exactly one argument")) return std::nullopt;
     Word word = parser.word(parser.arguments_range());
     parser.check(word);
@@ -95,8 +94,7 @@ std::optional<InstructionBody> parse_label(InstructionParser& parser) {
 }
 
 std::optional<InstructionBody> parse_arg(InstructionParser& parser) {
-    // The reference drops flags of ARG without a word; an error is the safer reading of a slip.
-    parser.check_flags({});
+    parser.ignore_flags();
     if (!parser.require_arguments()) return std::nullopt;
     Arg arg;
     for (const TextRange word : split_quoted(parser.text(), parser.arguments_range().begin, parser.escape())) {
@@ -145,6 +143,7 @@ std::optional<InstructionBody> parse_volume(InstructionParser& parser) {
 }
 
 std::optional<InstructionBody> parse_user(InstructionParser& parser) {
+    parser.check_flags({});
     std::optional<Word> name = read_one_word(parser);
     if (!name) return std::nullopt;
     if (split_quoted(name->text, 0, parser.escape()).size() > 1) {
@@ -154,12 +153,14 @@ std::optional<InstructionBody> parse_user(InstructionParser& parser) {
 }
 
 std::optional<InstructionBody> parse_workdir(InstructionParser& parser) {
+    parser.check_flags({});
     std::optional<Word> path = read_one_word(parser);
     if (!path) return std::nullopt;
     return Workdir{std::move(*path)};
 }
 
 std::optional<InstructionBody> parse_stopsignal(InstructionParser& parser) {
+    parser.ignore_flags();
     std::optional<Word> signal = read_one_word(parser);
     if (!signal) return std::nullopt;
     if (const std::optional<std::string> name = parser.constant(*signal))

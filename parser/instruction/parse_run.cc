@@ -76,7 +76,9 @@ std::optional<InstructionBody> parse_run(InstructionParser& parser) {
     run.security = read_security(parser);
 
     if (!parser.require_arguments()) return std::nullopt;
+    const std::size_t errors_before = parser.diagnostics().error_count();
     run.command = parser.command(parser.arguments_range().begin);
+    if (parser.diagnostics().error_count() > errors_before) return std::nullopt;
     if (run.command.exec && run.command.arguments.empty())
         parser.error(parser.arguments_span(), "RUN requires at least one argument");
     place_heredocs(parser, run);

@@ -4,15 +4,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace imgbuild::parser::detail {
 namespace {
 
-/// True if `word` is a part of the text that announces a heredoc, which may hold blanks.
+/// True if `word` is a part of the text that announces a heredoc, which may hold blanks. The heredocs stand in the
+/// order of the text.
 bool is_in_heredoc(InstructionParser& parser, const TextRange& word) {
-    return std::ranges::any_of(parser.heredocs(), [&](const HeredocSyntax& heredoc) {
-        return word.begin >= heredoc.word.range.begin && word.end <= heredoc.word.range.end;
-    });
+    const std::vector<HeredocSyntax>& heredocs = parser.heredocs();
+    const auto after = std::ranges::upper_bound(heredocs, word.begin, {},
+                                                [](const HeredocSyntax& heredoc) { return heredoc.word.range.begin; });
+    return after != heredocs.begin() && word.end <= std::prev(after)->word.range.end;
 }
 
 void check_heredoc_name(InstructionParser& parser, const Heredoc& heredoc) {
@@ -26,7 +29,9 @@ void check_heredoc_name(InstructionParser& parser, const Heredoc& heredoc) {
 bool read_paths(InstructionParser& parser, Transfer& transfer) {
     std::vector<Word> words;
     if (parser.heredocs().empty()) {
+        const std::size_t errors_before = parser.diagnostics().error_count();
         words = parser.json_or_words();
+        if (parser.diagnostics().error_count() > errors_before) return false;
     } else {
         for (const TextRange range : split_plain(parser.text(), parser.arguments_range().begin)) {
             if (!is_in_heredoc(parser, range)) words.push_back(parser.word(range));
@@ -74,7 +79,8 @@ void read_common_flags(InstructionParser& parser, Transfer& transfer) {
             parser.error(transfer.chown->span, check_chown(*owner));
     }
     if (transfer.chmod) {
-        if (const auto mode = parser.constant(*transfer.chmod)) parser.error(transfer.chmod->span, check_chmod(*mode));
+        const auto mode = parser.constant(*transfer.chmod);
+        if (mode && !mode->empty()) parser.error(transfer.chmod->span, check_chmod(*mode));  // empty is none
     }
 }
 

@@ -260,9 +260,10 @@ bool Expander::braces(std::size_t begin, std::string& out) {
         case '%': return trim(variable, modifier, begin, out);
         case '/': return replace(variable, begin, out);
         case ':': {
+            if (at_end()) return fail("syntax error: missing '}'", "each ${ needs its own }");
             const char second = peek();
             if (second != '-' && second != '+' && second != '?') {
-                return unsupported(text_.substr(at_ - 1, at_end() ? 1 : 1 + code_point_at(text_, at_).size));
+                return unsupported(text_.substr(at_ - 1, 1 + code_point_at(text_, at_).size));
             }
             ++at_;
             return fallback(variable, second, true, begin, out);

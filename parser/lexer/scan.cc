@@ -3,6 +3,7 @@
 
 #include "base/ascii.h"
 #include "parser/lexer/word.h"
+#include "parser/source/utf8.h"
 
 #include <algorithm>
 
@@ -20,7 +21,7 @@ std::size_t end_of_word(std::string_view text, std::size_t at, char escape) {
             if (c == quote) quote = '\0';
         } else if (c == '\'' || c == '"') {
             quote = c;
-        } else if (is_blank(c)) {
+        } else if (blank_size(text, at) > 0) {
             break;
         }
     }
@@ -50,7 +51,7 @@ std::string unquoted_word(std::string_view text, std::size_t& at, char escape) {
             }
         } else if (c == '\'' || c == '"') {
             quote = c;
-        } else if (is_blank(c)) {
+        } else if (blank_size(text, at) > 0) {
             break;
         } else {
             out += c;
@@ -82,8 +83,8 @@ std::vector<TextRange> split_plain(std::string_view text, std::size_t begin) {
 std::vector<TextRange> split_quoted(std::string_view text, std::size_t begin, char escape) {
     std::vector<TextRange> words;
     for (std::size_t at = begin; at < text.size();) {
-        if (is_blank(text[at])) {
-            ++at;
+        if (const std::size_t blank = blank_size(text, at)) {
+            at += blank;
             continue;
         }
         TextRange word{at, end_of_word(text, at, escape)};
@@ -122,8 +123,8 @@ std::vector<HeredocWord> scan_heredocs(std::string_view text, std::size_t begin)
     if (!expand(line, {}, {.keep_unset = true, .max_result_bytes = line.text.size() * 2}).ok()) return found;
 
     for (std::size_t at = begin; at < text.size();) {
-        if (is_blank(text[at])) {
-            ++at;
+        if (const std::size_t blank = blank_size(text, at)) {
+            at += blank;
             continue;
         }
         const std::size_t word_begin = at;
@@ -141,7 +142,7 @@ std::vector<HeredocWord> scan_heredocs(std::string_view text, std::size_t begin)
             ++name_begin;
         }
         const std::size_t after_mark = name_begin;
-        while (name_begin < text.size() && is_blank(text[name_begin])) ++name_begin;
+        while (name_begin < text.size() && blank_size(text, name_begin) > 0) name_begin += blank_size(text, name_begin);
         heredoc.blank_before_name = name_begin > after_mark;
         at = end_of_word(text, name_begin, '\\');
         heredoc.range = {word_begin, at};

@@ -89,6 +89,10 @@ std::string render(const Diagnostic& diagnostic, const Source& source) {
 void Diagnostics::add(Diagnostic diagnostic) {
     if (diagnostic.severity == Severity::error) ++error_count_;
     if (kept_.size() < max_kept) {
+        if (diagnostic.message.size() > max_message_bytes) {
+            diagnostic.message.resize(whole(diagnostic.message, max_message_bytes));
+            diagnostic.message += "…";
+        }
         kept_.push_back(std::move(diagnostic));
     } else {
         ++omitted_;

@@ -48,6 +48,7 @@ std::string render(const Diagnostic& diagnostic, const Source& source);
 class Diagnostics {
   public:
     static constexpr std::size_t max_kept = 1000;
+    static constexpr std::size_t max_message_bytes = 1000;  ///< a longer message is cut: it quotes a word of noise
 
     void add(Diagnostic diagnostic);
     void error(Span span, std::string message, std::string hint = {});

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parser/source/utf8.h"
 
+#include "base/ascii.h"
+
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace imgbuild::parser {
@@ -54,6 +57,26 @@ bool is_letter_or_digit(char32_t value) noexcept {
     };
     return std::ranges::none_of(others,
                                 [&](const auto& block) { return value >= block.first && value <= block.second; });
+}
+
+std::size_t blank_size(std::string_view text, std::size_t offset) noexcept {
+    if (byte_at(text, offset) < 0x80) return is_blank(text[offset]) ? 1 : 0;
+    const CodePoint point = code_point_at(text, offset);
+    constexpr char32_t blanks[] = {0x85, 0xA0, 0x1680, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000};
+    const bool blank =
+        (point.value >= 0x2000 && point.value <= 0x200A) || std::ranges::find(blanks, point.value) != std::end(blanks);
+    return point.valid && blank ? point.size : 0;
+}
+
+std::size_t end_without_blanks(std::string_view text) noexcept {
+    std::size_t end = text.size();
+    while (end > 0) {
+        std::size_t last = end - 1;
+        while (last > 0 && end - last < 4 && !begins_code_point(text[last])) --last;
+        if (blank_size(text.substr(0, end), last) != end - last) break;
+        end = last;
+    }
+    return end;
 }
 
 std::u32string decode_utf8(std::string_view text) {

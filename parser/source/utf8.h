@@ -29,6 +29,12 @@ std::optional<std::size_t> find_invalid_utf8(std::string_view text) noexcept;
 /// that leaves out the blocks of punctuation, symbols and emoji.
 bool is_letter_or_digit(char32_t value) noexcept;
 
+/// The bytes of the white space at `offset`, which is inside `text`: ASCII's or Unicode's, as a no-break space. 0 when
+/// something else stands there.
+std::size_t blank_size(std::string_view text, std::size_t offset) noexcept;
+/// Where the white space at the end of `text` begins.
+std::size_t end_without_blanks(std::string_view text) noexcept;
+
 std::u32string decode_utf8(std::string_view text);
 /// The inverse of decode_utf8().
 std::string encode_utf8(std::u32string_view text);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/ascii.h"
 #include "base/text.h"
 #include "parser/lexer/json_array.h"
+#include "parser/source/utf8.h"
 #include "parser/syntax/directive.h"
 #include "parser/syntax/syntax_tree.h"
 
@@ -101,7 +101,7 @@ void SyntaxParser::line() {
     const Line line = next_line();
     const std::string_view content = source_.slice(line.content);
     std::size_t indent = 0;
-    while (indent < content.size() && is_blank(content[indent])) ++indent;
+    while (indent < content.size() && blank_size(content, indent) > 0) indent += blank_size(content, indent);
     const std::size_t begin = line.content.begin + indent;
     if (indent < content.size() && content[indent] == '#') return comment(line, begin);
 
@@ -133,12 +133,13 @@ void SyntaxParser::read_continuations(char escape, std::vector<PhysicalLine>& li
         if (at_ >= source_.text().size()) return;
         const Line line = next_line();
         const std::string_view content = source_.slice(line.content);
-        const auto first = std::ranges::find_if_not(content, is_blank);
+        std::size_t first = 0;
+        while (first < content.size() && blank_size(content, first) > 0) first += blank_size(content, first);
         PhysicalLine physical{.kind = PhysicalLine::Kind::piece, .piece = {}, .content = line.content, .end = line.end};
-        if (first == content.end()) {
+        if (first == content.size()) {
             physical.kind = PhysicalLine::Kind::empty;
             if (!syntax.empty_continuation) syntax.empty_continuation = line.content;
-        } else if (*first == '#') {
+        } else if (content[first] == '#') {
             physical.kind = PhysicalLine::Kind::comment;
         } else {
             physical.piece = {line.content.begin, line.content.begin + continuation_of(content, escape)};
@@ -175,8 +176,7 @@ void SyntaxParser::instruction(Line first, std::size_t begin) {
     read_continuations(escape, lines, syntax);
 
     const std::string& joined = syntax.line.text();
-    std::size_t text_end = joined.size();
-    while (text_end > 0 && is_blank(joined[text_end - 1])) --text_end;
+    const std::size_t text_end = end_without_blanks(joined);
     syntax.line.truncate(text_end);
     syntax.parts = cut_instruction(joined, 0, escape);
     syntax.comments = std::move(comments_);
@@ -267,7 +267,9 @@ void SyntaxParser::read_heredocs(InstructionSyntax& syntax, SyntaxNode& node) {
 
 InstructionParts cut_instruction(std::string_view text, std::size_t begin, char escape) {
     InstructionParts parts;
-    parts.keyword.begin = skip_separators(text, begin);
+    parts.keyword.begin = begin;
+    while (parts.keyword.begin < text.size() && blank_size(text, parts.keyword.begin) > 0)
+        parts.keyword.begin += blank_size(text, parts.keyword.begin);
     parts.keyword.end = parts.keyword.begin;
     while (parts.keyword.end < text.size() && !is_separator(text[parts.keyword.end])) ++parts.keyword.end;
     ScannedFlags flags = scan_flags(text, parts.keyword.end, escape);

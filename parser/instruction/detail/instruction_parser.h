@@ -54,6 +54,8 @@ class InstructionParser {
 
     /// Judges the instruction's flags: each is known, has a value of its kind, and stands once.
     void check_flags(const std::vector<FlagRule>& rules);
+    /// Warns of each flag of an instruction that has none and takes them silently in the reference.
+    void ignore_flags();
     const ScannedFlag* flag(std::string_view name) const;
     std::vector<const ScannedFlag*> flags(std::string_view name) const;
     std::optional<Word> flag_word(std::string_view name) const;

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the hostile Buildfiles of gen_hostile.py and compares with what must happen to each.
+
+usage: test_buildfiles.py IMGBUILD
+"accept" must be built, "refuse" refused with an error that stands at the line of the case, "neutralise" may be either;
+nothing may crash, hang, print a control character, or use more memory than its case allows.
+exit status: 0 when every case behaved.
+"""
+
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+REFUSALS = (1, 2, 3, 6)
+BASE_MEMORY = 256 << 20  # bytes of address space for the program itself, its threads and its maps
+# Refused for what the text names, not for the text: the message need not stand at its line.
+WITHOUT_LINE = {
+    "buildfile/target-missing": "the command line is wrong, not the file",
+}
+
+
+def control_characters(text):
+    return sorted({repr(char) for char in text if (ord(char) < 32 and char != "\n") or 127 <= ord(char) < 160})
+
+
+def wrong_line(case, said):
+    """What is wrong with the places that the message names; empty when one is right or none is wanted."""
+    wanted = case.get("line_any") or ([case["line"]] if "line" in case else [])
+    if not wanted or case["id"] in WITHOUT_LINE:
+        return ""
+    found = sorted({int(number) for number in re.findall(r"Buildfile:(\d+):", said)})
+    return "" if any(number in wanted for number in found) else f"names the lines {found} and not {wanted}: {said[-300:]}"
+
+
+def judge(case, program, folder):
+    """What is wrong with how `program` took `case`; empty when nothing is."""
+    limits = case["limits"]
+
+    def limit():
+        size = BASE_MEMORY + (limits["rss_mb"] << 20)
+        resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+
+    sanitized = "build-sanitize" in program  # their shadow memory is not counted here
+    context = os.path.join(folder, case["path"])
+    with tempfile.TemporaryDirectory(dir=folder) as store:
+        command = [program, "--store", store, "build", "-q", "--offline", "-t", "hostile:1", *case.get("args", ()), context]
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=limits["seconds"] * 3,
+                                  preexec_fn=None if sanitized else limit)
+        except subprocess.TimeoutExpired:
+            return "hangs"
+    said = (done.stdout + done.stderr).decode(errors="surrogateescape")
+    if done.returncode not in (0, *REFUSALS):
+        return f"ends with status {done.returncode}: {said[-300:]}"
+    if control_characters(said):
+        return f"prints {', '.join(control_characters(said))}"
+    if case["expect"] == "accept" and done.returncode != 0:
+        return f"is refused: {said[-300:]}"
+    if case["expect"] == "refuse":
+        return wrong_line(case, said) if done.returncode else "is built"
+    return ""
+
+
+def main():
+    program = os.path.abspath(sys.argv[1])
+    with tempfile.TemporaryDirectory(prefix="imgbuild-hostile-", dir="/var/tmp") as folder:
+        generator = os.path.join(HERE, "gen_hostile.py")
+        subprocess.run([sys.executable, generator, folder, "--quick", "--only", "buildfile/"], check=True,
+                       stdout=subprocess.DEVNULL)
+        with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as file:
+            cases = json.load(file)["cases"]
+        failed = 0
+        for case in cases:
+            wrong = judge(case, program, folder)
+            if wrong:
+                failed += 1
+                print(f"{case['id']} ({case.get('why', '')}) {wrong}")
+    print(f"{len(cases) - failed} passed, {failed} failed, 0 skipped")
+    return 1 if failed or not cases else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
