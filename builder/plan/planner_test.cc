@@ -81,7 +81,7 @@ Planned planned(
     Planned planned;
     PlanRequest request{.buildfile = parsed.buildfile, .resolver = planned.resolver};
     request.platform = request.build_platform = layerstore::Platform::parse("linux/amd64");
-    request.contexts[""] = {NamedContext::Kind::directory, "."};
+    request.contexts[""] = {NamedContext::Kind::files, "."};
     change(request);
     planned.result = make_plan(request);
     return planned;
@@ -197,7 +197,7 @@ TEST_CASE("a named context takes the place of an image, of a stage and of --from
     Planned stage = planned("FROM missing AS mine\nRUN x\nFROM base\nCOPY --from=mine /a /a\n", layout);
     CHECK(stage.all<RunCommand>().empty());
     Planned folder = planned("FROM base\nCOPY --from=other a /a\n", [](auto& r) {
-        r.contexts["other"] = {NamedContext::Kind::directory, "/other"};
+        r.contexts["other"] = {NamedContext::Kind::files, "/other"};
     });
     CHECK(folder.all<ContextFiles>().front()->context == "other");
 }
