@@ -17,11 +17,12 @@ namespace {
 
 struct Place {
     TemporaryDirectory scratch = TemporaryDirectory::create();
+    Directory root = Directory::create_host(scratch.path() + "/context");
     void file(const std::string& path, std::string_view bytes) const {
         const std::size_t slash = path.rfind('/');
         const Directory folder = slash == std::string::npos
-                                     ? scratch.directory().duplicate()
-                                     : scratch.directory().make_directory(ImagePath::clean(path.substr(0, slash)));
+                                     ? root.duplicate()
+                                     : root.make_directory(ImagePath::clean(path.substr(0, slash)));
         write_file_atomically(folder, path.substr(slash == std::string::npos ? 0 : slash + 1), bytes, Durability::none);
     }
     // "path size" of what is in, "path -line" of what is out.
@@ -30,7 +31,7 @@ struct Place {
         const parser::Source source(".dockerignore", rules);
         const auto ignore = parser::IgnoreRules::parse(source, diagnostics);
         std::vector<std::string> lines;
-        for (const ListedPath& path : list_context(scratch.directory(), ignore))
+        for (const ListedPath& path : list_context(root, ignore))
             lines.push_back(path.is_included() ? fmt::format("{} {}", path.path, path.size)
                                                : fmt::format("{} -{}", path.path, path.rule_line));
         return join(lines, ", ");
@@ -60,6 +61,6 @@ TEST_CASE("context list: a directory with something taken back is in the context
 TEST_CASE("context list: a link is listed and not followed") {
     const Place place;
     place.file("d/a", "1");
-    REQUIRE(::symlink("d", (place.scratch.path() + "/l").c_str()) == 0);
+    REQUIRE(::symlink("d", (place.root.name() + "/l").c_str()) == 0);
     CHECK(place.list("") == "d 0, d/a 1, l 0");
 }

@@ -179,7 +179,7 @@ void StagePlanner::add_git(const parser::Add& add, const parser::Word& word, con
     }
     const std::string what = parser::text_of(fetch.source);
     const std::size_t input = fetch_input(std::move(fetch), what, inputs);
-    files.sources.push_back({input, "", "", text});
+    files.sources.push_back({input, "", "", text, false});
 }
 
 std::size_t StagePlanner::fetch_input(Operation fetch, const std::string& what, std::vector<NodeId>& inputs) {

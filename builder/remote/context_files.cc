@@ -84,7 +84,8 @@ std::optional<ContextTree> load_archive(const Digest& digest, const OpenArchive&
         context.cached = true;
     } else {
         std::optional<Fd> archive = open_archive();
-        auto read = archive ? read_archive(std::move(*archive), access.store.pending(), name) : std::nullopt;
+        if (!archive) return std::nullopt;
+        auto read = read_archive(std::move(*archive), access.store.pending(), "context " + name);
         if (!read) return std::nullopt;
         context.tree = tree_of(read->delta);
         context.contents = std::move(read->contents);

@@ -45,8 +45,7 @@ struct ContextTree {
     bool cached = false;                     ///< nothing was fetched or unpacked
 };
 
-/// Brings a context. Error{invalid_input} for an archive that is none, is damaged or holds what no image may,
-/// Error{not_found} for a missing file, and those of fetch_to_store() and fetch_git_files().
+/// Brings a context. Error{usage} for an archive that is none, is damaged or holds what no image may, Error{not_found} for a missing file, and those of fetch_to_store() and fetch_git_files().
 ContextTree load_context(const RemoteContext& context, RemoteAccess& access);
 
 /// A file of the tree as text, links followed inside; empty where no regular file stands there. At most `limit` bytes,

@@ -73,6 +73,7 @@ ScannedContext scan_checkout(const Directory& scratch, bool keep_git_dir, Remote
     const auto without_git = parser::IgnoreRules::from_patterns(patterns, {}, diagnostics);
     ContextOptions options;
     options.ignore = keep_git_dir ? nullptr : &without_git;
+    options.wanted = {ImagePath()};
     const Directory files = scratch.open_directory(ImagePath::clean("files"), FollowLinks::never);
     const Directory indexes = scratch.make_directory(ImagePath::clean("index"));
     return scan_context(files, options, indexes, access.workers);

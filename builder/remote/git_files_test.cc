@@ -19,21 +19,23 @@ namespace {
 
 /// A repository on this machine, named by file://.
 struct Repository {
-    TemporaryDirectory folder = TemporaryDirectory::create();
+    TemporaryDirectory scratch = TemporaryDirectory::create();
+    std::string folder = scratch.path() + "/work";
     std::string first, second;  ///< commits
 
     Repository() {
+        std::filesystem::create_directory(folder);
         git({"init", "--quiet", "--initial-branch=main", "."});
         write("a", "alpha\n");
         write("sub/b", "beta\n");
-        ::symlink("sub", (folder.path() + "/link").c_str());
+        ::symlink("sub", (folder + "/link").c_str());
         first = commit();
         write("a", "changed\n");
         second = commit();
     }
     void write(const std::string& name, const std::string& text) const {
-        std::filesystem::create_directories(std::filesystem::path(folder.path() + "/" + name).parent_path());
-        std::ofstream(folder.path() + "/" + name) << text;
+        std::filesystem::create_directories(std::filesystem::path(folder + "/" + name).parent_path());
+        std::ofstream(folder + "/" + name) << text;
     }
     std::string commit() const {
         git({"add", "--all"});
@@ -45,10 +47,8 @@ struct Repository {
     std::string git(std::vector<std::string> arguments) const {
         arguments.insert(arguments.begin(), "git");
         const char* search = std::getenv("PATH");
-        ProcessOptions options{.arguments = std::move(arguments),
-                               .environment = {},
-                               .working_directory = folder.path(),
-                               .descriptors = {}};
+        ProcessOptions options{
+            .arguments = std::move(arguments), .environment = {}, .working_directory = folder, .descriptors = {}};
         options.environment = {std::string("PATH=") + (search ? search : "/usr/bin:/bin"),
                                "GIT_CONFIG_GLOBAL=/dev/null",
                                "GIT_CONFIG_NOSYSTEM=1",
@@ -64,12 +64,12 @@ struct Repository {
     }
     parser::GitSource source(const std::string& reference = "", const std::string& directory = "") const {
         parser::GitSource made;
-        made.remote = "file://" + folder.path();
+        made.remote = "file://" + folder;
         made.reference = reference;
         made.directory = directory;
         return made;
     }
-    void remove() { std::filesystem::remove_all(folder.path() + "/.git"); }
+    void remove() { std::filesystem::remove_all(folder + "/.git"); }
 };
 
 std::string text_of_path(const GitFiles& files, const std::string& path) {

@@ -4,12 +4,16 @@
 import io
 import json
 import os
+import signal
+import socket
 import subprocess
 import tarfile
+import time
 
-from support.case import File, Link, PROGRAM, EndToEnd, write_tree
+from support.case import File, Link, PROGRAM, EndToEnd, need_tool, write_tree
 from support.git import Repository
 from support.oci import open_layout
+from support.registry import free_port
 from support.tree import tree_of_image
 from support.web import serve_folder
 
@@ -61,7 +65,7 @@ class Archives(Contexts):
 
     def test_a_buildfile_on_standard_input_has_no_context(self):
         self.feed(b"FROM scratch\nCOPY <<EOF /a\nx\nEOF\n", "-")
-        self.assertIn("not found", self.feed(COPY_ALL.replace(".", "a").encode(), "-", status=2))
+        self.assertIn("no such file", self.feed(COPY_ALL.replace(".", "a").encode(), "-", status=2))
         self.assertIn("the Buildfile is on standard input", self.feed(b"FROM scratch\n", "-f", "x", "-", status=2))
 
     def test_a_buildfile_on_standard_input_with_a_directory(self):
@@ -90,10 +94,10 @@ class Archives(Contexts):
         def renamed(entry):
             entry.name = "../" + entry.name if entry.name == "evil" else entry.name
         tar = self.write("c.tar", tar_of({"Buildfile": COPY_ALL, "evil": "x"}, member=renamed))
-        self.refuse(tar, status=6, says="evil")
+        self.refuse(tar, status=2, says="evil")
         self.assertFalse(os.path.exists(self.path("evil")))
         whole = tar_of({"Buildfile": COPY_ALL, "a": "x" * 100_000}, "w:gz")
-        self.refuse(self.write("cut.tgz", whole[:len(whole) // 2]), status=6, says="cut.tgz")
+        self.refuse(self.write("cut.tgz", whole[:len(whole) // 2]), status=2, says="cut.tgz")
         self.refuse(self.write("text", b"FROM scratch\n"), status=2, says="neither a directory nor a tar")
 
     def test_a_link_of_an_archive_reaches_no_file_of_this_machine(self):
@@ -105,7 +109,7 @@ class Archives(Contexts):
                 entry.linkname = secret if entry.name == "l1" else "../" * 20 + secret[1:]
         for name in ("l1", "l2"):
             tar = self.write("c.tar", tar_of({"Buildfile": f"FROM scratch\nCOPY {name} /x\n", name: ""}, member=linked))
-            self.refuse(tar, status=2, says="not found")
+            self.refuse(tar, status=2, says="no such file")
 
     def test_a_named_context_that_is_a_tar(self):
         tar = self.write("o.tar", tar_of({"f": "other\n"}, "w:gz"))
@@ -151,7 +155,7 @@ class Web(Contexts):
         os.utime(self.path("web/f"), (1_700_000_000, 1_700_000_000))
         files = self.context({"Buildfile": f"FROM scratch\nADD {self.address}/f /f\n"})
         self.build(files)
-        self.assertEqual(self.build(files).cached_steps, 2)  # the fetch as well
+        self.assertEqual(self.build(files).cached_steps, 1)
         self.assertIn("If-Modified-Since", self.requests[-1][1])
         self.write("web/f", b"two2\n")
         os.utime(self.path("web/f"), (1_700_000_100, 1_700_000_100))
@@ -205,7 +209,7 @@ class Git(Contexts):
         self.assertIn("k/.git/HEAD", tree)
         self.assertEqual((tree["k/a"].uid, tree["k/a"].gid, tree["k/a"].mode), (7, 8, 0o644))
         self.assertEqual(tree["k/run"].mode, 0o755)
-        self.assertEqual(self.build(files).cached_steps, 4)
+        self.assertEqual(self.build(files).cached_steps, 2)
 
     def test_checksums_and_flags_that_disagree(self):
         good = self.context({"Buildfile": f"FROM scratch\nADD --checksum={self.repository.first} {self.url} /\n"})
@@ -251,6 +255,78 @@ class Git(Contexts):
     def test_a_repository_as_a_named_context(self):
         files = self.context({"Buildfile": "FROM scratch\nCOPY --from=src a /x\n"})
         self.assertEqual(self.paths("--build-context", f"src={self.url}#main", files), {"x"})
+
+
+class GitOtherWays(Contexts):
+    """The protocols that no plain web server speaks."""
+
+    def setUp(self):
+        super().setUp()
+        self.served = self.make_folder("served")
+        self.repository = Repository(self, "r", {"Buildfile": COPY_ALL, "a": "alpha\n"}, self.served)
+
+    def test_a_git_daemon(self):
+        daemon = os.path.join(self.repository.git("--exec-path"), "git-daemon")
+        need_tool(daemon)
+        port = free_port()
+        process = subprocess.Popen([daemon, "--export-all", f"--base-path={self.served}", "--listen=127.0.0.1",
+                                    f"--port={port}", "--reuseaddr"], env=self.environment(), stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.wait_for_port(port)
+        self.assertEqual(self.paths(f"git://127.0.0.1:{port}/r.git#main"), {"c/Buildfile", "c/a"})
+
+    def wait_for_port(self, port):
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=1):
+                    return
+            except OSError:
+                time.sleep(0.05)
+        self.fail(f"nobody listens at port {port}")
+
+    def test_ssh_gets_an_agent_and_no_configuration(self):
+        tools = write_tree(self.make_folder("tools"), {"ssh": File(
+            b'#!/bin/sh\necho "$SSH_AUTH_SOCK $*" > "$TOOLS/asked"\nfor last; do :; done\nexec sh -c "$last"\n', 0o755)})
+        with open(os.path.join(tools, "ssh"), "r+", encoding="ascii") as file:
+            script = file.read().replace("$TOOLS", tools)
+            file.seek(0)
+            file.write(script)
+        env = {"PATH": f"{tools}:{os.environ['PATH']}"}
+        url = f"git@nowhere.example:{self.repository.bare}"
+        self.build("--ssh", "default=/agent.sock", url, env=env)
+        with open(os.path.join(tools, "asked"), encoding="ascii") as file:
+            asked = file.read()
+        self.assertTrue(asked.startswith("/agent.sock -F /dev/null "), asked)
+        self.assertIn("-oBatchMode=yes", asked)
+        self.assertIn("-oStrictHostKeyChecking=yes", asked)
+
+    def test_what_git_started_ends_with_the_build(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+            process = self.start("build", f"{address}/r.git")
+            silent.settimeout(30)
+            connection, _ = silent.accept()
+            with connection:
+                process.send_signal(signal.SIGINT)
+                self.finish(process, status=130, limit=20)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and self.is_running(address):
+            time.sleep(0.05)
+        self.assertFalse(self.is_running(address))
+
+    @staticmethod
+    def is_running(word):
+        for process in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{process}/cmdline", "rb") as file:
+                    if word.encode() in file.read():
+                        return True
+            except OSError:
+                continue
+        return False
 
 
 class Stages(Contexts):
