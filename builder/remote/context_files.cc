@@ -22,8 +22,6 @@ namespace {
 using layerstore::ContentSource;
 using layerstore::Tree;
 
-constexpr std::size_t shown_digits = 12;
-
 /// Gives the archive as a descriptor at its beginning, each time anew; empty where it is no archive by its first bytes.
 using OpenArchive = std::function<std::optional<Fd>()>;
 
@@ -132,20 +130,6 @@ ContextTree load(const ArchiveContext& archive, RemoteAccess& access) {
     return std::move(*context);
 }
 
-class BlobContents final : public ContentSource {
-  public:
-    BlobContents(layerstore::BlobStore& blobs, const FetchedContent& content, std::string name)
-        : blobs_(blobs), blob_(content.blob), name_(std::move(name)) {}
-    std::unique_ptr<ByteReader> open(const Digest& content, std::uint64_t size) override {
-        return content == blob_ ? blobs_.open(blob_, size, name_) : nullptr;
-    }
-
-  private:
-    layerstore::BlobStore& blobs_;
-    Digest blob_;
-    std::string name_;
-};
-
 ContextTree single_file(const std::string& url, const FetchedContent& content, RemoteAccess& access) {
     ContextTree context;
     std::string_view path = std::string_view(url).substr(url.find("://") + 3);
@@ -158,7 +142,7 @@ ContextTree single_file(const std::string& url, const FetchedContent& content, R
     context.tree = layerstore::apply(
         Tree(),
         layerstore::TreeDelta::build({{ImagePath().child(*context.single_file), layerstore::ChangeKind::put, file}}));
-    context.contents = std::make_shared<BlobContents>(access.store.blobs(), content, url);
+    context.contents = contents_of(content, url, access.store);
     context.detail = human_size(content.size);
     return context;
 }
@@ -177,8 +161,8 @@ ContextTree load(const UrlContext& place, RemoteAccess& access) {
 
 ContextTree load(const GitContext& place, RemoteAccess& access) {
     GitFiles files = fetch_git_files(place.source, place.keep_git_dir, access);
-    return {std::move(files.tree), std::move(files.contents), std::nullopt,
-            "commit " + files.commit.substr(0, shown_digits), files.cached};
+    return {std::move(files.tree), std::move(files.contents), std::nullopt, "commit " + short_commit(files.commit),
+            files.cached};
 }
 
 }  // namespace

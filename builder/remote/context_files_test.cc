@@ -102,7 +102,7 @@ TEST_CASE("an archive that leaves its root, is cut off, or is none is refused, a
     write(place.path("cut.tar"), whole.substr(0, 2048));
     CHECK(refusal([&] {
               load_context(ArchiveContext{place.path("cut.tar"), nullptr}, place.access);
-          }).starts_with("invalid_input: "));
+          }).starts_with("usage: context " + place.path("cut.tar") + ": "));
     write(place.path("text"), "FROM scratch\n");
     CHECK(refusal([&] {
               load_context(ArchiveContext{place.path("text"), nullptr}, place.access);

@@ -10,6 +10,21 @@
 namespace imgbuild::builder {
 namespace {
 
+class BlobContents final : public layerstore::ContentSource {
+  public:
+    BlobContents(const layerstore::BlobStore& blobs, const Digest& blob, std::string name)
+        : blobs_(blobs), blob_(blob), name_(std::move(name)) {}
+
+    std::unique_ptr<ByteReader> open(const Digest& content, std::uint64_t size) override {
+        return content == blob_ ? blobs_.open(blob_, size, name_) : nullptr;
+    }
+
+  private:
+    const layerstore::BlobStore& blobs_;
+    Digest blob_;
+    std::string name_;
+};
+
 std::optional<Digest> parse_checksum(const std::string& text) {
     if (text.empty()) return std::nullopt;
     std::optional<Digest> digest = Digest::parse(text);
@@ -57,6 +72,11 @@ RemoteFile fetch_to_store(const std::string& url, const std::string& checksum, R
     if (!content) return {std::move(*known), true};
     access.memos.put_fetched(key, *content);
     return {std::move(*content), false};
+}
+
+std::shared_ptr<layerstore::ContentSource> contents_of(const FetchedContent& content, const std::string& url,
+                                                       layerstore::Store& store) {
+    return std::make_shared<BlobContents>(store.blobs(), content.blob, url);
 }
 
 }  // namespace imgbuild::builder

@@ -3,10 +3,11 @@
 
 // What an URL gives, as a blob of the store.
 
-#include <optional>
+#include <memory>
 #include <string>
 
 #include "builder/remote/access.h"
+#include "layerstore/tree/content_source.h"
 
 namespace imgbuild::builder {
 
@@ -20,5 +21,9 @@ struct RemoteFile {
 /// taken as it is here. Error{usage} where the checksum is no digest, Error{unavailable} where the bytes have another
 /// one or nothing may be fetched.
 RemoteFile fetch_to_store(const std::string& url, const std::string& checksum, RemoteAccess& access);
+
+/// Opens the bytes of what was fetched; `store` is borrowed.
+std::shared_ptr<layerstore::ContentSource> contents_of(const FetchedContent& content, const std::string& url,
+                                                       layerstore::Store& store);
 
 }  // namespace imgbuild::builder

@@ -16,8 +16,6 @@ namespace {
 
 using layerstore::Tree;
 
-constexpr std::size_t shown_digits = 12;
-
 GitRemote remote_of(const parser::GitSource& source, const RemoteAccess& access) {
     return {source.remote, git_authorization(access, source.remote), access.ssh_socket};
 }
@@ -130,10 +128,15 @@ Tree directory_of(const GitFiles& files, const parser::GitSource& source) {
     const bool is_something = files.tree.find(path).has_value();
     throw Error(ErrorKind::not_found,
                 fmt::format("git {}: {} is {} of commit {}", printable(source.remote), printable(source.directory),
-                            is_something ? "no directory" : "not a path", files.commit.substr(0, shown_digits)));
+                            is_something ? "no directory" : "not a path", short_commit(files.commit)));
 }
 
 }  // namespace
+
+std::string short_commit(const std::string& commit) {
+    constexpr std::size_t shown_digits = 12;
+    return commit.substr(0, shown_digits);
+}
 
 GitRevision find_revision(const parser::GitSource& source, RemoteAccess& access) {
     GitRevision revision;

@@ -23,6 +23,9 @@ struct GitFiles {
     bool cached = false;    ///< its files were here already
 };
 
+/// Its first digits, for people.
+std::string short_commit(const std::string& commit);
+
 /// Which commit `source` means. A whole commit needs no network, and neither does anything offline that was asked
 /// before. Error{unavailable} for a commit that does not begin with the checksum.
 GitRevision find_revision(const parser::GitSource& source, RemoteAccess& access);

@@ -6,25 +6,6 @@
 #include "layerstore/tree/algebra.h"
 
 namespace imgbuild::builder {
-namespace {
-
-class BlobContents final : public layerstore::ContentSource {
-  public:
-    BlobContents(const layerstore::BlobStore& blobs, const Digest& blob, std::string name)
-        : blobs_(blobs), blob_(blob), name_(std::move(name)) {}
-
-    std::unique_ptr<ByteReader> open(const Digest& content, std::uint64_t size) override {
-        return content == blob_ ? blobs_.open(blob_, size, name_) : nullptr;
-    }
-
-  private:
-    const layerstore::BlobStore& blobs_;
-    Digest blob_;
-    std::string name_;
-};
-
-}  // namespace
-
 FetchOutcome fetch_file(const FetchUrl& fetch, Services& services, bool ignore_cache) {
     RemoteAccess access = services.remote(ignore_cache);
     const auto [content, cached] = fetch_to_store(fetch.url, fetch.checksum, access);
@@ -35,10 +16,7 @@ FetchOutcome fetch_file(const FetchUrl& fetch, Services& services, bool ignore_c
     file.mtime = {content.modified, 0};
     layerstore::TreeDelta delta =
         layerstore::TreeDelta::build({{ImagePath().child(fetch.file_name), layerstore::ChangeKind::put, file}});
-    return {layerstore::apply(layerstore::Tree(), delta),
-            std::make_shared<BlobContents>(services.store.blobs(), content.blob, fetch.url),
-            cached,
-            {}};
+    return {layerstore::apply(layerstore::Tree(), delta), contents_of(content, fetch.url, services.store), cached, {}};
 }
 
 FetchOutcome fetch_git(const FetchGit& fetch, Services& services, bool ignore_cache) {
