@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <ctime>
 
 #include "base/error.h"
 #include "base/stream.h"
@@ -171,6 +172,17 @@ std::size_t HttpClient::take_body(char* bytes, std::size_t size, std::size_t cou
 std::optional<std::int64_t> parse_http_date(const std::string& text) {
     std::time_t time = curl_getdate(text.c_str(), nullptr);
     return time == -1 ? std::nullopt : std::optional<std::int64_t>(time);
+}
+
+std::string http_date(std::int64_t seconds) {
+    constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const std::time_t time = seconds;
+    std::tm parts{};
+    ::gmtime_r(&time, &parts);
+    return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", days[static_cast<std::size_t>(parts.tm_wday)],
+                       parts.tm_mday, months[static_cast<std::size_t>(parts.tm_mon)], parts.tm_year + 1900,
+                       parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
 }  // namespace imgbuild::fetch

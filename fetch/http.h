@@ -57,5 +57,7 @@ class HttpClient {
 
 /// Seconds since 1970 of an HTTP date; empty when it is none.
 std::optional<std::int64_t> parse_http_date(const std::string& text);
+/// "Sun, 06 Nov 1994 08:49:37 GMT" of seconds since 1970.
+std::string http_date(std::int64_t seconds);
 
 }  // namespace imgbuild::fetch

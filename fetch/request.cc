@@ -2,10 +2,12 @@
 #include "fetch/request.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "fetch/git.h"
 #include "fetch/registry.h"
 
 namespace imgbuild::fetch {
@@ -40,12 +42,28 @@ Json describe(const Fetched& fetched) {
     return status;
 }
 
+// What becomes a line of a request or of git's configuration must not become two.
+std::string one_line(const Json& request, std::string_view member) {
+    std::string text = optional_string(request, member, what).value_or("");
+    for (const char c : text)
+        if (static_cast<unsigned char>(c) < ' ' || c == 0x7f)
+            throw Error(ErrorKind::usage, fmt::format("request: {}: holds control characters", member));
+    return text;
+}
+
 Json carry_out_http(HttpClient& client, const Json& request, ByteWriter& out) {
     Wanted wanted;
     wanted.url = Url::parse(required_string(request, "url", what));
     wanted.limit = byte_count(request, "maxBytes");
     wanted.subject = "fetch " + wanted.url.shown();
+    wanted.authorization = one_line(request, "authorization");
+    if (const std::string etag = one_line(request, "etag"); !etag.empty())
+        wanted.headers.push_back("If-None-Match: " + etag);
+    else if (const auto time = optional_integer(request, "modifiedSince", what))
+        wanted.headers.push_back("If-Modified-Since: " + http_date(*time));
+    wanted.may_be_unchanged = !wanted.headers.empty();
     Fetched fetched = transfer(client, wanted, out);
+    if (fetched.unchanged) return Json{{"unchanged", true}};
     Json status = describe(fetched);
     status["fileName"] = printable(wanted.url.file_name());
     if (auto time = parse_http_date(fetched.reply.header("last-modified"))) status["lastModified"] = *time;
@@ -54,11 +72,40 @@ Json carry_out_http(HttpClient& client, const Json& request, ByteWriter& out) {
     return status;
 }
 
+GitAccess git_access_of(const Json& request) {
+    GitAccess access;
+    access.remote = one_line(request, "remote");
+    access.directory = required_string(request, "directory", what);
+    access.authorization = one_line(request, "authorization");
+    access.ssh_socket = one_line(request, "sshSocket");
+    if (access.remote.empty() || access.remote.starts_with('-') || !access.directory.starts_with('/'))
+        throw Error(ErrorKind::usage, "request: remote or directory: not what it should be");
+    return access;
+}
+
+bool says(const Json& request, const char* member) {
+    const auto found = request.find(member);
+    return found != request.end() && *found == true;
+}
+
+Json carry_out_git(const std::string& kind, const Json& request) {
+    // No terminal, so that nothing asks there; and a group that whoever started us can end with all it started.
+    ::setsid();
+    const GitAccess access = git_access_of(request);
+    if (kind == "git-resolve") {
+        const GitRevision revision = resolve_git(access, one_line(request, "reference"));
+        return Json{{"commit", revision.commit}, {"reference", revision.reference}};
+    }
+    const GitRevision revision{required_string(request, "commit", what), one_line(request, "reference")};
+    return Json{{"time", check_out_git(access, revision, says(request, "submodules"))}};
+}
+
 }  // namespace
 
 Json carry_out(std::string_view text, ByteWriter& out) {
     Json request = parse_json(text, what);
     std::string kind = required_string(request, "kind", what);
+    if (kind == "git-resolve" || kind == "git-checkout") return carry_out_git(kind, request);
     HttpClient client;
     if (kind == "http") return carry_out_http(client, request, out);
     if (kind == "manifest") {

@@ -39,13 +39,18 @@ std::string words_of_server(const HttpReply& reply) {
 class Transfer {
   public:
     Transfer(HttpClient& client, const Wanted& wanted, ByteWriter& out)
-        : client_(client), wanted_(wanted), hashing_(&out), current_(wanted.url) {}
+        : client_(client),
+          wanted_(wanted),
+          hashing_(&out),
+          current_(wanted.url),
+          authorization_(wanted.authorization) {}
 
     Fetched run() {
         bool may_ask = static_cast<bool>(wanted_.authorizer);
         for (int next_try = 2;;) {
             HttpReply reply = follow();
             if (is_complete(reply)) return {std::move(reply), current_, hashing_.finish(), hashing_.count()};
+            if (is_unchanged(reply)) return {std::move(reply), current_, hashing_.finish(), 0, true};
             bool asks_here = reply.status == 401 && current_.same_origin(wanted_.url);
             if (reply.failure.empty() && asks_here && std::exchange(may_ask, false)) {
                 authorization_ = wanted_.authorizer(reply);
@@ -66,6 +71,12 @@ class Transfer {
         if (!reply.is_content()) return false;
         begin_body(reply);  // an empty body has not come by it
         return !wanted_.size || hashing_.count() == *wanted_.size;
+    }
+
+    bool is_unchanged(const HttpReply& reply) const {
+        constexpr long not_modified = 304;
+        return wanted_.may_be_unchanged && reply.failure.empty() && reply.status == not_modified &&
+               hashing_.count() == 0;
     }
 
     HttpReply follow() {

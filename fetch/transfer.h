@@ -29,7 +29,9 @@ struct Wanted {
     std::uint64_t limit = 0;            ///< bytes; one more is an Error
     std::optional<std::uint64_t> size;  ///< bytes, where they are known: fewer are a body that broke off
     bool pinned = false;                ///< named by its digest: a second answer has the same bytes
+    bool may_be_unchanged = false;      ///< `headers` hold a condition: a 304 without a body is an answer too
     Authorizer authorizer;              ///< may be empty; asked once
+    std::string authorization;          ///< value of the header, for the origin of `url` alone; may be empty
 };
 
 struct Fetched {
@@ -37,6 +39,7 @@ struct Fetched {
     Url final_url;
     Digest digest;
     std::uint64_t size = 0;  ///< bytes
+    bool unchanged = false;  ///< the server said so and sent nothing
 };
 
 /// Fetches `wanted` into `out`. At most ten redirects are followed, never from https to http; the Authorization

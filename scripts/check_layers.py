@@ -53,7 +53,8 @@ FOLDERS = {
         "edit": ("plan",),
         "cache": ("plan",),
         "resolve": ("plan", "fetch"),
-        "solve": ("plan", "context", "sandbox", "image", "fetch", "edit", "cache"),
+        "remote": ("plan", "context", "fetch", "cache"),
+        "solve": ("plan", "context", "sandbox", "image", "fetch", "edit", "cache", "remote"),
     },
     "cli": {
         "common": (),

@@ -116,13 +116,41 @@ std::optional<FetchedContent> Memos::find_fetched(const StepKey& key) {
         content.blob = reader.digest();
         content.size = reader.varint();
         content.modified = reader.signed_varint();
+        content.etag = reader.text();
         return content;
     });
 }
 
 void Memos::put_fetched(const StepKey& key, const FetchedContent& content) {
     WireWriter value;
-    value.digest(content.blob).varint(content.size).signed_varint(content.modified);
+    value.digest(content.blob).varint(content.size).signed_varint(content.modified).text(content.etag);
+    records_.put_memo(MemoKind::fetch, key.digest(), value.bytes(), key.preimage());
+}
+
+std::optional<Tree> Memos::find_tree(const StepKey& key) {
+    return find(MemoKind::fetch, key.digest(),
+                [&](WireReader& reader) { return Tree::from_ref(Records::decode_ref(reader.text()), records_); });
+}
+
+void Memos::put_tree(const StepKey& key, const Tree& tree) {
+    Records::Transaction transaction(records_);
+    records_.save_tree(tree);
+    records_.put_memo(MemoKind::fetch, key.digest(), WireWriter().text(Records::encode_ref(tree.ref())).take(),
+                      key.preimage());
+}
+
+std::optional<std::vector<std::string>> Memos::find_words(const StepKey& key) {
+    return find(MemoKind::fetch, key.digest(), [](WireReader& reader) {
+        std::vector<std::string> words(reader.count(1));
+        for (std::string& word : words) word = reader.text();
+        return words;
+    });
+}
+
+void Memos::put_words(const StepKey& key, const std::vector<std::string>& words) {
+    WireWriter value;
+    value.varint(words.size());
+    for (const std::string& word : words) value.text(word);
     records_.put_memo(MemoKind::fetch, key.digest(), value.bytes(), key.preimage());
 }
 

@@ -28,7 +28,8 @@ struct ImageContent {
 struct FetchedContent {
     Digest blob;
     std::uint64_t size = 0;     ///< bytes
-    std::int64_t modified = 0;  ///< seconds since 1970
+    std::int64_t modified = 0;  ///< seconds since 1970; 0 where nobody said it
+    std::string etag;           ///< what the server calls this version; may be empty
 };
 
 /// How a delta is to be packed.
@@ -61,6 +62,14 @@ class Memos {
 
     std::optional<FetchedContent> find_fetched(const StepKey& key);
     void put_fetched(const StepKey& key, const FetchedContent& content);
+
+    /// The files of an archive or a repository.
+    std::optional<layerstore::Tree> find_tree(const StepKey& key);
+    void put_tree(const StepKey& key, const layerstore::Tree& tree);
+
+    /// A few words that something foreign once said: which commit a branch was.
+    std::optional<std::vector<std::string>> find_words(const StepKey& key);
+    void put_words(const StepKey& key, const std::vector<std::string>& words);
 
     /// Small files of images that keys and edits look into (passwd, group), by their digest.
     std::optional<std::string> find_file(const Digest& content);

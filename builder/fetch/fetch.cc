@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "base/error.h"
 #include "base/image_path.h"
 #include "base/json.h"
@@ -37,6 +39,17 @@ Json request_for(const char* kind, const layerstore::Reference& reference) {
     return Json{{"kind", kind}, {"domain", reference.domain}, {"repository", reference.repository}};
 }
 
+std::string absolute_path(const Directory& directory) {
+    return std::filesystem::absolute(directory.name()).lexically_normal().string();
+}
+
+Json request_for_git(const char* kind, const GitRemote& remote, const Directory& scratch) {
+    Json request{{"kind", kind}, {"remote", remote.address}, {"directory", absolute_path(scratch)}};
+    if (!remote.authorization.empty()) request["authorization"] = remote.authorization;
+    if (!remote.ssh_socket.empty()) request["sshSocket"] = remote.ssh_socket;
+    return request;
+}
+
 }  // namespace
 
 FetchedDocument fetch_manifest(const layerstore::Reference& reference) {
@@ -61,9 +74,15 @@ void fetch_blob(const layerstore::Reference& reference, const layerstore::Descri
     fetch(request, out);
 }
 
-FetchedFile fetch_url(const std::string& url, ByteWriter& out) {
+std::optional<FetchedFile> fetch_url(const UrlRequest& request, ByteWriter& out) {
+    Json wanted{{"kind", "http"}, {"url", request.url}, {"maxBytes", max_fetched_bytes}};
+    if (!request.authorization.empty()) wanted["authorization"] = request.authorization;
+    if (!request.etag.empty()) wanted["etag"] = request.etag;
+    if (request.modified_since) wanted["modifiedSince"] = *request.modified_since;
     HashingWriter hashing(&out);
-    Json status = fetch(Json{{"kind", "http"}, {"url", url}, {"maxBytes", max_fetched_bytes}}, hashing);
+    const Json status = fetch(wanted, hashing);
+    const bool may_be_unchanged = !request.etag.empty() || request.modified_since;
+    if (may_be_unchanged && hashing.count() == 0 && status.value("unchanged", false)) return std::nullopt;
     FetchedFile file;
     file.size = hashing.count();
     file.digest = hashing.finish();
@@ -72,7 +91,31 @@ FetchedFile fetch_url(const std::string& url, ByteWriter& out) {
     if (!is_path_component(file.file_name))
         throw Error(ErrorKind::internal, fmt::format("{}: says a file name that is none", helper_name));
     file.last_modified = optional_integer(status, "lastModified", helper_name);
+    file.etag = optional_string(status, "etag", helper_name).value_or("");
     return file;
+}
+
+GitRevision resolve_git(const GitRemote& remote, const std::string& reference, const Directory& scratch) {
+    Json request = request_for_git("git-resolve", remote, scratch);
+    request["reference"] = reference;
+    MemoryWriter nothing;
+    const Json status = fetch(request, nothing);
+    GitRevision revision{required_string(status, "commit", helper_name),
+                         required_string(status, "reference", helper_name)};
+    const bool is_commit = (revision.commit.size() == 40 || revision.commit.size() == 64) &&
+                           revision.commit.find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (!is_commit) throw Error(ErrorKind::internal, fmt::format("{}: says a commit that is none", helper_name));
+    return revision;
+}
+
+std::int64_t check_out_git(const GitRemote& remote, const GitRevision& revision, bool submodules,
+                           const Directory& scratch) {
+    Json request = request_for_git("git-checkout", remote, scratch);
+    request["commit"] = revision.commit;
+    request["reference"] = revision.reference;
+    request["submodules"] = submodules;
+    MemoryWriter nothing;
+    return required_integer(fetch(request, nothing), "time", helper_name);
 }
 
 }  // namespace imgbuild::builder

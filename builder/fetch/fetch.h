@@ -12,6 +12,7 @@
 #include <string>
 
 #include "base/digest.h"
+#include "base/directory.h"
 #include "base/stream.h"
 #include "layerstore/image/descriptor.h"
 #include "layerstore/image/reference.h"
@@ -37,12 +38,43 @@ struct FetchedFile {
     Digest digest;
     std::uint64_t size = 0;                     ///< bytes
     std::optional<std::int64_t> last_modified;  ///< seconds since 1970
+    std::string etag;                           ///< what the server calls this version; may be empty
+};
+
+/// What is sent with the request for a file.
+struct UrlRequest {
+    std::string url;
+    std::string authorization;                   ///< value of the header, for the URL's own origin; may be empty
+    std::string etag;                            ///< of the version that is here already; may be empty
+    std::optional<std::int64_t> modified_since;  ///< else its Last-Modified
 };
 
 /// Bytes that ADD takes from one URL at most: as one file in a layer.
 inline constexpr std::uint64_t max_fetched_bytes = std::uint64_t{1} << 40;
 
-/// Streams what an http or https URL gives into `out`.
-FetchedFile fetch_url(const std::string& url, ByteWriter& out);
+/// Streams what an http or https URL gives into `out`. Empty, with nothing written, where the version that the request
+/// names is still the server's.
+std::optional<FetchedFile> fetch_url(const UrlRequest& request, ByteWriter& out);
+
+/// A git repository and the way to it.
+struct GitRemote {
+    std::string address;
+    std::string authorization;  ///< value of an Authorization header for its origin; may be empty
+    std::string ssh_socket;     ///< of an agent; may be empty
+};
+
+struct GitRevision {
+    std::string commit;     ///< all hexadecimal digits, 40 or 64
+    std::string reference;  ///< "refs/heads/main"; empty where the commit itself was asked for
+};
+
+/// Which commit a branch, tag or full reference is now; the default branch where `reference` is empty. git keeps its
+/// files in `scratch`, an empty directory, while it works.
+GitRevision resolve_git(const GitRemote& remote, const std::string& reference, const Directory& scratch);
+
+/// Brings the files of a commit, with those of its submodules on request, to `scratch`/files, where nobody has looked
+/// at them yet; .git is among them. `scratch` as above. Gives the time of the commit, seconds since 1970.
+std::int64_t check_out_git(const GitRemote& remote, const GitRevision& revision, bool submodules,
+                           const Directory& scratch);
 
 }  // namespace imgbuild::builder

@@ -251,7 +251,7 @@ TEST_CASE("a file from a URL comes with its name and its time") {
         reply.send(200, "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "hello");
     });
     MemoryWriter out;
-    FetchedFile file = fetch_url("http://" + server.domain() + "/dir/a%20b.txt?x=1", out);
+    FetchedFile file = *fetch_url({"http://" + server.domain() + "/dir/a%20b.txt?x=1", {}, {}, {}}, out);
     CHECK(out.bytes() == "hello");
     CHECK(file.file_name == "a b.txt");
     CHECK(file.size == 5);
@@ -273,11 +273,11 @@ TEST_CASE("a file from a URL is continued only where the server proves that it i
                    bytes.substr(4096));
     });
     MemoryWriter out;
-    fetch_url("http://" + server.domain() + "/f", out);
+    fetch_url({"http://" + server.domain() + "/f", {}, {}, {}}, out);
     CHECK(out.bytes() == bytes);
     CHECK(server.requests()[1].header("if-range") == "\"one\"");
     etag.clear();
-    Error error = error_of([&] { fetch_url("http://" + server.domain() + "/f?sig=s3cret", out); });
+    Error error = error_of([&] { fetch_url({"http://" + server.domain() + "/f?sig=s3cret", {}, {}, {}}, out); });
     CHECK(error.message() ==
           fmt::format("fetch http://{}/f: broke off after 4.0 KiB, and the server gives no way to continue",
                       server.domain()));

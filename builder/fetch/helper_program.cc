@@ -52,10 +52,17 @@ struct HelperProgram::Running {
         said.write_end.reset();
     }
 
+    // With what it started: a helper that starts programs has made itself the leader of a group.
+    void kill() const noexcept {
+        if (!process || process->pid() <= 0) return;
+        ::kill(-process->pid(), SIGKILL);
+        process->kill(SIGKILL);
+    }
+
     // Blocks until there is something to read or the other end is gone.
     void wait_for(int fd) {
         for (;;) {
-            if (cancel_signal() != 0) process->kill(SIGKILL);
+            if (cancel_signal() != 0) kill();
             throw_if_cancelled();
             std::array<pollfd, 2> watched{pollfd{fd, POLLIN, 0}, pollfd{cancel_fd(), POLLIN, 0}};
             if (::poll(watched.data(), watched.size(), cancel_fd() < 0 ? longest_wait : -1) > 0 &&
@@ -108,7 +115,9 @@ HelperProgram::HelperProgram(std::string_view name, Fd input) : running_(std::ma
     running_->start(std::move(input));
 }
 
-HelperProgram::~HelperProgram() = default;
+HelperProgram::~HelperProgram() {
+    if (running_) running_->kill();
+}
 
 std::size_t HelperProgram::read(std::span<std::byte> buffer) {
     if (running_->ended || buffer.empty()) return 0;

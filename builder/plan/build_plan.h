@@ -22,6 +22,7 @@
 #include "base/image_path.h"
 #include "builder/plan/image_resolver.h"
 #include "layerstore/image/image.h"
+#include "parser/instruction/git_url.h"
 #include "parser/instruction/instruction.h"
 #include "parser/instruction/mount.h"
 #include "parser/lexer/environment.h"
@@ -39,7 +40,7 @@ struct FromImage {
     std::shared_ptr<const ResolvedImage> image;
 };
 
-/// A directory of the host, less what its ignore rules hide.
+/// A directory of the host, less what its ignore rules hide; or what a context elsewhere holds.
 struct ContextFiles {
     std::string context;            ///< a name of PlanRequest::contexts; "" is the main context
     std::vector<ImagePath> wanted;  ///< below which steps look; the root is everything
@@ -50,6 +51,12 @@ struct FetchUrl {
     std::string url;
     std::string checksum;   ///< "sha256:HEX"; empty when the Buildfile says none
     std::string file_name;  ///< one component: what the file is called in its tree
+};
+
+/// The files of a commit, as ADD takes them.
+struct FetchGit {
+    parser::GitSource source;
+    bool keep_git_dir = false;
 };
 
 /// WORKDIR: the directory and its parents, where missing.
@@ -111,7 +118,7 @@ struct RunCommand {
     layerstore::Platform platform;
 };
 
-using Operation = std::variant<FromScratch, FromImage, ContextFiles, FetchUrl, EditFiles, RunCommand>;
+using Operation = std::variant<FromScratch, FromImage, ContextFiles, FetchUrl, FetchGit, EditFiles, RunCommand>;
 
 /// "FromImage", …: as printed plans and keys name it.
 std::string_view name_of(const Operation& operation) noexcept;

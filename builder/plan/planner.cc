@@ -7,6 +7,7 @@
 #include <functional>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -39,7 +40,9 @@ class Planner final : public PlanSpace {
     parser::Diagnostics& diagnostics() override { return diagnostics_; }
     const parser::Environment& globals() const override { return globals_; }
     NodeId stage_tree(const Stage& stage) override {
-        auto context = find_context(stage.name().value_or(""));
+        const std::string name = stage.name().value_or("");
+        if (const Stage* other = stage_of_context(name)) return planned(*other).root;
+        auto context = find_context(name);
         return context ? context_tree(*context, request_.platform) : planned(stage).root;
     }
     NodeId outside_tree(const std::string& name, const layerstore::Platform& platform) override;
@@ -59,11 +62,13 @@ class Planner final : public PlanSpace {
     void run_triggers(const Stage& stage, StageState& state);
     void number_steps(const StageState& state, const Stage& stage, NodeId first);
     std::optional<std::string> find_context(const std::string& name) const;
+    const Stage* stage_of_context(const std::string& name) const;
     NodeId context_tree(const std::string& name, const layerstore::Platform& platform);
     void begin_with_directory(const Stage& stage, StageState& state, const std::string& context);
     NodeId image_tree(std::shared_ptr<const ResolvedImage> image);
 
     const PlanRequest& request_;
+    std::size_t current_stage_ = 0;  // the one whose instructions are being planned
     BuildPlan plan_;
     parser::Diagnostics diagnostics_;
     parser::Environment globals_;
@@ -139,6 +144,23 @@ std::optional<std::string> Planner::find_context(const std::string& name) const 
     return std::nullopt;
 }
 
+// The stage that a context stands for ("target:NAME"); null for any other name. Only what stands above can be meant, so
+// that no stage ever waits for itself.
+const Stage* Planner::stage_of_context(const std::string& name) const {
+    const auto context = find_context(name);
+    if (!context || request_.contexts.at(*context).kind != NamedContext::Kind::stage) return nullptr;
+    const std::string& place = request_.contexts.at(*context).place;
+    const Stage* stage = request_.buildfile.find_stage(place);
+    if (!stage)
+        throw Error(ErrorKind::not_found,
+                    fmt::format("--build-context {}=target:{}: no such stage", printable(name), printable(place)));
+    if (stage->index >= current_stage_)
+        throw Error(ErrorKind::usage,
+                    fmt::format("--build-context {0}=target:{1}: stage {1} does not stand above the stage that uses it",
+                                printable(name), printable(place)));
+    return stage;
+}
+
 NodeId Planner::context_tree(const std::string& name, const layerstore::Platform& platform) {
     if (auto image = image_of(request_.contexts.at(name), platform)) return image_tree(std::move(image));
     auto [place, is_new] = directories_.try_emplace(name);
@@ -146,9 +168,9 @@ NodeId Planner::context_tree(const std::string& name, const layerstore::Platform
     return place->second;
 }
 
-// Null for a directory; everything else is asked for once.
+// Null for files; everything else is asked for once.
 std::shared_ptr<const ResolvedImage> Planner::image_of(const NamedContext& what, const layerstore::Platform& platform) {
-    if (what.kind == NamedContext::Kind::directory) return nullptr;
+    if (what.kind == NamedContext::Kind::files) return nullptr;
     auto& image = resolved_[{what.kind, what.place, platform.text()}];
     if (!image)
         image = what.kind == NamedContext::Kind::layout ? request_.resolver.resolve_layout(what.place, platform)
@@ -167,6 +189,7 @@ NodeId Planner::image_tree(std::shared_ptr<const ResolvedImage> image) {
 
 NodeId Planner::outside_tree(const std::string& name, const layerstore::Platform& platform) {
     if (name.empty()) return context_tree(name, platform);
+    if (const Stage* stage = stage_of_context(name)) return planned(*stage).root;
     if (auto context = find_context(name)) return context_tree(*context, platform);
     return image_tree(image_of({NamedContext::Kind::image, name}, platform));
 }
@@ -231,11 +254,12 @@ void Planner::begin_stage(const Stage& stage, StageState& state) {
         diagnostics_.error(from.image.span, "the name of the base is empty after expansion");
         return;
     }
-    if (auto context = find_context(name)) {
+    const Stage* named = stage_of_context(name);
+    if (auto context = find_context(name); context && !named) {
         auto image = image_of(request_.contexts.at(*context), state.config.platform);
         return image ? begin_with_image(stage, state, std::move(image)) : begin_with_directory(stage, state, *context);
     }
-    if (const Stage* parent = request_.buildfile.find_base_stage(name, stage.index)) {
+    if (const Stage* parent = named ? named : request_.buildfile.find_base_stage(name, stage.index)) {
         StageState inherited = planned(*parent);
         inherited.command_was_set = false;
         if (from.platform) inherited.config.platform = state.config.platform;
@@ -308,12 +332,14 @@ void Planner::run_triggers(const Stage& stage, StageState& state) {
 
 void Planner::plan_stage(const Stage& stage) {
     StageState state;
+    const std::size_t outer = std::exchange(current_stage_, stage.index);
     with_context(fmt::format("FROM in stage {}", stage.display_name()), [&] { begin_stage(stage, state); });
     NodeId first = plan_.nodes.size();
     run_triggers(stage, state);
     StagePlanner steps(*this, stage, state);
     for (const parser::Instruction& instruction : stage.instructions) steps.plan(instruction);
     number_steps(state, stage, first);
+    current_stage_ = outer;
     stages_.emplace(stage.index, std::move(state));
 }
 
@@ -353,8 +379,8 @@ PlanResult Planner::run() {
 }  // namespace
 
 std::string_view name_of(const Operation& operation) noexcept {
-    constexpr std::string_view names[] = {"FromScratch", "FromImage", "ContextFiles",
-                                          "FetchUrl",    "EditFiles", "RunCommand"};
+    constexpr std::string_view names[] = {"FromScratch", "FromImage", "ContextFiles", "FetchUrl",
+                                          "FetchGit",    "EditFiles", "RunCommand"};
     return names[operation.index()];
 }
 

@@ -17,9 +17,10 @@ namespace imgbuild::builder {
 
 /// What a name of --build-context (or "" for the main context) stands for.
 struct NamedContext {
-    enum class Kind { directory, image, layout };
-    Kind kind = Kind::directory;
-    std::string place;  ///< a host path, an image reference, or "PATH[:TAG|@DIGEST]"
+    enum class Kind { files, image, layout, stage };
+    Kind kind = Kind::files;
+    /// A host path, URL or repository; an image reference; "PATH[:TAG|@DIGEST]"; or the name of a stage.
+    std::string place;
 };
 
 struct PlanRequest {

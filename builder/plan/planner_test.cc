@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/test_support.h"
 
 using namespace imgbuild;
 using namespace imgbuild::builder;
@@ -81,7 +82,7 @@ Planned planned(
     Planned planned;
     PlanRequest request{.buildfile = parsed.buildfile, .resolver = planned.resolver};
     request.platform = request.build_platform = layerstore::Platform::parse("linux/amd64");
-    request.contexts[""] = {NamedContext::Kind::directory, "."};
+    request.contexts[""] = {NamedContext::Kind::files, "."};
     change(request);
     planned.result = make_plan(request);
     return planned;
@@ -197,7 +198,7 @@ TEST_CASE("a named context takes the place of an image, of a stage and of --from
     Planned stage = planned("FROM missing AS mine\nRUN x\nFROM base\nCOPY --from=mine /a /a\n", layout);
     CHECK(stage.all<RunCommand>().empty());
     Planned folder = planned("FROM base\nCOPY --from=other a /a\n", [](auto& r) {
-        r.contexts["other"] = {NamedContext::Kind::directory, "/other"};
+        r.contexts["other"] = {NamedContext::Kind::files, "/other"};
     });
     CHECK(folder.all<ContextFiles>().front()->context == "other");
 }
@@ -218,13 +219,56 @@ TEST_CASE("the host's network and full privileges need to be allowed") {
     CHECK(planned("FROM base\nRUN --network=host x\n", [](auto& r) { r.allow_host_network = true; }).result.plan);
 }
 
-TEST_CASE("ADD of a URL fetches a file of that name, and a git repository is refused aloud") {
+TEST_CASE("ADD of a URL fetches a file of that name") {
     Planned file = planned("FROM base\nADD http://host/dir/file.tgz?x=1 /d/\n");
     CHECK(file.all<FetchUrl>().front()->url == "http://host/dir/file.tgz?x=1");
     const auto& files = std::get<TransferFiles>(file.all<EditFiles>().front()->edit);
     CHECK(files.sources.front().pattern == "file.tgz");
     CHECK_FALSE(files.sources.front().unpack);
-    CHECK(planned("FROM base\nADD https://host/r.git /d/\n").first_error().starts_with("ADD of a git repository"));
+}
+
+TEST_CASE("ADD of a repository brings the content of a commit's directory") {
+    Planned file = planned("FROM base\nARG REF=v1\nADD --checksum=AB12 https://host/r.git#${REF}:sub /d/\n");
+    const FetchGit& fetch = *file.all<FetchGit>().front();
+    CHECK(fetch.source.remote == "https://host/r.git");
+    CHECK(fetch.source.reference == "v1");
+    CHECK(fetch.source.directory == "sub");
+    CHECK(fetch.source.checksum == "ab12");
+    CHECK_FALSE(fetch.keep_git_dir);
+    CHECK(std::get<TransferFiles>(file.all<EditFiles>().front()->edit).sources.front().pattern.empty());
+    CHECK(planned("FROM base\nADD --keep-git-dir git@host:r.git /d/\n").all<FetchGit>().front()->keep_git_dir);
+}
+
+TEST_CASE("flags of ADD and the address of a repository must agree") {
+    const auto error = [](const std::string& add) { return planned("FROM base\n" + add + "\n").first_error(); };
+    CHECK(error("ADD --keep-git-dir=false https://h/r.git?keep-git-dir=true /d/") ==
+          "inconsistent keep-git-dir configuration");
+    CHECK(error("ADD --checksum=ab https://h/r.git?checksum=cd /d/") ==
+          "checksum mismatch: the flag and the address differ");
+    CHECK(error("ADD https://h/r.git?what=1 /d/") == "ADD: unexpected query \"what\"");
+}
+
+TEST_CASE("a named context may stand for a stage above, and for no other") {
+    const std::string text =
+        "FROM scratch AS a\nCOPY x /x\nFROM base AS b\nCOPY --from=other /x /y\nFROM scratch AS c\n";
+    const auto other = [](const std::string& stage) {
+        return [stage](PlanRequest& r) {
+            r.contexts["other"] = {NamedContext::Kind::stage, stage};
+            r.target = "b";
+        };
+    };
+    Planned file = planned(text, other("a"));
+    CHECK(file.all<EditFiles>().size() == 2);
+    CHECK(file.resolver.asked == 1);
+    Planned base = planned("FROM scratch AS a\nCOPY x /x\nENV A=1\nFROM other\n", [](PlanRequest& r) {
+        r.contexts["other"] = {NamedContext::Kind::stage, "a"};
+    });
+    CHECK(base.plan().image.config.find_environment("A") == "1");
+    CHECK(base.resolver.asked == 0);
+    CHECK(test::refusal([&] { planned(text, other("c")); }) ==
+          "usage: --build-context other=target:c: stage c does not stand above the stage that uses it");
+    CHECK(test::refusal([&] { planned(text, other("none")); }) ==
+          "not_found: --build-context other=target:none: no such stage");
 }
 
 TEST_CASE("beside a URL an ADD still unpacks its local archives, unless it says otherwise for all") {

@@ -83,7 +83,9 @@ class StagePlanner {
     TransferSource source_of(const std::string& text, std::size_t input, bool parents, NodeId tree);
     void want(NodeId tree, const std::string& pattern);
     void add_inline_files(const parser::Transfer& transfer, TransferFiles& files);
-    std::size_t fetch_input(FetchUrl fetch, std::vector<NodeId>& inputs);
+    void add_git(const parser::Add& add, const parser::Word& word, const std::string& text, const std::string& checksum,
+                 TransferFiles& files, std::vector<NodeId>& inputs);
+    std::size_t fetch_input(Operation fetch, const std::string& what, std::vector<NodeId>& inputs);
     RunMount plan_mount(const parser::MountFlag& flag, std::vector<NodeId>& inputs);
     void set_environment(RunCommand& command) const;
 

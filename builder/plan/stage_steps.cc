@@ -134,12 +134,11 @@ void StagePlanner::operator()(const parser::Add& add) {
     for (const parser::Word& word : add.sources) {
         std::string text = expand(word);
         if (parser::is_git_url(text)) {
-            space_.diagnostics().error(word.span, "ADD of a git repository is not supported in this version",
-                                       "clone it before the build and give it as --build-context");
+            add_git(add, word, text, checksum, files, inputs);
         } else if (parser::is_http_url(text)) {
             FetchUrl fetch{text, checksum, file_name_of_url(text)};
             std::string pattern = fetch.file_name;
-            std::size_t input = fetch_input(std::move(fetch), inputs);
+            std::size_t input = fetch_input(std::move(fetch), text, inputs);
             files.sources.push_back({input, std::move(pattern), "", text, add.unpack.value_or(false)});
         } else {
             if (!context) {
@@ -153,9 +152,38 @@ void StagePlanner::operator()(const parser::Add& add) {
     transfer(add, std::move(files), std::move(inputs), "ADD");
 }
 
-std::size_t StagePlanner::fetch_input(FetchUrl fetch, std::vector<NodeId>& inputs) {
-    std::string label = "fetch " + fetch.url;
-    PlanNode node{std::move(fetch), {}, std::move(label), stage_.display_name(), instruction_->span};
+// What the address and the flags say of one thing must agree.
+void StagePlanner::add_git(const parser::Add& add, const parser::Word& word, const std::string& text,
+                           const std::string& checksum, TransferFiles& files, std::vector<NodeId>& inputs) {
+    auto parsed = parser::parse_git_url(text);
+    if (const auto* wrong = std::get_if<parser::ValueError>(&parsed)) {
+        space_.diagnostics().error(word.span, "ADD: " + wrong->message, wrong->hint);
+        return;
+    }
+    FetchGit fetch{std::get<parser::GitSource>(std::move(parsed))};
+    const std::optional<bool> in_address = fetch.source.keep_git_dir;
+    if (in_address && add.keep_git_dir && *in_address != *add.keep_git_dir)
+        space_.diagnostics().error(word.span, "inconsistent keep-git-dir configuration",
+                                   "say it once, as a flag or in the address");
+    fetch.keep_git_dir = in_address.value_or(add.keep_git_dir.value_or(false));
+    if (!checksum.empty()) {
+        const std::string digits = to_lower(checksum.substr(checksum.find(':') + 1));
+        if (checksum.find(':') != std::string::npos && !checksum.starts_with("sha256:"))
+            space_.diagnostics().error(add.checksum->span, "invalid checksum: " + checksum,
+                                       "write digits of the commit's hash");
+        else if (!fetch.source.checksum.empty() && fetch.source.checksum != digits)
+            space_.diagnostics().error(add.checksum->span, "checksum mismatch: the flag and the address differ",
+                                       "say it once, as a flag or in the address");
+        else
+            fetch.source.checksum = digits;
+    }
+    const std::string what = parser::text_of(fetch.source);
+    const std::size_t input = fetch_input(std::move(fetch), what, inputs);
+    files.sources.push_back({input, "", "", text, false});
+}
+
+std::size_t StagePlanner::fetch_input(Operation fetch, const std::string& what, std::vector<NodeId>& inputs) {
+    PlanNode node{std::move(fetch), {}, "fetch " + what, stage_.display_name(), instruction_->span};
     inputs.push_back(space_.add(std::move(node)));
     return inputs.size() - 2;
 }

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/solve/edit_step.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <mutex>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/edit/edit.h"
-#include "builder/fetch/unpack.h"
-#include "layerstore/layer/layer_codec.h"
+#include "builder/remote/unpacked_archive.h"
 #include "layerstore/snapshot/overlay_codec.h"
 
 namespace imgbuild::builder {
@@ -20,11 +17,7 @@ using layerstore::ContentSource;
 using layerstore::ContentSources;
 using layerstore::TreeDelta;
 
-void rewind(const Fd& file, const std::string& name) {
-    if (::lseek(file.get(), 0, SEEK_SET) < 0) throw_errno("read", name);
-}
-
-/// The archives of one ADD: unpacked once, the tar that comes out kept for the files in it.
+/// The archives of one ADD.
 class Unpacker {
   public:
     Unpacker(Services& services, const std::vector<std::shared_ptr<ContentSources>>& sources)
@@ -32,69 +25,24 @@ class Unpacker {
 
     std::optional<TreeDelta> operator()(const layerstore::Entry& file, const std::string& name) {
         if (file.size == 0) return std::nullopt;
-        std::optional<Fd> archive = copy_of(file, name);
+        const Directory& scratch = services_.store.pending();
+        std::optional<Fd> archive = copy_if_archive(*open(file, name), scratch, name);
         if (!archive) return std::nullopt;
-        auto tar = std::make_shared<const Fd>(make_unnamed_file(services_.store.pending()));
-        std::optional<TreeDelta> delta = read_archive(std::move(*archive), *tar, name);
-        if (!delta) return std::nullopt;
-        contents_->add(std::make_shared<SpooledTar>(
-            [tar, name](const auto& consume) {
-                rewind(*tar, name);
-                FdReader reader(tar->get(), name);
-                consume(reader);
-            },
-            services_.store.pending(), name));
+        std::optional<UnpackedArchive> unpacked =
+            read_archive(std::move(*archive), scratch, name, "copy the archive as it is with --unpack=false");
+        if (!unpacked) return std::nullopt;
+        contents_->add(std::move(unpacked->contents));
         has_archives_ = true;
-        return delta;
+        return std::move(unpacked->delta);
     }
 
     std::shared_ptr<ContentSource> contents() const { return has_archives_ ? contents_ : nullptr; }
 
   private:
-    // A file of our own, because the helper reads a descriptor; empty where the first bytes are of no archive.
-    std::optional<Fd> copy_of(const layerstore::Entry& file, const std::string& name) const {
-        constexpr std::size_t header = 512;
-        std::unique_ptr<ByteReader> reader = open(file, name);
-        std::string first = read_ahead(*reader, header);
-        if (!looks_like_archive(first)) return std::nullopt;
-        Fd copy = make_unnamed_file(services_.store.pending());
-        FdWriter writer(copy.get(), name);
-        PrefixedReader whole(std::move(first), *reader);
-        copy_all(whole, writer);
-        rewind(copy, name);
-        return copy;
-    }
-
     std::unique_ptr<ByteReader> open(const layerstore::Entry& file, const std::string& name) const {
         for (const auto& source : sources_)
             if (auto reader = source->open(file.content, file.size)) return reader;
         throw Error(ErrorKind::internal, "read an archive: " + printable(name) + ": nobody holds its bytes");
-    }
-
-    // An archive that must not get into an image is what the Buildfile named, and not trouble of ours.
-    static std::optional<TreeDelta> read_archive(Fd archive, const Fd& tar, const std::string& name) {
-        constexpr const char* hint = "copy the archive as it is with --unpack=false";
-        try {
-            FdWriter writer(tar.get(), name);
-            if (!unpack_archive(std::move(archive), [&](ByteReader& reader) { copy_all(reader, writer); }))
-                return std::nullopt;
-            return read_tar(tar, name);
-        } catch (const Error& error) {
-            if (error.kind() != ErrorKind::invalid_input) throw;
-            throw Error(ErrorKind::usage, printable(name) + ": " + error.full_message(), hint);
-        }
-    }
-
-    static TreeDelta read_tar(const Fd& tar, const std::string& name) {
-        rewind(tar, name);
-        FdReader reader(tar.get(), "tar");
-        TreeDelta delta = layerstore::read_layer(reader, layerstore::Tree(), "tar");
-        for (const layerstore::Change& change : delta.changes())
-            if (change.kind != layerstore::ChangeKind::put)
-                throw Error(ErrorKind::invalid_input,
-                            printable(change.path.absolute()) +
-                                ": is the mark of a deletion in a layer, which no file of an image can be called");
-        return delta;
     }
 
     Services& services_;
@@ -120,6 +68,7 @@ class UnpackedAgain final : public ContentSource {
 };
 
 std::string describe(const PlanNode& node) {
+    if (const auto* fetch = std::get_if<FetchGit>(&node.operation)) return "git " + printable(text_of(fetch->source));
     const auto* image = std::get_if<FromImage>(&node.operation);
     return printable(image ? "image " + image->image->name : "stage " + node.stage);
 }
@@ -127,7 +76,10 @@ std::string describe(const PlanNode& node) {
 std::string why_missing(const TransferSource& source, const NodeResult& input, const Services& services) {
     const auto* files = std::get_if<ContextFiles>(&input.node->operation);
     if (!files) return "it is looked for below the root of " + describe(*input.node);
-    const ContextDirectory& context = services.options.contexts.at(files->context);
+    const BuildContext& any = services.options.contexts.at(files->context);
+    if (const auto* elsewhere = std::get_if<ContextElsewhere>(&any))
+        return "paths are below the context, " + printable(name_of(elsewhere->place));
+    const auto& context = std::get<ContextDirectory>(any);
     const parser::IgnoreVerdict verdict = context.ignore.match(source.pattern);
     if (!verdict.ignored) return "paths are below the context, " + printable(context.path);
     auto rule = std::ranges::find(context.ignore.rules(), verdict.line, &parser::IgnoreRule::line);

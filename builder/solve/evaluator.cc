@@ -10,7 +10,6 @@
 #include "builder/context/context_scan.h"
 #include "builder/solve/base_image.h"
 #include "builder/solve/edit_step.h"
-#include "builder/solve/fetch_step.h"
 #include "builder/solve/run_step.h"
 #include "layerstore/tree/algebra.h"
 
@@ -100,13 +99,18 @@ Evaluated Evaluator::evaluate(const PlanNode& node, const Inputs& inputs,
     if (const auto* from = std::get_if<FromImage>(&node.operation))
         return {image_result(node, read_content(services_, *from->image)), "", false};
     if (const auto* files = std::get_if<ContextFiles>(&node.operation)) return scan(node, *files);
-    if (const auto* url = std::get_if<FetchUrl>(&node.operation)) return fetch(node, *url);
+    if (const auto* url = std::get_if<FetchUrl>(&node.operation))
+        return take(node, fetch_file(*url, services_, ignores_cache(node)));
+    if (const auto* git = std::get_if<FetchGit>(&node.operation))
+        return take(node, fetch_git(*git, services_, ignores_cache(node)));
     if (std::holds_alternative<EditFiles>(node.operation)) return edit(node, inputs);
     return run(node, inputs, output);
 }
 
 Evaluated Evaluator::scan(const PlanNode& node, const ContextFiles& files) {
-    const ContextDirectory& context = services_.options.contexts.at(files.context);
+    const BuildContext& any = services_.options.contexts.at(files.context);
+    if (const auto* elsewhere = std::get_if<ContextElsewhere>(&any)) return bring(node, *elsewhere);
+    const auto& context = std::get<ContextDirectory>(any);
     ContextOptions options;
     options.ignore = &context.ignore;
     options.wanted = files.wanted;
@@ -122,13 +126,25 @@ Evaluated Evaluator::scan(const PlanNode& node, const ContextFiles& files) {
     return {std::move(result), std::move(detail), false};
 }
 
-Evaluated Evaluator::fetch(const PlanNode& node, const FetchUrl& url) {
-    FetchOutcome outcome = fetch_file(url, services_, ignores_cache(node));
+Evaluated Evaluator::bring(const PlanNode& node, const ContextElsewhere& context) {
+    auto result = std::make_unique<NodeResult>();
+    result->node = &node;
+    std::shared_ptr<const ContextTree> loaded = context.loaded;
+    if (!loaded) {
+        RemoteAccess access = services_.remote(ignores_cache(node));
+        loaded = std::make_shared<ContextTree>(load_context(context.place, access));
+    }
+    result->tree = loaded->tree;
+    result->own_contents = loaded->contents;
+    return {std::move(result), loaded->detail, !context.loaded && loaded->cached};
+}
+
+Evaluated Evaluator::take(const PlanNode& node, FetchOutcome outcome) const {
     auto result = std::make_unique<NodeResult>();
     result->node = &node;
     result->tree = std::move(outcome.tree);
     result->own_contents = std::move(outcome.contents);
-    return {std::move(result), "", outcome.cached};
+    return {std::move(result), std::move(outcome.detail), outcome.cached};
 }
 
 Evaluated Evaluator::edit(const PlanNode& node, const Inputs& inputs) {

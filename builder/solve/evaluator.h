@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "builder/solve/fetch_step.h"
 #include "builder/solve/file_contents.h"
 #include "builder/solve/layer_stack.h"
 #include "builder/solve/node_result.h"
@@ -52,7 +53,8 @@ class Evaluator {
     std::unique_ptr<NodeResult> known_step(layerstore::MemoKind kind, const StepKey& key, const PlanNode& node,
                                            const Inputs& inputs);
     Evaluated scan(const PlanNode& node, const ContextFiles& files);
-    Evaluated fetch(const PlanNode& node, const FetchUrl& url);
+    Evaluated bring(const PlanNode& node, const ContextElsewhere& context);
+    Evaluated take(const PlanNode& node, FetchOutcome outcome) const;
     Evaluated edit(const PlanNode& node, const Inputs& inputs);
     Evaluated run(const PlanNode& node, const Inputs& inputs, const std::function<void(std::string_view)>& output);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// ADD of a URL: the file as a blob of the store, and as a tree of one file.
+// ADD of what lies elsewhere: a file of a web server, a commit of a repository.
 
 #include <memory>
 
@@ -13,11 +13,13 @@ struct FetchOutcome {
     layerstore::Tree tree;
     std::shared_ptr<layerstore::ContentSource> contents;
     bool cached = false;
+    std::string detail;  ///< for people; may be empty
 };
 
-/// A file whose checksum the Buildfile says is fetched once; any other each time, because nothing else tells whether
-/// the server still gives the same, but for offline builds. Error{usage} where the checksum is no digest,
-/// Error{unavailable} where the bytes have another one, or nothing may be fetched.
+/// A tree of the one file, 0600, with the server's time for it. Errors as fetch_to_store().
 FetchOutcome fetch_file(const FetchUrl& fetch, Services& services, bool ignore_cache);
+
+/// The files of the commit. Errors as fetch_git_files().
+FetchOutcome fetch_git(const FetchGit& fetch, Services& services, bool ignore_cache);
 
 }  // namespace imgbuild::builder

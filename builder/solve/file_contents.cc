@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
+#include "builder/remote/spooled_tar.h"
 #include "builder/solve/base_image.h"
 #include "builder/solve/materialised_contents.h"
-#include "builder/solve/spooled_tar.h"
 
 namespace imgbuild::builder {
 

@@ -9,9 +9,9 @@
 #include <set>
 
 #include "builder/edit/accounts.h"
+#include "builder/remote/spooled_tar.h"
 #include "builder/solve/node_result.h"
 #include "builder/solve/services.h"
-#include "builder/solve/spooled_tar.h"
 #include "layerstore/tree/content_source.h"
 
 namespace imgbuild::builder {

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/solve/run_mounts.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/cache/step_key.h"
+#include "builder/solve/secrets.h"
 #include "layerstore/tree/algebra.h"
 
 namespace imgbuild::builder {
@@ -130,20 +129,6 @@ class MountPlanner {
             secret.target = ImagePath::clean("/run/secrets/" + id.substr(id.rfind('/') + 1));
         }
         spec_.secrets.push_back(std::move(secret));
-    }
-
-    static std::string read_secret(const std::string& id, const SecretSource& source) {
-        constexpr std::uint64_t max_secret_bytes = 500 * 1024;
-        return with_context("secret " + printable(id), [&]() -> std::string {
-            if (!source.environment.empty()) {
-                const char* value = std::getenv(source.environment.c_str());
-                if (value) return value;
-                throw Error(ErrorKind::not_found, "the variable " + source.environment + " is not set");
-            }
-            Fd file(::open(source.file.c_str(), O_RDONLY | O_CLOEXEC));
-            if (!file) throw_errno("open", source.file);
-            return imgbuild::read_file(file.get(), max_secret_bytes, source.file);
-        });
     }
 
     void add_socket(const RunMount& mount) {

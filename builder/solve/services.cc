@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include "builder/solve/secrets.h"
 #include "layerstore/snapshot/trust.h"
 
 namespace imgbuild::builder {
@@ -41,6 +42,17 @@ Services::Services(layerstore::Store& of_store, layerstore::Store::Lease& of_lea
       memos(records),
       sandbox(of_store, of_options.root_mode),
       workers(available_processors()) {}
+
+RemoteAccess Services::remote(bool ignore_cache) {
+    return {store,
+            lease,
+            memos,
+            workers,
+            options.offline,
+            ignore_cache,
+            find_secret_in(options.run),
+            default_ssh_socket(options.run)};
+}
 
 std::optional<layerstore::LayerRecord> Services::find_blob(const DeltaId& delta) {
     for (layerstore::LayerRecord& layer : records.layers_of(delta)) {

@@ -51,6 +51,8 @@ struct Services {
     std::shared_ptr<layerstore::MemoryContents> inline_contents = std::make_shared<layerstore::MemoryContents>();
     TaskPool workers;  ///< hashing and compressing, in pieces
 
+    /// The way to what lies elsewhere.
+    RemoteAccess remote(bool ignore_cache);
     /// True if the bytes of a delta can be had here without making it again: in a blob, or materialised. Leases it
     /// first. `strictly`: only what this build's own sandbox can read counts.
     bool has_bytes(const DeltaId& delta, bool strictly);

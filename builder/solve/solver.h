@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "builder/image/image_assembly.h"
 #include "builder/plan/build_plan.h"
+#include "builder/remote/context_files.h"
 #include "builder/sandbox/probe.h"
 #include "builder/sandbox/run_spec.h"
 #include "builder/solve/build_events.h"
@@ -35,6 +36,14 @@ struct ContextDirectory {
     std::string ignore_name;  ///< ".dockerignore": as errors call it; empty where there is none
     bool git_modes = false;
 };
+
+/// A context that lies elsewhere.
+struct ContextElsewhere {
+    RemoteContext place;
+    std::shared_ptr<const ContextTree> loaded;  ///< null where it is brought once a step needs it
+};
+
+using BuildContext = std::variant<ContextDirectory, ContextElsewhere>;
 
 /// Where secrets come from: read when a step needs them, never kept.
 struct SecretSource {
@@ -59,7 +68,7 @@ struct SolveGoal {
 };
 
 struct SolveOptions {
-    std::map<std::string, ContextDirectory> contexts;  ///< by ContextFiles::context
+    std::map<std::string, BuildContext> contexts;  ///< by ContextFiles::context
     layerstore::PackOptions packing;
     bool recompress_base = false;  ///< force-compression: layers of the base too
     bool oci_media_types = true;

@@ -78,10 +78,10 @@ struct Build {
         PlanRequest request{.buildfile = parsed.buildfile, .resolver = resolver};
         request.platform = platform;
         request.build_platform = platform;
-        request.contexts[""] = {NamedContext::Kind::directory, context.name()};
+        request.contexts[""] = {NamedContext::Kind::files, context.name()};
         PlanResult planned = make_plan(request);
         REQUIRE(planned.plan);
-        options.contexts[""] = {context.name(), ignore, ignore_name, false};
+        options.contexts[""] = ContextDirectory{context.name(), ignore, ignore_name, false};
         options.locate = [&](parser::Span span) { return parser::location(span, source); };
         auto store = layerstore::Store::open(store_path);
         auto lease = store->lease();

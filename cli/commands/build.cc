@@ -18,6 +18,11 @@
 namespace imgbuild::cli {
 namespace {
 
+void tell_fetched(const BuildOptions& options, const BuildInput& input) {
+    if (options.progress == ProgressMode::quiet || options.progress == ProgressMode::rawjson) return;
+    if (!input.fetched.empty()) tell("context " + printable(input.fetched) + "\n");
+}
+
 // After the build, where they are seen: one line each, as buildx does it.
 void tell_advice(const BuildOptions& options, const Advice& advice, const parser::Source& source) {
     if (options.progress == ProgressMode::quiet || options.progress == ProgressMode::rawjson) return;
@@ -100,7 +105,8 @@ int build(const BuildOptions& options) {
     const std::unique_ptr<layerstore::Store> store = open_store(options.common);
     const std::unique_ptr<layerstore::Store::Lease> lease = store->lease();
 
-    const BuildInput input = read_build_input(options, *store);
+    const BuildInput input = read_build_input(options, *store, *lease);
+    tell_fetched(options, input);
     const std::optional<parser::Buildfile> buildfile = parse_input(input);
     if (!buildfile) return exit_status::usage;
     if (options.check) return run_check(options, *buildfile, input, *store);

@@ -12,7 +12,8 @@ void declare_input(OptionSet& options, BuildFlags& flags) {
     options.list("--build-arg", flags.build_args, "NAME[=VALUE]", "a value for ARG; without one, the environment's");
     options.list("--build-arg-file", flags.build_arg_files, "FILE", "lines of NAME=VALUE");
     options.list("--build-context", flags.build_contexts, "NAME=PLACE",
-                 "a directory, docker-image://REF or oci-layout://PATH, for FROM and --from");
+                 "for FROM and --from: a directory, tar, URL or git repository, docker-image://REF, "
+                 "oci-layout://PATH or target:STAGE");
     options.value("--platform", flags.platform, "PLATFORM", "as in linux/arm64 (else this machine's)");
     options.value("--context-modes", flags.context_modes, "git", "reduce modes of context files to 0644 and 0755");
     options.word("--pull", flags.pull, "always", "ask registries: always, missing or never");
@@ -72,9 +73,11 @@ void declare_unsupported(OptionSet& options) {
 
 bool read_build_flags(const std::string& command, Arguments arguments, BuildFlags& flags) {
     const bool is_plan = command == "plan";
-    OptionSet options(command + " [flags] CONTEXT",
-                      is_plan ? "Prints what a build with the same flags would do, as JSON"
-                              : "Builds an image from a Buildfile and a CONTEXT: a directory, or - for none");
+    OptionSet options(
+        command + " [flags] CONTEXT",
+        is_plan ? "Prints what a build with the same flags would do, as JSON"
+                : "Builds an image from a Buildfile and a CONTEXT: a directory, a tar, an URL, a git repository, or - "
+                  "for a tar or Buildfile on standard input");
     declare_input(options, flags);
     declare_output(options, flags);
     declare_running(options, flags);

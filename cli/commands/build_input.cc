@@ -4,115 +4,139 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <filesystem>
 
-#include "base/compression.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/commands/context_input.h"
 #include "cli/common/input.h"
+#include "parser/instruction/values.h"
 
 namespace imgbuild::cli {
 namespace {
 
 constexpr std::array buildfile_names{"Buildfile", "Containerfile", "Dockerfile"};
-constexpr std::array ignore_names{".containerignore", ".dockerignore"};
+constexpr std::uint64_t max_source = parser::Source::max_bytes;
 
-bool is_there(const std::string& path) {
-    std::error_code error;
-    const std::filesystem::file_type type = std::filesystem::status(path, error).type();
-    if (type == std::filesystem::file_type::none) throw_errno("look for", path, error.value());
-    return type != std::filesystem::file_type::not_found;
-}
-
-std::string below(const std::string& directory, const std::string& name) {
-    if (directory == ".") return name;
-    return directory.ends_with('/') ? directory + name : directory + "/" + name;
-}
-
-void require_directory(const std::string& path) {
-    if (path.empty()) throw Error(ErrorKind::usage, "CONTEXT: the path is empty");
-    std::error_code error;
-    const std::filesystem::file_type type = std::filesystem::status(path, error).type();
-    if (type == std::filesystem::file_type::not_found)
-        throw Error(ErrorKind::not_found, fmt::format("context {}: no such directory", printable(path)));
-    if (error) throw_errno("open context", path, error.value());
-    if (type != std::filesystem::file_type::directory)
-        throw Error(ErrorKind::usage, fmt::format("context {}: not a directory", printable(path)),
-                    "a Buildfile is named with -f");
+[[noreturn]] void refuse_without_buildfile(const std::string& context) {
+    throw Error(ErrorKind::not_found,
+                fmt::format("no Buildfile, Containerfile or Dockerfile in {}", printable(context)), "name one with -f");
 }
 
 std::string find_buildfile(const std::string& context) {
     for (const char* name : buildfile_names)
         if (std::string path = below(context, name); is_there(path)) return path;
-    throw Error(ErrorKind::not_found,
-                fmt::format("no Buildfile, Containerfile or Dockerfile in {}", printable(context)), "name one with -f");
+    refuse_without_buildfile(context);
 }
 
-// A tar comes on standard input where docker takes one; it is no Buildfile and should not be read as one.
-void refuse_archive(const parser::Source& source) {
-    const std::string& text = source.text();
-    const bool is_tar = text.size() > 262 && text.compare(257, 5, "ustar") == 0;
-    if (is_tar || detect_compression(text.substr(0, 16)) != Compression::none)
-        throw Error(ErrorKind::usage, "standard input: an archive as context is not supported",
-                    "unpack it, and name the directory");
-}
+/// Reads one build's input.
+class InputReader {
+  public:
+    InputReader(const BuildOptions& options, layerstore::Store& store, layerstore::Store::Lease& lease)
+        : options_(options), store_(store), loader_(options, store, lease) {}
 
-struct IgnoreFile {
-    std::string path;
-    std::string name;  ///< as errors call it
+    BuildInput read() {
+        BuildInput input = read_main();
+        for (const auto& [name, context] : options_.contexts)
+            if (context.kind == builder::NamedContext::Kind::files)
+                input.contexts.emplace(name, read_named(context.place));
+        return input;
+    }
+
+  private:
+    bool keeps_git_dir() const {
+        const auto argument = options_.build_args.find("BUILDKIT_CONTEXT_KEEP_GIT_DIR");
+        return argument != options_.build_args.end() && parser::parse_bool(argument->second).value_or(false);
+    }
+
+    builder::BuildContext read_named(const std::string& place) const {
+        auto found = find_context(place, keeps_git_dir());
+        if (const auto* path = std::get_if<std::string>(&found)) return read_directory(*path, "", options_.git_modes);
+        return builder::ContextElsewhere{std::get<builder::RemoteContext>(std::move(found)), nullptr};
+    }
+
+    BuildInput read_main() {
+        if (options_.context == "-") {
+            auto given = read_standard_input(store_, max_source);
+            if (auto* archive = std::get_if<builder::ArchiveContext>(&given))
+                return read_elsewhere(std::move(*archive));
+            return read_only_buildfile(std::get<std::string>(std::move(given)));
+        }
+        auto found = find_context(options_.context, keeps_git_dir());
+        if (const auto* path = std::get_if<std::string>(&found)) return read_local(*path);
+        return read_elsewhere(std::get<builder::RemoteContext>(std::move(found)));
+    }
+
+    BuildInput read_only_buildfile(std::string text) {
+        if (options_.file)
+            throw Error(ErrorKind::usage,
+                        fmt::format("--file: {}: the Buildfile is on standard input", printable(*options_.file)));
+        auto empty = TemporaryDirectory::create_in(store_.pending());
+        BuildInput input{parser::Source("standard input", std::move(text)), {}, {}, {}};
+        input.contexts.emplace("", read_directory(empty.path(), "", options_.git_modes));
+        input.empty_context = std::move(empty);
+        return input;
+    }
+
+    BuildInput read_local(const std::string& directory) {
+        const std::string file = options_.file ? *options_.file : find_buildfile(directory);
+        BuildInput input{parser::is_http_url(file) ? fetch_source(file) : read_source(file), {}, {}, {}};
+        const bool has_path = file != "-" && !parser::is_http_url(file);
+        input.contexts.emplace("", read_directory(directory, has_path ? file : "", options_.git_modes));
+        return input;
+    }
+
+    parser::Source fetch_source(const std::string& url) { return {url, loader_.fetch_text(url, max_source)}; }
+
+    BuildInput read_elsewhere(builder::RemoteContext place) {
+        const std::string name = builder::name_of(place);
+        std::shared_ptr<const builder::ContextTree> loaded = loader_.load(place);
+        BuildInput input{find_source(*loaded, name), {}, {}, {}};
+        input.fetched = fmt::format("{}: {}{}", name, loaded->detail, loaded->cached ? ", as before" : "");
+        input.contexts.emplace("", builder::ContextElsewhere{std::move(place), std::move(loaded)});
+        return input;
+    }
+
+    parser::Source find_source(const builder::ContextTree& context, const std::string& name) {
+        if (context.single_file) return source_in(context, *context.single_file).value();
+        if (options_.file) {
+            const std::string& file = *options_.file;
+            if (parser::is_http_url(file)) return fetch_source(file);
+            if (file == "-" || file.starts_with('/')) return read_source(file);
+            if (auto source = source_in(context, file)) return std::move(*source);
+            throw Error(ErrorKind::not_found, fmt::format("{}: no such file in {}", printable(file), printable(name)),
+                        "with such a context, only an absolute path is one of this machine");
+        }
+        for (const char* file : buildfile_names)
+            if (auto source = source_in(context, file)) return std::move(*source);
+        refuse_without_buildfile(name);
+    }
+
+    static std::optional<parser::Source> source_in(const builder::ContextTree& context, const std::string& file) {
+        std::optional<std::string> text = builder::read_text(context, ImagePath::clean(file), max_source);
+        if (!text) return std::nullopt;
+        return parser::Source(file, std::move(*text));
+    }
+
+    const BuildOptions& options_;
+    layerstore::Store& store_;
+    ContextLoader loader_;
 };
-
-std::optional<IgnoreFile> find_ignore_file(const std::string& directory, const std::string& buildfile) {
-    if (const std::string own = buildfile + ".dockerignore"; !buildfile.empty() && is_there(own))
-        return IgnoreFile{own, own};
-    for (const char* name : ignore_names)
-        if (std::string path = below(directory, name); is_there(path)) return IgnoreFile{path, name};
-    return std::nullopt;
-}
-
-// `buildfile` is empty for a context that is not the main one, and for a Buildfile without a path.
-builder::ContextDirectory read_context(const std::string& path, const std::string& buildfile, bool git_modes) {
-    require_directory(path);
-    builder::ContextDirectory context;
-    context.path = path;
-    context.git_modes = git_modes;
-    const std::optional<IgnoreFile> file = find_ignore_file(path, buildfile);
-    if (!file) return context;
-    Input input = open_input(file->path);
-    const parser::Source source(file->name, read_all(*input.reader, parser::Source::max_bytes, input.name));
-    parser::Diagnostics diagnostics;
-    context.ignore = parser::IgnoreRules::parse(source, diagnostics);
-    context.ignore_name = file->name;
-    if (diagnostics.has_errors())
-        throw Error(ErrorKind::usage, fmt::format("{}: malformed ignore rules", printable(file->path)),
-                    diagnostics.render(source));
-    return context;
-}
 
 }  // namespace
 
-parser::Source read_source(const std::string& path) {
-    Input input = open_input(path);
-    return parser::Source(input.name, read_all(*input.reader, parser::Source::max_bytes, input.name));
+const parser::IgnoreRules& BuildInput::ignore() const {
+    static const parser::IgnoreRules nothing;
+    const auto* directory = std::get_if<builder::ContextDirectory>(&contexts.at(""));
+    return directory ? directory->ignore : nothing;
 }
 
-BuildInput read_build_input(const BuildOptions& options, layerstore::Store& store) {
-    const bool is_from_stdin = options.context == "-";
-    std::optional<TemporaryDirectory> empty;
-    if (is_from_stdin)
-        empty = TemporaryDirectory::create_in(store.pending());
-    else
-        require_directory(options.context);
-    const std::string directory = empty ? empty->path() : options.context;
-    const std::string file = is_from_stdin ? "-" : options.file ? *options.file : find_buildfile(directory);
+parser::Source read_source(const std::string& path) {
+    Input input = open_input(path);
+    return parser::Source(input.name, read_all(*input.reader, max_source, input.name));
+}
 
-    BuildInput input{read_source(file), {}, std::move(empty)};
-    if (is_from_stdin) refuse_archive(input.source);
-    input.contexts.emplace("", read_context(directory, file == "-" ? "" : file, options.git_modes));
-    for (const auto& [name, context] : options.contexts)
-        if (context.kind == builder::NamedContext::Kind::directory)
-            input.contexts.emplace(name, read_context(context.place, "", options.git_modes));
-    return input;
+BuildInput read_build_input(const BuildOptions& options, layerstore::Store& store, layerstore::Store::Lease& lease) {
+    return InputReader(options, store, lease).read();
 }
 
 }  // namespace imgbuild::cli

@@ -57,22 +57,18 @@ void read_file_time(BuildOptions& options) {
 
 builder::NamedContext read_named_context(std::string_view place) {
     using Kind = builder::NamedContext::Kind;
-    constexpr std::string_view image = "docker-image://", layout = "oci-layout://";
+    constexpr std::string_view image = "docker-image://", layout = "oci-layout://", stage = "target:";
     if (place.starts_with(image)) return {Kind::image, std::string(place.substr(image.size()))};
     if (place.starts_with(layout)) return {Kind::layout, std::string(place.substr(layout.size()))};
-    if (parser::is_http_url(place) || parser::is_git_url(place) || place.starts_with("target:"))
-        refuse_value("--build-context", place, "not supported",
-                     "name a directory, docker-image://REF or oci-layout://PATH");
-    return {Kind::directory, std::string(place)};
+    if (place.starts_with(stage)) return {Kind::stage, std::string(place.substr(stage.size()))};
+    return {Kind::files, std::string(place)};
 }
 
 void read_input(BuildOptions& options, const BuildFlags& flags) {
     options.context = *flags.context;
     options.file = flags.file;
-    if (options.context == "-" && options.file)
-        refuse_value("--file", *options.file, "the Buildfile is on standard input");
-    if (parser::is_http_url(options.context) || parser::is_git_url(options.context))
-        refuse_value("CONTEXT", options.context, "a URL is not supported", "fetch it, and name the directory");
+    if (options.context == "-" && options.file == "-")
+        refuse_value("--file", *options.file, "context and Buildfile cannot both be on standard input");
     for (const std::string& text : flags.build_contexts) {
         const auto [name, place] = parse_pair(text, "--build-context");
         if (place.empty()) refuse_value("--build-context", text, "a place is missing", "write NAME=DIRECTORY");

@@ -21,7 +21,7 @@ namespace imgbuild::cli {
 
 struct BuildOptions {
     CommonOptions common;
-    std::string context;              ///< a directory, or "-": the Buildfile on standard input and an empty context
+    std::string context;              ///< a directory, a tar, an URL or a repository; "-" is standard input
     std::optional<std::string> file;  ///< -f; "-" is standard input
     bool git_modes = false;           ///< --context-modes=git
 

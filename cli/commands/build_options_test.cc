@@ -58,29 +58,34 @@ TEST_CASE("SOURCE_DATE_EPOCH is a build argument and the time of files, a flag b
           "usage: SOURCE_DATE_EPOCH: 253402300800: no number of seconds since 1970");
 }
 
-TEST_CASE("named contexts are directories, images or layouts") {
+TEST_CASE("named contexts are files, images, layouts or stages") {
     using Kind = builder::NamedContext::Kind;
     const BuildOptions options = read({"--build-context", "a=../dir", "--build-context", "b=docker-image://alpine:3",
-                                       "--build-context", "c=oci-layout:///path:tag"});
-    CHECK(options.contexts.at("a").kind == Kind::directory);
+                                       "--build-context", "c=oci-layout:///path:tag", "--build-context",
+                                       "d=target:base", "--build-context", "e=https://h/x.git#main"});
+    CHECK(options.contexts.at("a").kind == Kind::files);
     CHECK(options.contexts.at("a").place == "../dir");
     CHECK(options.contexts.at("b").kind == Kind::image);
     CHECK(options.contexts.at("b").place == "alpine:3");
     CHECK(options.contexts.at("c").kind == Kind::layout);
     CHECK(options.contexts.at("c").place == "/path:tag");
+    CHECK(options.contexts.at("d").kind == Kind::stage);
+    CHECK(options.contexts.at("d").place == "base");
+    CHECK(options.contexts.at("e").kind == Kind::files);
     CHECK(refused({"--build-context", "a"}) == "usage: --build-context: a: a place is missing");
-    CHECK(refused({"--build-context", "a=https://x/y.git"}) ==
-          "usage: --build-context: https://x/y.git: not supported");
 }
 
-TEST_CASE("a URL as context is refused") {
+TEST_CASE("a context may lie anywhere; context and Buildfile are not both on standard input") {
     const auto context = [](const std::string& text) {
         const std::vector<std::string> arguments{text};
         return test::refusal([&] { read_build_options("build", arguments, [](const auto&) { return std::nullopt; }); });
     };
-    CHECK(context("https://example.com/x.git") == "usage: CONTEXT: https://example.com/x.git: a URL is not supported");
+    CHECK(context("https://example.com/x.git") == "accepted");
     CHECK(context("-") == "accepted");
     CHECK(context("dir") == "accepted");
+    const std::vector<std::string> both{"-", "--file=-"};
+    CHECK(test::refusal([&] { read_build_options("build", both, [](const auto&) { return std::nullopt; }); }) ==
+          "usage: --file: -: context and Buildfile cannot both be on standard input");
 }
 
 TEST_CASE("words with a fixed set of values") {

@@ -24,6 +24,7 @@ constexpr std::array command_table{
     Command{"build", "b", "Builds an image; the command when none is named", run_build},
     Command{"plan", "", "Prints what a build would do, as JSON", run_plan},
     Command{"parse", "", "Prints a Buildfile as it was understood, as JSON", run_parse},
+    Command{"context", "", "Lists what is in a context, and what is left out by which rule", run_context},
     Command{"images", "ls", "Lists the images of the store", run_images},
     Command{"inspect", "", "Prints all about an image, as JSON", run_inspect},
     Command{"history", "", "Lists the instructions that an image was made by", run_history},

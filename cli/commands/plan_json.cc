@@ -34,6 +34,13 @@ struct Details {
         object["url"] = printable(fetch.url);
         if (!fetch.checksum.empty()) object["checksum"] = printable(fetch.checksum);
     }
+    void operator()(const FetchGit& fetch) const {
+        object["remote"] = printable(fetch.source.remote);
+        if (!fetch.source.reference.empty()) object["reference"] = printable(fetch.source.reference);
+        if (!fetch.source.directory.empty()) object["directory"] = printable(fetch.source.directory);
+        if (!fetch.source.checksum.empty()) object["checksum"] = printable(fetch.source.checksum);
+        if (fetch.keep_git_dir) object["keepGitDirectory"] = true;
+    }
     void operator()(const EditFiles& edit) const {
         if (const auto* directory = std::get_if<MakeWorkingDirectory>(&edit.edit)) {
             object["directory"] = printable(directory->path.absolute());

@@ -73,8 +73,7 @@ std::optional<builder::PlanResult> plan_input(const BuildOptions& options, const
                                               const BuildInput& input, layerstore::Store& store) {
     require_target(buildfile, options.target);
     std::map<std::string, builder::NamedContext> contexts = options.contexts;
-    contexts.insert_or_assign(
-        "", builder::NamedContext{builder::NamedContext::Kind::directory, input.contexts.at("").path});
+    contexts.insert_or_assign("", builder::NamedContext{builder::NamedContext::Kind::files, options.context});
     const auto finder = builder::make_image_finder(store, options.pull, options.solve.offline);
     builder::PlanResult result = builder::make_plan({.buildfile = buildfile,
                                                      .resolver = *finder,
@@ -97,7 +96,7 @@ Advice check_input(const BuildOptions& options, const parser::Buildfile& buildfi
     const parser::CheckOptions checks = check_options(options, buildfile, input.source);
     parser::CheckContext context;
     context.is_image_reference = is_reference;
-    context.ignore = &input.contexts.at("").ignore;
+    context.ignore = &input.ignore();
     context.base_environment = [&](const parser::Stage& stage) -> const parser::Environment* {
         if (!planned || !planned->plan) return nullptr;
         const auto& environments = planned->plan->base_environments;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "builder/solve/spooled_tar.h"
+#include "builder/remote/spooled_tar.h"
 
 #include <fcntl.h>
 #include <unistd.h>

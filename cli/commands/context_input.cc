@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/commands/context_input.h"
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "builder/fetch/unpack.h"
+#include "builder/remote/fetched_file.h"
+#include "builder/remote/spooled_tar.h"
+#include "builder/remote/unpacked_archive.h"
+#include "builder/solve/secrets.h"
+#include "cli/common/input.h"
+#include "layerstore/layer/tar_writer.h"
+#include "parser/instruction/git_url.h"
+
+namespace imgbuild::cli {
+namespace {
+
+constexpr std::array ignore_names{".containerignore", ".dockerignore"};
+
+struct IgnoreFile {
+    std::string path;
+    std::string name;  ///< as errors call it
+};
+
+std::optional<IgnoreFile> find_ignore_file(const std::string& directory, const std::string& buildfile) {
+    if (const std::string own = buildfile + ".dockerignore"; !buildfile.empty() && is_there(own))
+        return IgnoreFile{own, own};
+    for (const char* name : ignore_names)
+        if (std::string path = below(directory, name); is_there(path)) return IgnoreFile{path, name};
+    return std::nullopt;
+}
+
+std::string agent_socket(const builder::RunSettings& settings) {
+    if (std::string socket = builder::default_ssh_socket(settings); !socket.empty()) return socket;
+    // Who names a repository on the command line asks for it himself.
+    const char* own = std::getenv("SSH_AUTH_SOCK");
+    return own ? own : "";
+}
+
+}  // namespace
+
+std::string below(const std::string& directory, const std::string& name) {
+    if (directory == ".") return name;
+    return directory.ends_with('/') ? directory + name : directory + "/" + name;
+}
+
+bool is_there(const std::string& path) {
+    std::error_code error;
+    const std::filesystem::file_type type = std::filesystem::status(path, error).type();
+    if (type == std::filesystem::file_type::none) throw_errno("look for", path, error.value());
+    return type != std::filesystem::file_type::not_found;
+}
+
+std::variant<std::string, builder::RemoteContext> find_context(const std::string& place, bool keep_git_dir) {
+    if (place.empty()) throw Error(ErrorKind::usage, "CONTEXT: the path is empty");
+    std::error_code error;
+    const std::filesystem::file_type type = std::filesystem::status(place, error).type();
+    if (type == std::filesystem::file_type::directory) return place;
+    if (parser::is_git_context(place)) {
+        auto source = parser::parse_git_url(place);
+        if (const auto* wrong = std::get_if<parser::ValueError>(&source))
+            throw Error(ErrorKind::usage, "context: " + printable(wrong->message), wrong->hint);
+        auto& git = std::get<parser::GitSource>(source);
+        const bool keep = git.keep_git_dir.value_or(keep_git_dir);
+        return builder::RemoteContext(builder::GitContext{std::move(git), keep});
+    }
+    if (parser::is_http_url(place)) return builder::RemoteContext(builder::UrlContext{place});
+    if (type == std::filesystem::file_type::not_found)
+        throw Error(ErrorKind::not_found, fmt::format("context {}: no such directory", printable(place)));
+    if (error) throw_errno("open context", place, error.value());
+    return builder::RemoteContext(builder::ArchiveContext{place, nullptr});
+}
+
+builder::ContextDirectory read_directory(const std::string& path, const std::string& buildfile, bool git_modes) {
+    builder::ContextDirectory context;
+    context.path = path;
+    context.git_modes = git_modes;
+    const std::optional<IgnoreFile> file = find_ignore_file(path, buildfile);
+    if (!file) return context;
+    Input input = open_input(file->path);
+    const parser::Source source(file->name, read_all(*input.reader, parser::Source::max_bytes, input.name));
+    parser::Diagnostics diagnostics;
+    context.ignore = parser::IgnoreRules::parse(source, diagnostics);
+    context.ignore_name = file->name;
+    if (diagnostics.has_errors())
+        throw Error(ErrorKind::usage, fmt::format("{}: malformed ignore rules", printable(file->path)),
+                    diagnostics.render(source));
+    return context;
+}
+
+std::variant<builder::ArchiveContext, std::string> read_standard_input(layerstore::Store& store, std::uint64_t limit) {
+    Input input = open_input("-");
+    std::string first = read_ahead(*input.reader, layerstore::tar_block);
+    const bool is_archive = builder::looks_like_archive(first);
+    PrefixedReader whole(std::move(first), *input.reader);
+    if (!is_archive) return read_all(whole, limit, input.name);
+    auto file = std::make_shared<const Fd>(builder::make_unnamed_file(store.pending()));
+    FdWriter writer(file->get(), input.name);
+    copy_all(whole, writer);
+    return builder::ArchiveContext{input.name, std::move(file)};
+}
+
+ContextLoader::ContextLoader(const BuildOptions& options, layerstore::Store& store, layerstore::Store::Lease& lease)
+    : memos_(store.records()),
+      workers_(available_processors()),
+      access_{store,
+              lease,
+              memos_,
+              workers_,
+              options.solve.offline,
+              options.solve.no_cache,
+              builder::find_secret_in(options.solve.run),
+              agent_socket(options.solve.run)} {}
+
+std::shared_ptr<const builder::ContextTree> ContextLoader::load(const builder::RemoteContext& context) {
+    return std::make_shared<const builder::ContextTree>(builder::load_context(context, access_));
+}
+
+std::string ContextLoader::fetch_text(const std::string& url, std::uint64_t limit) {
+    const builder::RemoteFile file = builder::fetch_to_store(url, "", access_);
+    return read_all(*access_.store.blobs().open(file.content.blob, file.content.size, url), limit, url);
+}
+
+}  // namespace imgbuild::cli
