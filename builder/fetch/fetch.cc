@@ -98,8 +98,8 @@ std::optional<FetchedFile> fetch_url(const UrlRequest& request, ByteWriter& out)
 GitRevision resolve_git(const GitRemote& remote, const std::string& reference, const Directory& scratch) {
     Json request = request_for_git("git-resolve", remote, scratch);
     request["reference"] = reference;
-    MemoryWriter nothing;
-    const Json status = fetch(request, nothing);
+    MemoryWriter no_output;
+    const Json status = fetch(request, no_output);
     GitRevision revision{required_string(status, "commit", helper_name),
                          required_string(status, "reference", helper_name)};
     const bool is_commit = (revision.commit.size() == 40 || revision.commit.size() == 64) &&
@@ -114,8 +114,8 @@ std::int64_t check_out_git(const GitRemote& remote, const GitRevision& revision,
     request["commit"] = revision.commit;
     request["reference"] = revision.reference;
     request["submodules"] = submodules;
-    MemoryWriter nothing;
-    return required_integer(fetch(request, nothing), "time", helper_name);
+    MemoryWriter no_output;
+    return required_integer(fetch(request, no_output), "time", helper_name);
 }
 
 }  // namespace imgbuild::builder

@@ -6,6 +6,7 @@
 #include "layerstore/tree/algebra.h"
 
 namespace imgbuild::builder {
+
 FetchOutcome fetch_file(const FetchUrl& fetch, Services& services, bool ignore_cache) {
     RemoteAccess access = services.remote(ignore_cache);
     const auto [content, cached] = fetch_to_store(fetch.url, fetch.checksum, access);
