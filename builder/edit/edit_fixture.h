@@ -68,14 +68,14 @@ struct EditFixture {
     Files archive{{}, {}, &contents};  ///< of every file whose name ends in .tar
     std::vector<std::string> asked;    ///< files that were asked for their archive
     TransferFiles copy;
-    bool unpack = false;  ///< of the sources that from_to() names
+    bool unpacks = false;  ///< of the sources that from_to() names
     AccountFiles accounts;
     bool explains = false;
 
     /// COPY of `sources` to `destination`, which the text says to be a directory or not.
     EditFixture& from_to(const std::vector<std::string>& sources, std::string_view destination) {
         copy.sources.clear();
-        for (const std::string& text : sources) copy.sources.push_back({0, text, "", text, unpack});
+        for (const std::string& text : sources) copy.sources.push_back({0, text, "", text, unpacks});
         copy.destination = at(destination);
         copy.into_directory = destination.ends_with('/');
         return *this;

@@ -149,7 +149,7 @@ TEST_CASE("with --parents the part before the pivot is dropped") {
 
 TEST_CASE("an archive is unpacked below the destination, over what stands there") {
     EditFixture fixture;
-    fixture.unpack = true;
+    fixture.unpacks = true;
     fixture.source.file("x.tar", "tar").file("plain", "x").link("l.tar", "x.tar").folder("d.tar");
     fixture.archive.folder("", 0700, {9, 9}).file("etc/conf", "new", 0600, {1, 2}).folder("var/", 01777, {3, 4});
     fixture.archive.link("l", "etc/conf").file("a", "z").file("b/c", "z").same({"a", "b/c"});
@@ -167,7 +167,7 @@ TEST_CASE("an archive is unpacked below the destination, over what stands there"
     // A directory is never asked for its archive.
     fixture.asked.clear();
     CHECK(fixture.from_to({"d.tar"}, "/").result() == "");
-    fixture.unpack = false;
+    fixture.unpacks = false;
     CHECK(fixture.from_to({"x.tar"}, "/etc/").result() == "etc/x.tar=tar[0777][5:5]");
     CHECK(fixture.asked.empty());
 }
@@ -184,7 +184,7 @@ TEST_CASE("of the sources of one ADD only those are unpacked that are to be") {
 
 TEST_CASE("an archive goes through links of the root to directories") {
     EditFixture fixture;
-    fixture.unpack = true;
+    fixture.unpacks = true;
     fixture.source.file("x.tar");
     fixture.archive.folder("bin", 0700).file("bin/tool", "x").file("lib/deep/f", "y").folder("gone");
     fixture.root.folder("usr/bin", 0711).link("bin", "usr/bin").link("lib", "/usr/lib").link("gone", "no/where");

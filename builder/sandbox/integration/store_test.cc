@@ -127,7 +127,7 @@ TEST_CASE("a delta is there after materialise and not before, nor after remove")
 
 TEST_CASE("a delta whose files were changed is found out by stat, and what is wrong by reading") {
     Scene scene;
-    Draft draft;
+    LayerDraft draft;
     draft.directory("/d").file("/d/a", "A").file("/b", "B", 0600);
     const TreeDelta delta = TreeDelta::build(draft.changes);
     const DeltaId id = scene.materialise(delta, draft);
@@ -146,7 +146,7 @@ TEST_CASE("a delta whose files were changed is found out by stat, and what is wr
 
 TEST_CASE("a command keeps the files of a delta that is taken away or replaced while it runs") {
     Scene scene;
-    Draft draft;
+    LayerDraft draft;
     draft.file("/kept", "still here\n");
     const DeltaId id = scene.add_layer(draft);
     Ran ran;
