@@ -8,9 +8,9 @@ set -euo pipefail
 
 build_packages=(
   g++ meson ninja-build pkg-config python3
-  libfmt-dev nlohmann-json3-dev libcli11-dev libyaml-cpp-dev doctest-dev
+  libfmt-dev nlohmann-json3-dev libcli11-dev doctest-dev
   zlib1g-dev libzstd-dev libdeflate-dev libssl-dev libsqlite3-dev
-  libseccomp-dev libcap-dev                  # the sandbox
+  libseccomp-dev                             # the sandbox
   libarchive-dev libcurl4-openssl-dev        # the two helper programs
   busybox-static                             # the embedded default base
   uidmap                                     # builds by an ordinary user
