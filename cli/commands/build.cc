@@ -105,7 +105,7 @@ int build(const BuildOptions& options) {
     const std::unique_ptr<layerstore::Store> store = open_store(options.common);
     const std::unique_ptr<layerstore::Store::Lease> lease = store->lease();
 
-    const BuildInput input = read_build_input(options, *store, *lease);
+    const BuildInput input = read_build_input(options, *store, lease.get());
     tell_fetched(options, input);
     const std::optional<parser::Buildfile> buildfile = parse_input(input);
     if (!buildfile) return exit_status::usage;

@@ -31,8 +31,8 @@ std::string find_buildfile(const std::string& context) {
 /// Reads one build's input.
 class InputReader {
   public:
-    InputReader(const BuildOptions& options, layerstore::Store& store, layerstore::Store::Lease& lease)
-        : options_(options), store_(store), loader_(options, store, lease) {}
+    InputReader(const BuildOptions& options, layerstore::Store& store, layerstore::Store::Lease* lease)
+        : options_(options), store_(store), lease_(lease) {}
 
     BuildInput read() {
         BuildInput input = read_main();
@@ -43,6 +43,16 @@ class InputReader {
     }
 
   private:
+    // Made when something has to be brought: most contexts are directories.
+    ContextLoader& loader() {
+        if (!lease_)
+            throw Error(ErrorKind::denied,
+                        fmt::format("bring a context: {}: the store is opened for reading only", store_.path()),
+                        "name another with --store");
+        if (!loader_) loader_.emplace(options_, store_, *lease_);
+        return *loader_;
+    }
+
     bool keeps_git_dir() const {
         const auto argument = options_.build_args.find("BUILDKIT_CONTEXT_KEEP_GIT_DIR");
         return argument != options_.build_args.end() && parser::parse_bool(argument->second).value_or(false);
@@ -85,11 +95,11 @@ class InputReader {
         return input;
     }
 
-    parser::Source fetch_source(const std::string& url) { return {url, loader_.fetch_text(url, max_source)}; }
+    parser::Source fetch_source(const std::string& url) { return {url, loader().fetch_text(url, max_source)}; }
 
     BuildInput read_elsewhere(builder::RemoteContext place) {
         const std::string name = builder::name_of(place);
-        std::shared_ptr<const builder::ContextTree> loaded = loader_.load(place);
+        std::shared_ptr<const builder::ContextTree> loaded = loader().load(place);
         BuildInput input{find_source(*loaded, name), {}, {}, {}};
         input.fetched = fmt::format("{}: {}{}", name, loaded->detail, loaded->cached ? ", as before" : "");
         input.contexts.emplace("", builder::ContextElsewhere{std::move(place), std::move(loaded)});
@@ -119,7 +129,8 @@ class InputReader {
 
     const BuildOptions& options_;
     layerstore::Store& store_;
-    ContextLoader loader_;
+    layerstore::Store::Lease* lease_;
+    std::optional<ContextLoader> loader_;
 };
 
 }  // namespace
@@ -135,7 +146,7 @@ parser::Source read_source(const std::string& path) {
     return parser::Source(input.name, read_all(*input.reader, max_source, input.name));
 }
 
-BuildInput read_build_input(const BuildOptions& options, layerstore::Store& store, layerstore::Store::Lease& lease) {
+BuildInput read_build_input(const BuildOptions& options, layerstore::Store& store, layerstore::Store::Lease* lease) {
     return InputReader(options, store, lease).read();
 }
 

@@ -33,6 +33,7 @@ struct BuildInput {
 /// is a path of the host, "-" or an URL; in a context that lies elsewhere a relative path is one inside it. What an
 /// URL gives that is no archive is the Buildfile itself. Error{not_found} where the context or the Buildfile is
 /// missing; other errors as read_directory() and load_context(). An empty context lies in the store's pending.
-BuildInput read_build_input(const BuildOptions& options, layerstore::Store& store, layerstore::Store::Lease& lease);
+/// `lease` may be null where the store can only be read: then what lies elsewhere is Error{denied}.
+BuildInput read_build_input(const BuildOptions& options, layerstore::Store& store, layerstore::Store::Lease* lease);
 
 }  // namespace imgbuild::cli

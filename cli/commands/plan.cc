@@ -13,8 +13,8 @@ int run_plan(Arguments arguments) {
     const std::optional<BuildOptions> options = read_build_options("plan", arguments, process_environment);
     if (!options) return exit_status::ok;
     const std::unique_ptr<layerstore::Store> store = open_store(options->common);
-    const std::unique_ptr<layerstore::Store::Lease> lease = store->lease();
-    const BuildInput input = read_build_input(*options, *store, *lease);
+    const auto lease = store->is_writable() ? store->lease() : nullptr;
+    const BuildInput input = read_build_input(*options, *store, lease.get());
     const std::optional<parser::Buildfile> buildfile = parse_input(input);
     if (!buildfile) return exit_status::usage;
     const std::optional<builder::PlanResult> planned = plan_input(*options, *buildfile, input, *store);
