@@ -88,12 +88,10 @@ class Webserver(EndToEnd):
     def test_a_changed_source_is_compiled_although_the_mount_holds_its_object(self):
         context = self.path("changed")
         shutil.copytree(WEBSERVER, context)
-        self.build(context)
+        before = self.imgbuild("build", "-q", context).digest
         path = os.path.join(context, "src", "main.c")
         with open(path, encoding="utf-8") as file:
             text = file.read()
         with open(path, "w", encoding="utf-8") as file:
             file.write(text.replace("usage: webserver", "how to use: webserver"))
-        tree = tree_of_image(open_layout(self.export("changed-layout", "--target", "compile", context)))
-        plain = tree_of_image(open_layout(self.export("plain-layout", "--target", "compile", WEBSERVER)))
-        self.assertNotEqual(tree["out/usr/local/bin/webserver"].content, plain["out/usr/local/bin/webserver"].content)
+        self.assertNotEqual(self.imgbuild("build", "-q", context).digest, before)
