@@ -8,15 +8,14 @@ nothing may crash, hang, print a control character, or use more memory than its 
 exit status: 0 when every case behaved.
 """
 
-import json
 import os
 import re
 import resource
-import subprocess
 import sys
 import tempfile
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+from cases import run_cases, run_limited
+
 REFUSALS = (1, 2, 3, 6)
 BASE_MEMORY = 256 << 20  # bytes of address space for the program itself, its threads and its maps
 # Refused for what the text names, not for the text: the message need not stand at its line.
@@ -46,15 +45,12 @@ def judge(case, program, folder):
         size = BASE_MEMORY + (limits["rss_mb"] << 20)
         resource.setrlimit(resource.RLIMIT_DATA, (size, size))
 
-    sanitized = "build-sanitize" in program  # their shadow memory is not counted here
     context = os.path.join(folder, case["path"])
     with tempfile.TemporaryDirectory(dir=folder) as store:
-        command = [program, "--store", store, "build", "-q", "--offline", "-t", "hostile:1", *case.get("args", ()), context]
-        try:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=limits["seconds"] * 3,
-                                  preexec_fn=None if sanitized else limit)
-        except subprocess.TimeoutExpired:
-            return "hangs"
+        arguments = ["--store", store, "build", "-q", "--offline", "-t", "hostile:1", *case.get("args", ()), context]
+        done = run_limited(program, arguments, limits["seconds"] * 3, limit)
+    if done is None:
+        return "hangs"
     said = (done.stdout + done.stderr).decode(errors="surrogateescape")
     if done.returncode not in (0, *REFUSALS):
         return f"ends with status {done.returncode}: {said[-300:]}"
@@ -67,23 +63,5 @@ def judge(case, program, folder):
     return ""
 
 
-def main():
-    program = os.path.abspath(sys.argv[1])
-    with tempfile.TemporaryDirectory(prefix="imgbuild-hostile-", dir="/var/tmp") as folder:
-        generator = os.path.join(HERE, "gen_hostile.py")
-        subprocess.run([sys.executable, generator, folder, "--quick", "--only", "buildfile/"], check=True,
-                       stdout=subprocess.DEVNULL)
-        with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as file:
-            cases = json.load(file)["cases"]
-        failed = 0
-        for case in cases:
-            wrong = judge(case, program, folder)
-            if wrong:
-                failed += 1
-                print(f"{case['id']} ({case.get('why', '')}) {wrong}")
-    print(f"{len(cases) - failed} passed, {failed} failed, 0 skipped")
-    return 1 if failed or not cases else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_cases("buildfile/", judge))
