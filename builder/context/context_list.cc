@@ -4,22 +4,13 @@
 #include <algorithm>
 
 #include "base/cancel.h"
+#include "layerstore/snapshot/upper_entry.h"
 
 namespace imgbuild::builder {
 namespace {
 
 using layerstore::EntryKind;
-
-EntryKind kind_of(mode_t mode) noexcept {
-    switch (mode & S_IFMT) {
-        case S_IFDIR: return EntryKind::directory;
-        case S_IFLNK: return EntryKind::symlink;
-        case S_IFIFO: return EntryKind::fifo;
-        case S_IFCHR: return EntryKind::character_device;
-        case S_IFBLK: return EntryKind::block_device;
-        default: return EntryKind::file;
-    }
-}
+using layerstore::kind_of;
 
 class Lister {
   public:

@@ -31,19 +31,25 @@ bool is_opaque(int directory, OverlaySpelling spelling) {
     return ::fgetxattr(directory, opaque_attribute(spelling), &value, 1) == 1 && value == 'y';
 }
 
+EntryKind kind_of(mode_t mode) noexcept {
+    switch (mode & S_IFMT) {
+        case S_IFDIR: return EntryKind::directory;
+        case S_IFLNK: return EntryKind::symlink;
+        case S_IFIFO: return EntryKind::fifo;
+        case S_IFCHR: return EntryKind::character_device;
+        case S_IFBLK: return EntryKind::block_device;
+        default: return EntryKind::file;
+    }
+}
+
 Entry entry_of(const struct stat& status) {
     Entry entry;
-    entry.kind = S_ISDIR(status.st_mode)    ? EntryKind::directory
-                 : S_ISLNK(status.st_mode)  ? EntryKind::symlink
-                 : S_ISFIFO(status.st_mode) ? EntryKind::fifo
-                 : S_ISCHR(status.st_mode)  ? EntryKind::character_device
-                 : S_ISBLK(status.st_mode)  ? EntryKind::block_device
-                                            : EntryKind::file;
+    entry.kind = kind_of(status.st_mode);
     entry.mode = static_cast<std::uint16_t>(status.st_mode & 07777);
     entry.uid = status.st_uid;
     entry.gid = status.st_gid;
     entry.mtime = {status.st_mtim.tv_sec, static_cast<std::uint32_t>(status.st_mtim.tv_nsec)};
-    if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) {
+    if (is_device(entry.kind)) {
         entry.device_major = ::major(status.st_rdev);
         entry.device_minor = ::minor(status.st_rdev);
     }

@@ -2,7 +2,8 @@
 #pragma once
 
 // Single objects of an upper directory: made, dressed with owner, mode, attributes and time, marked. What the
-// codec's functions share; for this folder only, but read_xattrs(), which scans of other directories use too.
+// codec's functions share; for this folder only, but kind_of() and read_xattrs(), which scans of other
+// directories use too.
 
 #include <sys/stat.h>
 
@@ -17,6 +18,8 @@ namespace imgbuild::layerstore {
 
 /// True for the character device 0:0, which is how overlay spells a removal.
 bool is_whiteout(const struct stat& status) noexcept;
+/// The kind of what has that mode; a socket is a file: an empty one stands for it.
+EntryKind kind_of(mode_t mode) noexcept;
 /// Kind, mode, owner, time and device number; what is read from the object itself is left empty.
 Entry entry_of(const struct stat& status);
 /// True if the open directory carries the opaque mark.

@@ -21,6 +21,7 @@ namespace imgbuild::builder {
 namespace {
 
 using layerstore::EntryKind;
+using layerstore::kind_of;
 
 // A context may be deeper than a process may hold descriptors: levels further up are opened again on the way back.
 constexpr std::size_t open_levels = 64;
@@ -31,17 +32,6 @@ struct InodeHash {
         return std::hash<std::uint64_t>()(key.first * 0x9e3779b97f4a7c15 ^ key.second);
     }
 };
-
-EntryKind kind_of(mode_t mode) noexcept {
-    switch (mode & S_IFMT) {
-        case S_IFDIR: return EntryKind::directory;
-        case S_IFLNK: return EntryKind::symlink;
-        case S_IFIFO: return EntryKind::fifo;
-        case S_IFCHR: return EntryKind::character_device;
-        case S_IFBLK: return EntryKind::block_device;
-        default: return EntryKind::file;  // sockets too: an empty file stands for them
-    }
-}
 
 class Walker {
   public:
