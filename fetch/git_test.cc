@@ -3,19 +3,21 @@
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
-#include "base/process.h"
 #include "base/temporary_directory.h"
+#include "base/test_git.h"
 #include "base/test_support.h"
 #include "fetch/git_program.h"
 #include "fetch/http.h"
 
 using namespace imgbuild;
 using namespace imgbuild::fetch;
+using test::commit_all;
+using test::has_git;
+using test::run_git;
 
 namespace {
 
@@ -28,51 +30,21 @@ struct Repository {
     std::string commit;
 
     Repository() {
-        git({"init", "--quiet", "--initial-branch=main", path}, folder.path());
+        run_git({"init", "--quiet", "--initial-branch=main", path}, folder.path());
         write("a", "alpha\n");
         write("run", "#!/bin/sh\n");
         std::filesystem::permissions(path + "/run", std::filesystem::perms(0755));
-        commit = save("first");
-        git({"tag", "v1"}, path);
+        commit = commit_all("first", path);
+        run_git({"tag", "v1"}, path);
     }
 
     void write(const std::string& name, const std::string& text) const { std::ofstream(path + "/" + name) << text; }
-
-    std::string save(const std::string& message) const {
-        git({"add", "--all"}, path);
-        git({"commit", "--quiet", "-m", message}, path);
-        std::string id = git({"rev-parse", "HEAD"}, path);
-        id.pop_back();
-        return id;
-    }
-
-    static std::string git(const std::vector<std::string>& arguments, const std::string& where) {
-        ProcessOptions options;
-        options.arguments = {"git"};
-        options.arguments.insert(options.arguments.end(), arguments.begin(), arguments.end());
-        const char* search = std::getenv("PATH");
-        options.environment = {std::string("PATH=") + (search ? search : "/usr/bin:/bin"),
-                               "GIT_CONFIG_GLOBAL=/dev/null",
-                               "GIT_CONFIG_NOSYSTEM=1",
-                               "GIT_AUTHOR_NAME=t",
-                               "GIT_AUTHOR_EMAIL=t@t",
-                               "GIT_COMMITTER_NAME=t",
-                               "GIT_COMMITTER_EMAIL=t@t",
-                               "GIT_AUTHOR_DATE=1700000000 +0000",
-                               "GIT_COMMITTER_DATE=1700000000 +0000"};
-        options.working_directory = where;
-        CapturedOutput output = run_and_capture(options);
-        REQUIRE_MESSAGE(output.status.ok(), output.standard_error);
-        return output.standard_output;
-    }
 };
 
 std::string text_of_file(const std::string& path) {
     std::ifstream file(path);
     return {std::istreambuf_iterator<char>(file), {}};
 }
-
-bool has_git() { return find_program("git").has_value(); }
 
 }  // namespace
 
@@ -131,13 +103,13 @@ TEST_CASE("git: the files of a commit are brought, and nothing of the caller's c
     CHECK(mode("a") == 0644);
     CHECK(mode("run") == 0755);
     const std::string folder = scratch.path() + "/files";
-    CHECK(Repository::git({"status", "--porcelain"}, folder).empty());
+    CHECK(run_git({"status", "--porcelain"}, folder).empty());
 }
 
 TEST_CASE("git: a commit behind the branches is found by its digits" * doctest::skip(!has_git())) {
     Repository repository;
     repository.write("a", "beta\n");
-    repository.save("second");
+    commit_all("second", repository.path);
     TemporaryDirectory scratch = TemporaryDirectory::create();
     check_out_git({"file://" + repository.path, scratch.path(), {}, {}}, {repository.commit, ""}, false);
     CHECK(text_of_file(scratch.path() + "/files/a") == "alpha\n");
@@ -163,9 +135,9 @@ TEST_CASE("git: what is not there is said in one line" * doctest::skip(!has_git(
 
 TEST_CASE("git: a submodule on this machine is not reached from a repository" * doctest::skip(!has_git())) {
     Repository inner, outer;
-    Repository::git({"-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "file://" + inner.path, "sub"},
-                    outer.path);
-    const std::string commit = outer.save("with a submodule");
+    run_git({"-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "file://" + inner.path, "sub"},
+            outer.path);
+    const std::string commit = commit_all("with a submodule", outer.path);
     TemporaryDirectory scratch = TemporaryDirectory::create();
     const GitAccess access{"file://" + outer.path, scratch.path(), {}, {}};
     CHECK(test::refusal([&] {

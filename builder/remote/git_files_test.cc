@@ -3,16 +3,18 @@
 
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
-#include "base/process.h"
+#include "base/test_git.h"
 #include "builder/remote/remote_fixture.h"
 
 using namespace imgbuild;
 using namespace imgbuild::builder;
 using namespace imgbuild::builder::remote_test;
+using imgbuild::test::commit_all;
+using imgbuild::test::has_git;
+using imgbuild::test::run_git;
 using test::refusal;
 
 namespace {
@@ -25,42 +27,17 @@ struct Repository {
 
     Repository() {
         std::filesystem::create_directory(folder);
-        git({"init", "--quiet", "--initial-branch=main", "."});
+        run_git({"init", "--quiet", "--initial-branch=main", "."}, folder);
         write("a", "alpha\n");
         write("sub/b", "beta\n");
         ::symlink("sub", (folder + "/link").c_str());
-        first = commit();
+        first = commit_all("x", folder);
         write("a", "changed\n");
-        second = commit();
+        second = commit_all("x", folder);
     }
     void write(const std::string& name, const std::string& text) const {
         std::filesystem::create_directories(std::filesystem::path(folder + "/" + name).parent_path());
         std::ofstream(folder + "/" + name) << text;
-    }
-    std::string commit() const {
-        git({"add", "--all"});
-        git({"commit", "--quiet", "-m", "x"});
-        std::string id = git({"rev-parse", "HEAD"});
-        id.pop_back();
-        return id;
-    }
-    std::string git(std::vector<std::string> arguments) const {
-        arguments.insert(arguments.begin(), "git");
-        const char* search = std::getenv("PATH");
-        ProcessOptions options{
-            .arguments = std::move(arguments), .environment = {}, .working_directory = folder, .descriptors = {}};
-        options.environment = {std::string("PATH=") + (search ? search : "/usr/bin:/bin"),
-                               "GIT_CONFIG_GLOBAL=/dev/null",
-                               "GIT_CONFIG_NOSYSTEM=1",
-                               "GIT_AUTHOR_NAME=t",
-                               "GIT_AUTHOR_EMAIL=t@t",
-                               "GIT_COMMITTER_NAME=t",
-                               "GIT_COMMITTER_EMAIL=t@t",
-                               "GIT_AUTHOR_DATE=1700000000 +0000",
-                               "GIT_COMMITTER_DATE=1700000000 +0000"};
-        const CapturedOutput output = run_and_capture(options);
-        REQUIRE_MESSAGE(output.status.ok(), output.standard_error);
-        return output.standard_output;
     }
     parser::GitSource source(const std::string& reference = "", const std::string& directory = "") const {
         parser::GitSource made;
@@ -77,8 +54,6 @@ std::string text_of_path(const GitFiles& files, const std::string& path) {
     REQUIRE(entry);
     return read_all(*files.contents->open(entry->content, entry->size), 1000, path);
 }
-
-bool has_git() { return find_program("git").has_value(); }
 
 }  // namespace
 
