@@ -2,8 +2,8 @@
 #include "builder/remote/access.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
+#include "base/base64.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -24,15 +24,6 @@ Origin origin_of(std::string_view url) {
     origin.host = to_lower(rest);
     if (origin.host == "localhost" || origin.host == "127.0.0.1") origin.is_private = true;
     return origin;
-}
-
-std::string base64(std::string_view bytes) {
-    std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');  // EVP_EncodeBlock ends it by a NUL
-    const int size =
-        ::EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                          reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-    out.resize(static_cast<std::size_t>(size));
-    return out;
 }
 
 std::optional<std::string> find(const RemoteAccess& access, const std::string& id) {
@@ -72,7 +63,7 @@ std::string git_authorization(const RemoteAccess& access, const std::string& rem
             if (!secret) continue;
             if (suffix.empty() && !origin.is_private) return {};
             require_private(origin, id);
-            return is_token ? "Basic " + base64("x-access-token:" + *secret) : *secret;
+            return is_token ? "Basic " + encode_base64("x-access-token:" + *secret) : *secret;
         }
     }
     return {};

@@ -54,10 +54,10 @@ void pipe_layer(const layerstore::TreeDelta& delta, layerstore::ContentSources& 
 }  // namespace
 
 std::vector<DeltaId> LayerStack::lay_down(const std::vector<StackLayer>& stack, bool first_seen_times) {
+    std::vector<DeltaId> wanted;
+    for (const StackLayer& layer : stack) wanted.push_back(layer.delta);
+    look_at(std::move(wanted));
     std::vector<DeltaId> ids;
-    for (const StackLayer& layer : stack) ids.push_back(layer.delta);
-    look_at(ids);
-    ids.clear();
     for (const StackLayer& layer : stack) {
         if (first_seen_times && is_edit_of_context(*layer.origin)) {
             ids.push_back(lay_down_first_seen(layer));

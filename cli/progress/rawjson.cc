@@ -1,25 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/progress/rawjson.h"
 
+#include "base/base64.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/progress/step_names.h"
 
 namespace imgbuild::cli {
 namespace {
-
-std::string base64(std::string_view bytes) {
-    constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string text;
-    for (std::size_t at = 0; at < bytes.size(); at += 3) {
-        const std::size_t count = std::min<std::size_t>(3, bytes.size() - at);
-        std::uint32_t group = 0;
-        for (std::size_t i = 0; i < 3; ++i)
-            group = group << 8 | (i < count ? static_cast<unsigned char>(bytes[at + i]) : 0);
-        for (std::size_t i = 0; i < 4; ++i) text += i <= count ? digits[group >> (18 - 6 * i) & 63] : '=';
-    }
-    return text;
-}
 
 Json event(const char* what, double time) { return Json{{"event", what}, {"time", time}}; }
 
@@ -41,7 +29,7 @@ void RawJsonProgress::started(builder::NodeId node) { write_(write_json(event("s
 
 void RawJsonProgress::output(builder::NodeId node, std::string_view bytes) {
     Json object = event("output", now(), node);
-    object["data"] = base64(bytes);
+    object["data"] = encode_base64(bytes);
     write_(write_json(object) + "\n");
 }
 

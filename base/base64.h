@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Bytes as text, for headers and JSON.
+
+#include <string>
+#include <string_view>
+
+namespace imgbuild {
+
+/// RFC 4648 with padding, in one line.
+std::string encode_base64(std::string_view bytes);
+
+}  // namespace imgbuild
