@@ -19,7 +19,7 @@ test_packages=(
   skopeo umoci crun podman buildah           # the judges
   docker-registry mmdebstrap debian-archive-keyring ca-certificates zstd
   slirp4netns passt
-  strace
+  strace bzip2 xz-utils
   git                                        # to find what the lint checks
   clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
 )
