@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -61,13 +62,17 @@ FileLock enter(const Directory& root, const Directory& pending) {
     return FileLock::acquire(root, detail::use_lock_name, LockMode::shared);
 }
 
-// A store of mode 0700 cannot even be looked into by others; they are told whose it is all the same.
-Directory open_root(const std::string& path) {
+// Under its absolute path: processes of the sandbox that start from it work in other directories. A store of mode
+// 0700 cannot even be looked into by others; they are told whose it is all the same.
+Directory open_root(const std::string& given) {
+    std::error_code error;
+    const std::string path = std::filesystem::absolute(given, error);
+    if (error) throw_errno("find", "the working directory", error.value());
     try {
         return Directory::create_host(path);
-    } catch (const Error& error) {
+    } catch (const Error& refusal) {
         struct stat status {};
-        if (error.kind() == ErrorKind::denied && ::stat(path.c_str(), &status) == 0)
+        if (refusal.kind() == ErrorKind::denied && ::stat(path.c_str(), &status) == 0)
             detail::check_owner(status.st_uid, path);
         throw;
     }

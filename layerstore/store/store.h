@@ -89,6 +89,7 @@ class Store {
     static std::string default_path();
     ~Store();
 
+    /// Absolute, whatever open() was given.
     const std::string& path() const noexcept { return root_.name(); }
     const Directory& root() const noexcept { return root_; }
     bool is_writable() const noexcept { return is_writable_; }

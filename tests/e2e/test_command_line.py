@@ -138,6 +138,24 @@ class EveryCommand(EndToEnd):
                       self.build("--no-cache-filter", "ONE,tow", files).stderr)
 
 
+class RelativePaths(EndToEnd):
+    """Every path of a command line counts from the working directory."""
+
+    def test_of_everything_at_once(self):
+        self.context({"Dockerfile": "FROM busybox\nCOPY a /a\nCOPY --from=more b /b\n"
+                                    "RUN --mount=type=secret,id=s cat /a /b /run/secrets/s > /all\n", "a": "a\n"}, "context")
+        self.context({"b": "b\n"}, "more")
+        self.context({"secret": "s\n"}, "secrets")
+        self.imgbuild("build", "--store", "here/store", "-f", "context/Dockerfile", "--build-context", "more=more",
+                      "--secret", "id=s,src=secrets/secret", "--iidfile", "id", "--metadata-file", "metadata.json",
+                      "-o", "type=oci,tar=false,dest=layout", "-o", "type=local,dest=out", "context")
+        with open(self.path("out", "all"), encoding="ascii") as file:
+            self.assertEqual(file.read(), "a\nb\ns\n")
+        with open(self.path("id"), encoding="ascii") as file:
+            self.assertEqual(file.read().strip(), open_layout(self.path("layout")).digest)
+        self.imgbuild("fsck", "--store", "here/store")
+
+
 class ReadOnly(EndToEnd):
     """A store and files that the user may not write or read."""
 
