@@ -19,8 +19,7 @@ namespace imgbuild::builder {
 namespace {
 
 constexpr const char* blocks_name = "blocks";
-// As TemporaryDirectory calls its own: so what was moved to pending/ while somebody held it stays until they let go.
-constexpr const char* hold_name = "lock";
+constexpr const char* use_name = "in-use";
 constexpr int lock_poll_milliseconds = 10;
 
 std::string files_of(const std::string& hex) { return hex + "/files"; }
@@ -39,6 +38,7 @@ DeltaFolder::DeltaFolder(const std::string& store, const std::string& spelling_n
     : deltas_(Directory::create_host(store + "/deltas")),
       folder_(deltas_.make_directory(ImagePath().child(spelling_name))),
       pending_(folder_.make_directory(ImagePath().child("pending"))),
+      retired_(folder_.make_directory(ImagePath().child("retired"))),
       locks_(folder_.make_directory(ImagePath().child("locks"))),
       stage_(folder_.make_directory(ImagePath().child(stage_name))),
       spelling_(spelling) {}
@@ -51,19 +51,28 @@ std::string DeltaFolder::path_of(const TemporaryDirectory& work) { return "pendi
 
 void DeltaFolder::sweep() const {
     try {
+        // Nobody waits for more than some renames: whoever starts to use deltas now finds none of these.
+        if (const auto alone = FileLock::try_acquire(locks_, use_name, LockMode::exclusive))
+            for (const std::string& name : retired_.list())
+                if (::renameat(retired_.fd(), name.c_str(), pending_.fd(), name.c_str()) < 0) throw_errno("move", name);
         TemporaryDirectory::sweep(pending_);
     } catch (const Error&) {
         // Another process sweeps at the same time and was faster; what stays is swept by the next one.
     }
 }
 
-FileLock DeltaFolder::lock(const std::string& hex, const StopCheck& stop) const {
-    std::string name = hex.substr(0, 2);
+FileLock DeltaFolder::wait_for(const std::string& name, LockMode mode, const StopCheck& stop) const {
     for (;;) {
-        if (auto lock = FileLock::try_acquire(locks_, name, LockMode::exclusive)) return std::move(*lock);
+        if (auto lock = FileLock::try_acquire(locks_, name, mode)) return std::move(*lock);
         stop();
         ::poll(nullptr, 0, lock_poll_milliseconds);
     }
+}
+
+FileLock DeltaFolder::use(const StopCheck& stop) const { return wait_for(use_name, LockMode::shared, stop); }
+
+FileLock DeltaFolder::lock(const std::string& hex, const StopCheck& stop) const {
+    return wait_for(hex.substr(0, 2), LockMode::exclusive, stop);
 }
 
 void DeltaFolder::publish(const TemporaryDirectory& work, const std::string& files, const DeltaId& id) const {
@@ -86,19 +95,16 @@ void DeltaFolder::publish_as(const TemporaryDirectory& work, const std::string& 
     retire(work.directory(), made);
 }
 
-// Out of sight at once, then file by file, once nobody has it mounted any more.
 void DeltaFolder::retire(const Directory& parent, const std::string& name) const {
-    if (::renameat(parent.fd(), name.c_str(), pending_.fd(), random_name().c_str()) < 0) {
-        if (errno == ENOENT) return;
+    if (::renameat(parent.fd(), name.c_str(), retired_.fd(), random_name().c_str()) < 0 && errno != ENOENT)
         throw_errno("remove delta", name);
-    }
-    sweep();
 }
 
 void DeltaFolder::remove(const DeltaId& id, const StopCheck& stop) const {
     std::string hex = id.value.hex();
     FileLock held = lock(hex, stop);
     retire(folder_, hex);
+    sweep();
 }
 
 std::vector<DeltaId> DeltaFolder::changed(std::span<const DeltaId> ids, const StopCheck& stop) const {
@@ -108,26 +114,6 @@ std::vector<DeltaId> DeltaFolder::changed(std::span<const DeltaId> ids, const St
         if (!layerstore::is_sealed(folder_, id.value.hex())) changed.push_back(id);
     }
     return changed;
-}
-
-std::vector<FileLock> DeltaFolder::hold(const std::vector<std::string>& lower, const StopCheck& stop) const {
-    std::vector<FileLock> held;
-    for (const std::string& name : lower) {
-        const ImagePath place = ImagePath::clean(name).parent();
-        // Again where it was replaced between the two looks: then what is held is not what will be mounted.
-        while (true) {
-            stop();
-            Directory delta = folder_.open_directory(place, FollowLinks::never);
-            auto lock = FileLock::try_acquire(delta, hold_name, LockMode::shared);
-            struct stat opened {};
-            if (::fstat(delta.fd(), &opened) < 0) throw_errno("stat", delta.name());
-            const auto now = folder_.status(place);
-            if (!lock || !now || now->st_ino != opened.st_ino) continue;
-            held.push_back(std::move(*lock));
-            break;
-        }
-    }
-    return held;
 }
 
 Directory DeltaFolder::open(const DeltaId& id) const {

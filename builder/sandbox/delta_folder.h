@@ -42,21 +42,21 @@ class DeltaFolder {
     /// A folder for work in progress, and its path below directory().
     TemporaryDirectory begin() const;
     static std::string path_of(const TemporaryDirectory& work);
-    /// Takes away what killed processes left.
+    /// Takes away what killed processes left, and what was replaced or removed if nobody uses deltas.
     void sweep() const;
 
     /// Held while `hex` is being made, so that others wait instead of doing it too.
     FileLock lock(const std::string& hex, const StopCheck& stop) const;
     /// Publishes `files`, a directory in `work`, as the delta `id`, in place of what stands there already: that stays
-    /// whole for whoever holds it. The caller has its lock.
+    /// whole as long as somebody uses deltas, and until the next sweep. The caller has its lock.
     void publish(const TemporaryDirectory& work, const std::string& files, const DeltaId& id) const;
     void remove(const DeltaId& id, const StopCheck& stop) const;
 
     /// Of `ids`, which stand here, those whose files are not as they were published (layerstore/snapshot/seal.h).
     std::vector<DeltaId> changed(std::span<const DeltaId> ids, const StopCheck& stop) const;
-    /// Keeps the files of lower layers, named as by stack(), where they are as long as the locks live, even if
-    /// another process replaces or removes their deltas.
-    std::vector<FileLock> hold(const std::vector<std::string>& lower, const StopCheck& stop) const;
+    /// Keeps the files of every delta that stands here as long as the lock lives, even if another process replaces
+    /// or removes it: one lock for all, because a stack may have hundreds of them.
+    FileLock use(const StopCheck& stop) const;
 
     /// Names below directory() of the lower layers that show `layers` (lowest first), highest first. Deep stacks
     /// are merged in blocks, which are kept. A name stands there once, where it is highest.
@@ -68,12 +68,15 @@ class DeltaFolder {
   private:
     void publish_as(const TemporaryDirectory& work, const std::string& files, const Directory& parent,
                     const std::string& hex) const;
+    FileLock wait_for(const std::string& name, LockMode mode, const StopCheck& stop) const;
+    // Out of sight at once; a sweep removes it file by file.
     void retire(const Directory& parent, const std::string& name) const;
     std::string block(std::vector<DeltaId> layers, const StopCheck& stop) const;
 
     Directory deltas_;
     Directory folder_;
     Directory pending_;
+    Directory retired_;
     Directory locks_;
     Directory stage_;
     layerstore::OverlaySpelling spelling_;

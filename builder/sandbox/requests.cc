@@ -10,7 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <iterator>
+#include <optional>
 
 #include "base/error.h"
 #include "builder/sandbox/cache_mounts.h"
@@ -63,7 +63,7 @@ class Service {
         return [this] { check_asker(channel_); };
     }
     void prepare_uppers(const RunSpec& spec, const MountSources& sources, const Directory& work) const;
-    MountSources find_sources(const RunSpec& spec, const TemporaryDirectory& work, std::vector<FileLock>& held) const;
+    MountSources find_sources(const RunSpec& spec, const TemporaryDirectory& work) const;
     void keep(const TemporaryDirectory& work);
 
     Channel& channel_;
@@ -112,12 +112,9 @@ std::string empty_layer(const TemporaryDirectory& work) {
     return DeltaFolder::path_of(work) + "/" + name;
 }
 
-// What `held` gets keeps the sources whole.
-MountSources Service::find_sources(const RunSpec& spec, const TemporaryDirectory& work,
-                                   std::vector<FileLock>& held) const {
+MountSources Service::find_sources(const RunSpec& spec, const TemporaryDirectory& work) const {
     auto find = [&](const std::vector<DeltaId>& layers) {
         std::vector<std::string> lower = deltas_.stack(layers, stop());
-        std::ranges::move(deltas_.hold(lower, stop()), std::back_inserter(held));
         if (lower.empty()) lower.push_back(empty_layer(work));
         return lower;
     };
@@ -158,16 +155,16 @@ void Service::prepare_uppers(const RunSpec& spec, const MountSources& sources, c
 void Service::run(WireReader& in, std::vector<Fd> fds) {
     RunSpec spec = decode_spec(in);
     TemporaryDirectory work = deltas_.begin();
+    std::optional<FileLock> used = deltas_.use(stop());
     HeldCaches caches = caches_.hold_all(spec.caches, stop());
     SandboxFolders folders{deltas_.directory().name(), DeltaFolder::path_of(work), stage_name, caches.paths,
                            place_.spelling};
-    std::vector<FileLock> held;
-    MountSources sources = find_sources(spec, work, held);
+    MountSources sources = find_sources(spec, work);
     prepare_uppers(spec, sources, work.directory());
     MountPlan plan = plan_mounts(spec, sources, mount_features(place_.spelling));
     LaunchOutcome outcome = launch({spec, plan, folders, fds.at(0).get(), channel_.fd()});
     caches.locks.clear();
-    held.clear();
+    used.reset();
     fds.clear();  // or who reads the log would wait for its end until the answer is dealt with
 
     WireWriter answer = answer_done();
@@ -193,6 +190,7 @@ void Service::keep(const TemporaryDirectory& work) {
     FileLock held = deltas_.lock(id.value.hex(), stop());
     deltas_.publish(work, "upper-root", id);
     channel_.send(answer_done().bytes());
+    deltas_.sweep();  // what it replaced; nobody waits for that
 }
 
 // Answers of at most max_message_fds descriptors, each with one byte for every path: is it there.

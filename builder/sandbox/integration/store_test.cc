@@ -159,8 +159,9 @@ TEST_CASE("a command keeps the files of a delta that is taken away or replaced w
     CHECK(ran.output == "still here\n");
     // The next helper sweeps what nobody holds any more.
     scene.another()->remove(id);
-    const Directory pending =
-        Directory::open_host(scene.store() + "/deltas/" + scene.sandbox().spelling() + "/pending");
+    const std::string folder = scene.store() + "/deltas/" + scene.sandbox().spelling();
+    CHECK(Directory::open_host(folder + "/retired").list().empty());
+    const Directory pending = Directory::open_host(folder + "/pending");
     for (const std::string& name : pending.list()) CHECK_FALSE(pending.status(ImagePath().child(name).child("files")));
 }
 
