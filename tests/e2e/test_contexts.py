@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Contexts of every kind, and what ADD brings from elsewhere: tars, web servers, repositories, all on loopback."""
 
-import io
 import json
 import os
 import signal
@@ -10,6 +9,7 @@ import subprocess
 import tarfile
 import time
 
+from support.archives import tar_of
 from support.case import File, Link, PROGRAM, EndToEnd, need_tool, write_tree
 from support.git import Repository
 from support.oci import open_layout
@@ -18,20 +18,6 @@ from support.tree import tree_of_image
 from support.web import serve_folder
 
 COPY_ALL = "FROM scratch\nCOPY . /c/\n"
-
-
-def tar_of(tree, mode="w", member=None):
-    """The bytes of a tar of {path: text}; `member` may change each entry."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode=mode) as archive:
-        for path, text in tree.items():
-            entry = tarfile.TarInfo(path)
-            entry.size = len(text)
-            entry.uid = entry.gid = 1234
-            if member:
-                member(entry)
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    return out.getvalue()
 
 
 class Contexts(EndToEnd):

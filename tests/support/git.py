@@ -13,12 +13,12 @@ IDENTITY = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_A
 class Repository:
     """A repository with a working tree in a folder of the case, and a bare copy that a plain web server can serve."""
 
-    def __init__(self, case, name, tree, web):
+    def __init__(self, case, name, tree, web, object_format="sha1"):
         need_tool("git")
         self.case = case
         self.folder = case.make_folder("work", name)
         self.bare = os.path.join(web, name + ".git")
-        self.git("init", "--quiet", "--initial-branch=main")
+        self.git("init", "--quiet", "--initial-branch=main", f"--object-format={object_format}")
         self.first = self.commit(tree)
 
     def git(self, *arguments, cwd=None):
