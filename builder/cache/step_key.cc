@@ -100,6 +100,7 @@ StepKey run_key(const RunCommand& command, const RunKeyInputs& inputs) {
         add_mount(key, mount);
         if (mount.input) key.add("mount files", (content++)->value);
     }
+    if (!inputs.hostname.empty()) key.add("hostname", inputs.hostname);
     for (const auto& [name, address] : inputs.added_hosts) key.add("added host", fmt::format("{}={}", name, address));
     key.add("shm size", inputs.shm_size);
     for (const std::string& limit : inputs.limits) key.add("limit", limit);

@@ -41,6 +41,7 @@ class StepKey {
 struct RunKeyInputs {
     ContentId root;
     std::vector<ContentId> mounts;  ///< of RunMount::input, in the order of the mounts that have one
+    std::string hostname;           ///< empty: the usual one
     std::vector<std::pair<std::string, std::string>> added_hosts;
     std::uint64_t shm_size = 0;       ///< bytes
     std::vector<std::string> limits;  ///< "name=soft:hard"

@@ -25,6 +25,11 @@ bool needs_no_argument(std::string_view name) {
     return to_lower(name).ends_with("_proxy") || name == "SOURCE_DATE_EPOCH" || name.starts_with("BUILDKIT_");
 }
 
+/// docker-image://scratch: what FROM scratch begins with.
+bool is_nothing(const NamedContext& context) {
+    return context.kind == NamedContext::Kind::image && context.place == "scratch";
+}
+
 class Planner final : public PlanSpace {
   public:
     explicit Planner(const PlanRequest& request) : request_(request) {}
@@ -64,6 +69,7 @@ class Planner final : public PlanSpace {
     std::optional<std::string> find_context(const std::string& name) const;
     const Stage* stage_of_context(const std::string& name) const;
     NodeId context_tree(const std::string& name, const layerstore::Platform& platform);
+    void begin_with_nothing(const Stage& stage, StageState& state);
     void begin_with_directory(const Stage& stage, StageState& state, const std::string& context);
     NodeId image_tree(std::shared_ptr<const ResolvedImage> image);
 
@@ -162,7 +168,9 @@ const Stage* Planner::stage_of_context(const std::string& name) const {
 }
 
 NodeId Planner::context_tree(const std::string& name, const layerstore::Platform& platform) {
-    if (auto image = image_of(request_.contexts.at(name), platform)) return image_tree(std::move(image));
+    const NamedContext& what = request_.contexts.at(name);
+    if (is_nothing(what)) return add({FromScratch{}, {}, "FROM scratch"});
+    if (auto image = image_of(what, platform)) return image_tree(std::move(image));
     auto [place, is_new] = directories_.try_emplace(name);
     if (is_new) place->second = add({ContextFiles{name, {}}, {}, name.empty() ? "context" : "context " + name});
     return place->second;
@@ -256,7 +264,9 @@ void Planner::begin_stage(const Stage& stage, StageState& state) {
     }
     const Stage* named = stage_of_context(name);
     if (auto context = find_context(name); context && !named) {
-        auto image = image_of(request_.contexts.at(*context), state.config.platform);
+        const NamedContext& what = request_.contexts.at(*context);
+        if (is_nothing(what)) return begin_with_nothing(stage, state);
+        auto image = image_of(what, state.config.platform);
         return image ? begin_with_image(stage, state, std::move(image)) : begin_with_directory(stage, state, *context);
     }
     if (const Stage* parent = named ? named : request_.buildfile.find_base_stage(name, stage.index)) {
@@ -266,16 +276,17 @@ void Planner::begin_stage(const Stage& stage, StageState& state) {
         state = std::move(inherited);
         return;
     }
-    if (name == "scratch") {
-        state.root = add({FromScratch{}, {}, "FROM scratch", stage.display_name()});
-        state.environment.set("PATH", std::string(default_path));
-        state.config.set_environment("PATH", default_path);
-        state.config.working_directory = "/";
-        plan_.base_environments[stage.index] = state.environment;
-        return;
-    }
+    if (name == "scratch") return begin_with_nothing(stage, state);
     if (!is_good(from.image.span, [&] { layerstore::Reference::parse(name); })) return;
     begin_with_image(stage, state, image_of({NamedContext::Kind::image, name}, state.config.platform));
+}
+
+void Planner::begin_with_nothing(const Stage& stage, StageState& state) {
+    state.root = add({FromScratch{}, {}, "FROM scratch", stage.display_name()});
+    state.environment.set("PATH", std::string(default_path));
+    state.config.set_environment("PATH", default_path);
+    state.config.working_directory = "/";
+    plan_.base_environments[stage.index] = state.environment;
 }
 
 void Planner::begin_with_directory(const Stage& stage, StageState& state, const std::string& context) {

@@ -56,7 +56,8 @@ std::vector<std::unique_ptr<SocketRelay>> relay_sockets(RunSpec& spec, const Dir
 
 StepKey key_of_run(const RunCommand& command, const std::vector<const NodeResult*>& inputs,
                    const RunSettings& settings) {
-    RunKeyInputs key{inputs.front()->tree.content_id(), {}, settings.added_hosts, settings.shm_size, {}};
+    RunKeyInputs key{
+        inputs.front()->tree.content_id(), {}, settings.hostname, settings.added_hosts, settings.shm_size, {}};
     for (const RunMount& mount : command.mounts)
         if (mount.input) key.mounts.push_back(content_of_mount(mount, *inputs.at(*mount.input)));
     for (const ResourceLimit& limit : settings.limits)
@@ -83,6 +84,7 @@ RunSpec run_spec(const RunCommand& command, const std::vector<const NodeResult*>
         spec.environment.push_back(fmt::format("SOURCE_DATE_EPOCH={}", layerstore::default_file_time.seconds));
     spec.network = network_mode(command.network);
     spec.security = command.security == parser::RunSecurity::insecure ? SecurityMode::insecure : SecurityMode::sandbox;
+    if (!settings.hostname.empty()) spec.hostname = settings.hostname;
     spec.added_hosts = settings.added_hosts;
     spec.shm_size = settings.shm_size;
     spec.limits = settings.limits;

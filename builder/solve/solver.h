@@ -53,6 +53,7 @@ struct SecretSource {
 
 /// What all RUN steps have in common, from the command line.
 struct RunSettings {
+    std::string hostname;  ///< empty: that of every sandbox
     std::vector<std::pair<std::string, std::string>> added_hosts;
     std::uint64_t shm_size = 64 << 20;  ///< bytes
     std::vector<ResourceLimit> limits;

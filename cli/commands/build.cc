@@ -107,7 +107,7 @@ int build(const BuildOptions& options) {
 
     const BuildInput input = read_build_input(options, *store, lease.get());
     tell_fetched(options, input);
-    const std::optional<parser::Buildfile> buildfile = parse_input(input);
+    const std::optional<parser::Buildfile> buildfile = parse_input(options, input);
     if (!buildfile) return exit_status::usage;
     if (options.check) return run_check(options, *buildfile, input, *store);
     const std::optional<builder::PlanResult> planned = plan_input(options, *buildfile, input, *store);
@@ -120,7 +120,16 @@ int build(const BuildOptions& options) {
 
     // Both outlive what they give: the files of the result are read through them.
     const builder::SolveOptions solve_options = solve_options_of(options, input);
-    const auto result = builder::solve(*planned->plan, solve_options, *store, *lease, *progress);
+    const auto result = [&] {
+        try {
+            return builder::solve(*planned->plan, solve_options, *store, *lease, *progress);
+        } catch (const Error&) {
+            // What failed may be what a check warns of.
+            progress->finish();
+            tell_advice(options, advice, input.source);
+            throw;
+        }
+    }();
     progress->finish();
     if (const auto* missing = std::get_if<builder::NotCached>(&result))
         return tell_not_cached(*planned->plan, missing->node);

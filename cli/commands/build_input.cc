@@ -14,7 +14,7 @@
 namespace imgbuild::cli {
 namespace {
 
-constexpr std::array buildfile_names{"Buildfile", "Containerfile", "Dockerfile"};
+constexpr std::array buildfile_names{"Buildfile", "Containerfile", "Dockerfile", "dockerfile"};
 constexpr std::uint64_t max_source = parser::Source::max_bytes;
 
 [[noreturn]] void refuse_without_buildfile(const std::string& context) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/commands/build_flags.h"
@@ -22,6 +23,7 @@ constexpr std::string_view epoch_name = "SOURCE_DATE_EPOCH";
 constexpr std::uint64_t latest_epoch = 253'402'300'799;  // 9999-12-31T23:59:59Z: the last one RFC 3339 can say
 constexpr std::uint64_t max_arg_file_bytes = 1 << 20;
 constexpr std::uint64_t max_jobs = 4096;
+constexpr std::size_t max_hostname = 64;  // bytes: what the kernel takes
 
 void add_build_arg(BuildOptions& options, std::string_view text, std::string_view flag,
                    const EnvironmentLookup& environment) {
@@ -173,6 +175,17 @@ void read_outputs(BuildOptions& options, const BuildFlags& flags) {
     options.metadata_file = flags.metadata_file;
 }
 
+std::string read_hostname(const BuildOptions& options) {
+    const auto given = options.build_args.find("BUILDKIT_SANDBOX_HOSTNAME");
+    if (given == options.build_args.end()) return "";
+    const std::string& name = given->second;
+    const auto is_allowed = [](char c) { return is_letter(c) || is_digit(c) || c == '-' || c == '.'; };
+    if (name.size() > max_hostname || !std::ranges::all_of(name, is_allowed))
+        refuse_value("--build-arg BUILDKIT_SANDBOX_HOSTNAME", name, "no host name",
+                     "at most 64 letters, digits, '-' and '.'");
+    return name;
+}
+
 void read_solve(BuildOptions& options, const BuildFlags& flags, const EnvironmentLookup& environment) {
     builder::SolveOptions& solve = options.solve;
     if (flags.jobs) {
@@ -187,6 +200,7 @@ void read_solve(BuildOptions& options, const BuildFlags& flags, const Environmen
     solve.offline = flags.offline;
     solve.root_mode = wanted_root_mode(flags.common);
     solve.run = read_run_settings(flags, environment);
+    solve.run.hostname = read_hostname(options);
 }
 
 void read_reporting(BuildOptions& options, const BuildFlags& flags, const EnvironmentLookup& environment) {

@@ -189,6 +189,13 @@ TEST_CASE("agents, hosts, limits and stages without cache") {
     CHECK(solve.no_cache_stages == std::vector<std::string>{"one", "two"});
 }
 
+TEST_CASE("a build argument names the host of every RUN") {
+    CHECK(read({}).solve.run.hostname.empty());
+    CHECK(read({"--build-arg", "BUILDKIT_SANDBOX_HOSTNAME=a-1.b"}).solve.run.hostname == "a-1.b");
+    for (const std::string& name : {std::string("a b"), std::string("a\n"), std::string(65, 'a')})
+        CHECK(refused({"--build-arg", "BUILDKIT_SANDBOX_HOSTNAME=" + name}).find("no host name") != std::string::npos);
+}
+
 TEST_CASE("flags of other builders that would have an effect are refused") {
     for (const char* flag : {"--push", "--cache-from=x", "--cache-to=x", "--memory=1g", "--cpus=1", "--squash"}) {
         CAPTURE(flag);

@@ -15,7 +15,7 @@ int run_plan(Arguments arguments) {
     const std::unique_ptr<layerstore::Store> store = open_store(options->common);
     const auto lease = store->is_writable() ? store->lease() : nullptr;
     const BuildInput input = read_build_input(*options, *store, lease.get());
-    const std::optional<parser::Buildfile> buildfile = parse_input(input);
+    const std::optional<parser::Buildfile> buildfile = parse_input(*options, input);
     if (!buildfile) return exit_status::usage;
     const std::optional<builder::PlanResult> planned = plan_input(*options, *buildfile, input, *store);
     if (!planned) return exit_status::usage;

@@ -57,15 +57,26 @@ void require_target(const parser::Buildfile& buildfile, const std::string& targe
     if (!missing || target.empty()) return;
     std::vector<std::string> names;
     for (const parser::Stage& stage : buildfile.stages) names.push_back(stage.display_name());
-    throw Error(ErrorKind::not_found, missing->message, "the stages are " + join(names, ", "));
+    const std::optional<std::string> near = buildfile.nearest_stage_name(target);
+    throw Error(
+        ErrorKind::not_found, missing->message,
+        (near ? "did you mean " + printable(*near) + "? " : std::string()) + "the stages are " + join(names, ", "));
+}
+
+// Beside errors, whose cause may be what the checks warn of.
+void tell_warnings(const BuildOptions& options, const parser::Buildfile& buildfile, const BuildInput& input) {
+    if (options.progress == ProgressMode::quiet || options.progress == ProgressMode::rawjson) return;
+    const Advice advice = check_input(options, buildfile, input, nullptr);
+    if (!advice.warnings.empty()) tell("\n" + advice.warnings.render(input.source));
 }
 
 }  // namespace
 
-std::optional<parser::Buildfile> parse_input(const BuildInput& input) {
+std::optional<parser::Buildfile> parse_input(const BuildOptions& options, const BuildInput& input) {
     parser::ParseResult parsed = parser::parse_buildfile(input.source);
     if (parsed.ok()) return std::move(parsed.buildfile);
     tell(parsed.diagnostics.render(input.source));
+    tell_warnings(options, parsed.buildfile, input);
     return std::nullopt;
 }
 
@@ -88,6 +99,7 @@ std::optional<builder::PlanResult> plan_input(const BuildOptions& options, const
                                                      .allow_insecure = options.allow_insecure});
     if (result.plan) return result;
     tell(result.diagnostics.render(input.source));
+    tell_warnings(options, buildfile, input);
     return std::nullopt;
 }
 

@@ -12,11 +12,12 @@
 
 namespace imgbuild::cli {
 
-/// Parses; where that fails the diagnostics are told and the result is empty: exit status 2.
-std::optional<parser::Buildfile> parse_input(const BuildInput& input);
+/// Parses; where that fails the diagnostics are told, with what the checks say of the rest, and the result is empty:
+/// exit status 2.
+std::optional<parser::Buildfile> parse_input(const BuildOptions& options, const BuildInput& input);
 
 /// Plans with base images of the store and, as the options say, of registries. Empty after errors of the Buildfile,
-/// which were told. Throws what the resolver throws.
+/// which were told with what the checks say. Throws what the resolver throws.
 std::optional<builder::PlanResult> plan_input(const BuildOptions& options, const parser::Buildfile& buildfile,
                                               const BuildInput& input, layerstore::Store& store);
 

@@ -170,6 +170,62 @@ class AcrossFiles(unittest.TestCase):
                                     'docs/formats/b.md, "done"; docs/formats/b.md, "rule"\n'), None)
 
 
+class Conformance(unittest.TestCase):
+    ROWS = {
+        "e2e": "| `testA` | a thing | passes | `test_cache.Cache.test_it` |",
+        "unit": "| `testB` | a thing | passes | `builder/edit/edit_test.cc: it is so, and no other way`, for the rest |",
+        "golden": "| `testC` | a thing | passes | `parser/golden/trees/run` |",
+        "daemon": "| `testD` | a thing | does not apply | there is no daemon |",
+        "later": "| `testE` | a thing | not yet | nothing is pushed |",
+    }
+    TREE = {
+        "tests/e2e/test_cache.py": "class Cache:\n    def test_it(self):\n        pass\n",
+        "builder/edit/edit_test.cc": 'TEST_CASE("it is so, "\n          "and no other way") {}\n',
+        "parser/golden/trees/run": "", "parser/golden/trees/run.tree": "", "parser/golden/trees/alone": "",
+    }
+
+    def found(self, counts=(3, 1, 1, 5), **rows):
+        names = ("passes", "does not apply", "not yet", "all")
+        head = "".join(f"| {name} | {count} |\n" for name, count in zip(names, counts))
+        page = head + "\n" + "\n".join({**self.ROWS, **rows}.values()) + "\n"
+        return check("check_conformance.py", {**self.TREE, "docs/conformance.md": page})
+
+    def assert_red(self, message, **changes):
+        status, output = self.found(**changes)
+        self.assertEqual(status, 1, output)
+        self.assertIn(message, output)
+
+    def test_a_page_whose_tests_are_there_and_whose_counts_are_right(self):
+        status, output = self.found()
+        self.assertEqual(status, 0, output)
+
+    def test_a_page_that_is_not_there(self):
+        self.assertEqual(check("check_conformance.py", self.TREE)[0], 1)
+
+    def test_a_test_that_is_not_there(self):
+        row = "| `testA` | a thing | passes | {} |"
+        for name, message in (("`test_cache.Cache.test_other`", "tests/e2e/test_cache.py has no test Cache.test_other"),
+                              ("`test_cache.Other.test_it`", "has no test Other.test_it"),
+                              ("`test_none.Cache.test_it`", "there is no tests/e2e/test_none.py"),
+                              ("`builder/edit/edit_test.cc: it is so`", "has no test it is so"),
+                              ("`parser/golden/trees/alone`", "there is no golden file parser/golden/trees/alone"),
+                              ("`--some-flag`", "it passes, and no test shows it"), ("", "no test shows it")):
+            self.assert_red(message, e2e=row.format(name))
+        self.assert_red("has no test Cache.test_other", later="| `testE` | a | not yet | half of it: `test_cache.Cache.test_other` |")
+
+    def test_counts_that_are_wrong(self):
+        self.assert_red('1: the head says 4 for "passes", the tables hold 3', counts=(4, 1, 1, 5))
+        self.assert_red('the head says 6 for "all", the tables hold 5', counts=(3, 1, 1, 6))
+        self.assert_red('the head says 1 for "not yet", the tables hold 0', later="")
+
+    def test_rows_that_say_too_little(self):
+        self.assert_red("no reason is given", daemon="| `testD` | a thing | does not apply |  |")
+        self.assert_red("no reason is given", later="| `testE` | a thing | not yet | `test_cache.Cache.test_it` |")
+        self.assert_red('"perhaps" is none of the results', later="| `testE` | a thing | perhaps | x |")
+        self.assert_red("testA stands twice", later="| `testA` | a thing | not yet | x |")
+        self.assert_red("four columns", later="| `testE` | not yet | x |")
+
+
 class Architecture(unittest.TestCase):
     def test_the_page_says_what_the_check_enforces(self):
         with open(os.path.join(ROOT, "docs", "architecture.md"), encoding="utf-8") as file:
