@@ -56,6 +56,7 @@ class Planner final : public PlanSpace {
     void set_globals(const Stage& target);
     std::string global(const parser::Word& word);
     std::vector<std::string> unused_build_args() const;
+    std::optional<std::string> default_epoch() const;
     const StageState& planned(const Stage& stage);
     void needed_by(const Stage& stage, std::set<std::size_t>& needed);
     void plan_stage(const Stage& stage);
@@ -136,6 +137,13 @@ std::vector<std::string> Planner::unused_build_args() const {
                                        printable(name), near ? "; did you mean " + printable(*near) + "?" : ""));
     }
     return warnings;
+}
+
+std::optional<std::string> Planner::default_epoch() const {
+    const std::string name = "SOURCE_DATE_EPOCH";
+    const std::optional<std::string_view> value = globals_.find(name);
+    if (!value || value->empty() || request_.build_args.contains(name)) return std::nullopt;
+    return std::string(*value);
 }
 
 // A name of --build-context is compared as the user gave it, with or without ":latest".
@@ -373,18 +381,18 @@ PlanResult Planner::run() {
     auto found = parser::find_target(request_.buildfile, request_.target);
     if (auto* wrong = std::get_if<parser::Diagnostic>(&found)) {
         diagnostics_.add(*wrong);
-        return {std::nullopt, std::move(diagnostics_), {}};
+        return {std::nullopt, std::move(diagnostics_), {}, {}};
     }
     const Stage& target = *std::get<const Stage*>(found);
     set_globals(target);
-    if (diagnostics_.has_errors()) return {std::nullopt, std::move(diagnostics_), {}};
+    if (diagnostics_.has_errors()) return {std::nullopt, std::move(diagnostics_), {}, {}};
     const StageState& state = planned(target);
     diagnostics_.sort_by_place();
-    if (diagnostics_.has_errors()) return {std::nullopt, std::move(diagnostics_), {}};
+    if (diagnostics_.has_errors()) return {std::nullopt, std::move(diagnostics_), {}, {}};
     plan_.image = {state.root, state.layers, state.config, state.base_history};
     for (const auto& [name, value] : request_.labels) plan_.image.config.labels[name] = value;
     plan_.target_stage = target.display_name();
-    return {std::move(plan_), std::move(diagnostics_), unused_build_args()};
+    return {std::move(plan_), std::move(diagnostics_), unused_build_args(), default_epoch()};
 }
 
 }  // namespace

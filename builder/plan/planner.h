@@ -42,6 +42,8 @@ struct PlanResult {
     parser::Diagnostics diagnostics;  ///< all of them in one go
     /// About the request, which has no place in the file: build arguments that no ARG of the planned stages declares.
     std::vector<std::string> warnings;
+    /// SOURCE_DATE_EPOCH of an ARG before the first FROM, where no build argument replaced its default; not empty.
+    std::optional<std::string> default_epoch;
 };
 
 /// Throws what the resolver throws, with the FROM or COPY in a frame.

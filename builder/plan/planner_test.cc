@@ -133,6 +133,14 @@ TEST_CASE("a build argument replaces the default, also by an empty value, and a 
     CHECK(planned(text).first_error().find("not-given") != std::string::npos);
 }
 
+TEST_CASE("a global ARG may give the time of files, unless a build argument does") {
+    const std::string text = "ARG BASE=16\nARG SOURCE_DATE_EPOCH=${BASE}00\nFROM base\n";
+    CHECK(planned(text).result.default_epoch == "1600");
+    CHECK_FALSE(planned(text, [](PlanRequest& r) { r.build_args["SOURCE_DATE_EPOCH"] = "5"; }).result.default_epoch);
+    CHECK_FALSE(planned("ARG SOURCE_DATE_EPOCH\nFROM base\n").result.default_epoch);
+    CHECK_FALSE(planned("FROM base\nARG SOURCE_DATE_EPOCH=5\n").result.default_epoch);
+}
+
 TEST_CASE("proxies are passed without being declared, and are part of the key only when they are") {
     auto proxy = [](PlanRequest& r) { r.build_args["http_proxy"] = "http://proxy"; };
     CHECK(planned("FROM base\nRUN x\n", proxy).all<RunCommand>().front()->unkeyed ==

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -97,7 +98,7 @@ void refuse_terminal(const BuildOptions& options) {
         throw Error(ErrorKind::usage, "--output: standard output is a terminal", "name a file with dest=");
 }
 
-int build(const BuildOptions& options) {
+int build(BuildOptions options) {
     refuse_terminal(options);
     const std::unique_ptr<Progress> progress = make_progress(options.progress, STDERR_FILENO, tell);
     for (const std::string& warning : options.warnings) progress->warning(warning);
@@ -112,6 +113,7 @@ int build(const BuildOptions& options) {
     if (options.check) return run_check(options, *buildfile, input, *store);
     const std::optional<builder::PlanResult> planned = plan_input(options, *buildfile, input, *store);
     if (!planned) return exit_status::usage;
+    if (planned->default_epoch) set_file_time(options, *planned->default_epoch);
     const Advice advice = check_input(options, *buildfile, input, &*planned);
     if (advice.is_fatal) refuse_violations(advice, input.source);
     for (const std::string& warning : planned->warnings) progress->warning(warning);
@@ -145,8 +147,8 @@ int build(const BuildOptions& options) {
 }  // namespace
 
 int run_build(Arguments arguments) {
-    const std::optional<BuildOptions> options = read_build_options("build", arguments, process_environment);
-    return options ? build(*options) : exit_status::ok;
+    std::optional<BuildOptions> options = read_build_options("build", arguments, process_environment);
+    return options ? build(std::move(*options)) : exit_status::ok;
 }
 
 }  // namespace imgbuild::cli

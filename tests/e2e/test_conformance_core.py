@@ -27,7 +27,8 @@ class Core(Language):
         self.assertEqual(self.files_of("-f", os.path.join(elsewhere, "Buildfile"), files)["bar"], "x\n")
 
     def test_the_file_may_be_a_link(self):
-        files = self.context({"Dockerfile.web": "FROM scratch\nCOPY foo /foo\n", "Dockerfile": Link("Dockerfile.web"), "foo": "x\n"})
+        files = self.context({"Dockerfile.web": "FROM scratch\nCOPY foo /foo\n", "Dockerfile": Link("Dockerfile.web"),
+                              "foo": "x\n"})
         self.assertEqual(self.files_of(files)["foo"], "x\n")
 
     def test_a_lower_case_dockerfile_is_found(self):
@@ -59,7 +60,8 @@ class Core(Language):
         self.assertEqual(set(settings["ExposedPorts"]), {"3000/tcp", "4000/udp", "5000/tcp"})
 
     def test_labels_of_the_file_and_of_the_command_line(self):
-        settings = self.settings("FROM scratch\nLABEL foo=bar both=file\n", None, "--label", "bar=baz", "--label", "both=line")
+        settings = self.settings("FROM scratch\nLABEL foo=bar both=file\n", None, "--label", "bar=baz", "--label",
+                                 "both=line")
         self.assertEqual(settings["Labels"], {"foo": "bar", "bar": "baz", "both": "line"})
 
     def test_every_form_of_user(self):
@@ -91,7 +93,8 @@ class Core(Language):
     def test_steps_are_named_by_stage_number_and_text(self):
         said = self.build(self.source("FROM busybox AS base\nARG x=1\nWORKDIR /dir\nCOPY f f2\nFROM base\n"
                                       "RUN <<EOF\necho in doc\nEOF\nRUN echo $x one \\\n  two\n", {"f": "x"})).stderr
-        for name in ("[base 2/3] WORKDIR /dir", "[base 3/3] COPY f f2", "[stage-1 1/2] RUN <<EOF", "[stage-1 2/2] RUN echo $x one   two"):
+        for name in ("[base 2/3] WORKDIR /dir", "[base 3/3] COPY f f2", "[stage-1 1/2] RUN <<EOF",
+                     "[stage-1 2/2] RUN echo $x one   two"):
             self.assertIn(name, said)
 
     def test_a_mistyped_target_has_a_suggestion(self):
@@ -113,7 +116,8 @@ class IgnoreFiles(Language):
         self.refused("FROM scratch\nCOPY . /\n", '"!"', tree={".dockerignore": "!\n"})
 
     def test_each_file_may_have_its_own(self):
-        files = self.context({"A.file": "FROM scratch\nCOPY . /\n", "B.file": "FROM scratch\nCOPY . /\n", "a": "", "b": "",
+        files = self.context({"A.file": "FROM scratch\nCOPY . /\n", "B.file": "FROM scratch\nCOPY . /\n", "a": "",
+                              "b": "",
                               "A.file.dockerignore": "*\n!a\n", ".dockerignore": "*\n!b\n"})
         self.assertEqual(self.files_of("-f", os.path.join(files, "A.file"), files).names(), {"a"})
         self.assertEqual(self.files_of("-f", os.path.join(files, "B.file"), files).names(), {"b"})
@@ -130,8 +134,10 @@ class Exports(Language):
         with open(os.path.join(local, "Copy"), "w", encoding="ascii") as file:
             file.write("FROM scratch\nCOPY sub/dir/foo bar\n")
         with open(tar, "rb") as stdin:
-            done = subprocess.run([self.program, "build", "-f", os.path.join(local, "Copy"), "-o", self.path("out"), "-"],
-                                  stdin=stdin, env=self.environment(), cwd=self.folder, capture_output=True, check=False)
+            done = subprocess.run([self.program, "build", "-f", os.path.join(local, "Copy"), "-o", self.path("out"),
+                                   "-"],
+                                  stdin=stdin, env=self.environment(), cwd=self.folder, capture_output=True,
+                                  check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(self.path("out", "bar"), encoding="ascii") as file:
             self.assertEqual(file.read(), "x\n")
@@ -141,21 +147,26 @@ class History(Language):
     """11.14"""
 
     def test_every_instruction_has_its_entry(self):
-        image = self.image("FROM busybox\nENV foo=bar\nCOPY f /f\nARG a=1\nWORKDIR /w\nRUN echo x > g\nRUN true\nLABEL l=v\n"
+        image = self.image("FROM busybox\nENV foo=bar\nCOPY f /f\nARG a=1\nWORKDIR /w\nRUN echo x > g\nRUN true\n"
+                           "LABEL l=v\n"
                            "CMD [\"c\"]\n", {"f": "x\n"})
         entries = image.config["history"][-8:]
         self.assertEqual([(entry["created_by"], entry.get("empty_layer", False)) for entry in entries],
-                         [("ENV foo=bar", True), ("COPY f /f # buildkit", False), ("ARG a=1", True), ("WORKDIR /w", False),
-                          ("RUN |1 a=1 /bin/sh -c echo x > g # buildkit", False), ("RUN |1 a=1 /bin/sh -c true # buildkit", False),
+                         [("ENV foo=bar", True), ("COPY f /f # buildkit", False), ("ARG a=1", True),
+                          ("WORKDIR /w", False),
+                          ("RUN |1 a=1 /bin/sh -c echo x > g # buildkit", False),
+                          ("RUN |1 a=1 /bin/sh -c true # buildkit", False),
                           ("LABEL l=v", True), ('CMD ["c"]', True)])
         self.assertEqual({entry["comment"] for entry in entries}, {"buildkit.dockerfile.v0"})
         for entry in image.config["history"]:
             self.assertRegex(entry["created"], r"^\d{4}-\d\d-\d\dT")
-        self.assertEqual(sum(not entry.get("empty_layer") for entry in image.config["history"]), len(image.manifest["layers"]))
+        self.assertEqual(sum(not entry.get("empty_layer") for entry in image.config["history"]),
+                         len(image.manifest["layers"]))
 
     def test_an_argument_given_twice_stands_once_in_a_run(self):
         image = self.image("FROM busybox\nARG foo=bar\nARG bar=123\nARG foo=bar2\nRUN ls /etc/\n")
-        self.assertEqual(image.config["history"][-1]["created_by"], "RUN |2 foo=bar2 bar=123 /bin/sh -c ls /etc/ # buildkit")
+        self.assertEqual(image.config["history"][-1]["created_by"],
+                         "RUN |2 foo=bar2 bar=123 /bin/sh -c ls /etc/ # buildkit")
 
 
 class Images(Language):
@@ -166,7 +177,8 @@ class Images(Language):
         image = self.image("FROM empty:1\nLABEL bar=baz\nCOPY f /f\n", {"f": "x\n"})
         self.assertEqual(image.config["config"]["Labels"], {"foo": "bar", "bar": "baz"})
         self.assertEqual(set(tree_of_image(image)), {"f"})
-        built = self.files("FROM busybox\nRUN --mount=from=empty:1,target=/mnt,rw test -d /mnt && ls /mnt | wc -l > /count\n")
+        built = self.files("FROM busybox\n"
+                           "RUN --mount=from=empty:1,target=/mnt,rw test -d /mnt && ls /mnt | wc -l > /count\n")
         self.assertEqual(built["count"], "0\n")
 
     def test_the_config_of_an_image_of_nothing(self):

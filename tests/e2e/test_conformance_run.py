@@ -16,8 +16,10 @@ class Heredocs(Language):
 
     def test_files_of_copy(self):
         built = self.files("FROM busybox\nCOPY <<EOF /single\nhello\nEOF\nCOPY <<one <<two /dir/\n1\none\n2\ntwo\n"
-                           "COPY --chmod=0777 <<EOF /mode\nx\nEOF\nCOPY --chown=1:2 <<EOF /owner\nx\nEOF\nADD <<EOF /added\na\nEOF\n")
-        self.assertEqual((built["single"], built["dir/one"], built["dir/two"], built["added"]), ("hello\n", "1\n", "2\n", "a\n"))
+                           "COPY --chmod=0777 <<EOF /mode\nx\nEOF\nCOPY --chown=1:2 <<EOF /owner\nx\nEOF\n"
+                           "ADD <<EOF /added\na\nEOF\n")
+        self.assertEqual((built["single"], built["dir/one"], built["dir/two"], built["added"]),
+                         ("hello\n", "1\n", "2\n", "a\n"))
         self.assertEqual((built.mode("single"), built.mode("mode")), (0o644, 0o777))
         self.assertEqual((built.owner("single"), built.owner("owner")), ((0, 0), (1, 2)))
 
@@ -46,20 +48,25 @@ class Heredocs(Language):
                            "RUN <<A cat > one && cat <<B > two\n1\nA\n2\nB\nRUN cat /dev/fd/3 3<<E > three\n3\nE\n"
                            "RUN <<EOF sh\necho piped > four\nEOF\n")
         self.assertIn(built["d/up"], ("SECOND\n", "FIRST\nSECOND\n"))
-        self.assertEqual([built[f"d/{name}"] for name in ("one", "two", "three", "four")], ["1\n", "2\n", "3\n", "piped\n"])
+        self.assertEqual([built[f"d/{name}"] for name in ("one", "two", "three", "four")],
+                         ["1\n", "2\n", "3\n", "piped\n"])
 
     def test_tabs_before_lines(self):
         body = "\tone\n\t\ttwo\n  three\n"
-        built = self.files(f"FROM busybox\nCOPY <<E /kept\n{body}E\nCOPY <<-E /cut\n{body}\tE\nRUN cat <<E > /kept2\n{body}E\n"
-                           f"RUN cat <<-E > /cut2\n{body}\tE\nRUN <<-E\n\tcat > /in <<-X\n\t\tx\n\tX\n\techo y >> /in\n\tE\n")
+        built = self.files(f"FROM busybox\nCOPY <<E /kept\n{body}E\nCOPY <<-E /cut\n{body}\tE\nRUN cat <<E > /kept2\n"
+                           f"{body}E\n"
+                           f"RUN cat <<-E > /cut2\n{body}\tE\nRUN <<-E\n\tcat > /in <<-X\n\t\tx\n\tX\n"
+                           f"\techo y >> /in\n\tE\n")
         self.assertEqual({built["kept"], built["kept2"]}, {body})
         self.assertEqual({built["cut"], built["cut2"]}, {"one\ntwo\n  three\n"})
         self.assertEqual(built["in"], "x\ny\n")
 
     def test_variables_in_copy_and_in_run(self):
-        built = self.files("FROM busybox\nARG name=world\nENV other=env\nCOPY <<EOF /a\n$name ${other} ${none:-d} \"$name\" '$name'\nEOF\n"
+        built = self.files("FROM busybox\nARG name=world\nENV other=env\nCOPY <<EOF /a\n"
+                           "$name ${other} ${none:-d} \"$name\" '$name'\nEOF\n"
                            "COPY <<'EOF' /b\n$name\nEOF\nRUN <<EOF\nname=shell\necho \"$name\" > /c\nEOF\n"
-                           "RUN <<'EOF'\necho \"$name\" > /d\nEOF\nRUN cat <<EOF > /e\n$name\nEOF\nRUN cat <<'EOF' > /f\n$name\nEOF\n")
+                           "RUN <<'EOF'\necho \"$name\" > /d\nEOF\nRUN cat <<EOF > /e\n$name\nEOF\n"
+                           "RUN cat <<'EOF' > /f\n$name\nEOF\n")
         self.assertEqual([built[name] for name in "abcdef"],
                          ["world env d \"world\" 'world'\n", "$name\n", "shell\n", "world\n", "world\n", "$name\n"])
 
@@ -91,7 +98,8 @@ class Mounts(Language):
         self.assertNotEqual(self.files(text, {"f": "changed\n", "other": "2\n"})["id"], first)
 
     def test_owner_and_mode_of_a_new_cache(self):
-        built = self.files("FROM busybox\nRUN --mount=type=cache,target=/c,mode=0751,uid=1001,gid=1002 stat -c '%a %u %g' /c > /out\n")
+        built = self.files("FROM busybox\n"
+                           "RUN --mount=type=cache,target=/c,mode=0751,uid=1001,gid=1002 stat -c '%a %u %g' /c > /out\n")
         self.assertEqual(built["out"], "751 1001 1002\n")
 
     def test_the_target_is_the_name_of_a_cache(self):
@@ -103,8 +111,10 @@ class Mounts(Language):
         built = self.files(
             "ARG META=/meta\nFROM busybox AS base\nENV SOME_PATH=/env T=tmpfs ID=shared\nARG KIND=cache\nARG META\n"
             "RUN --mount=type=cache,target=$SOME_PATH touch /env/f && test -n \"$(grep /env /proc/mounts)\"\n"
-            "RUN --mount=type=$KIND,target=/arg,id=${ID} touch /arg/f\nRUN --mount=type=${T},target=${META} touch ${META}/f\n"
-            "FROM base\nRUN --mount=type=cache,id=$SOME_PATH,target=/1 --mount=type=$KIND,id=$ID,target=/2 ls /1 /2 > /out\n")
+            "RUN --mount=type=$KIND,target=/arg,id=${ID} touch /arg/f\n"
+            "RUN --mount=type=${T},target=${META} touch ${META}/f\n"
+            "FROM base\n"
+            "RUN --mount=type=cache,id=$SOME_PATH,target=/1 --mount=type=$KIND,id=$ID,target=/2 ls /1 /2 > /out\n")
         self.assertEqual(built["out"], "/1:\nf\n\n/2:\nf\n")
         self.assertNotIn("meta/f", built)
 
@@ -120,7 +130,8 @@ class Mounts(Language):
         self.assertTrue(self.files(text, {"f": "y\n"})["out"].startswith("y\ny\n"))
 
     def test_caches_within_caches_of_stages_side_by_side_end(self):
-        stage = ("FROM busybox AS s{0}\nRUN --mount=type=cache,target=/o,sharing=locked --mount=type=cache,target=/o/{1},sharing=locked "
+        stage = ("FROM busybox AS s{0}\n"
+                 "RUN --mount=type=cache,target=/o,sharing=locked --mount=type=cache,target=/o/{1},sharing=locked "
                  "touch /o/{1}/f{0} && touch /f{0}\n")
         files = self.source("".join(stage.format(i, "ab"[i % 2]) for i in range(4)) + "FROM scratch\n" +
                             "".join(f"COPY --from=s{i} /f{i} /\n" for i in range(4)))
@@ -156,7 +167,8 @@ class Resources(Language):
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
             threading.Thread(target=lambda: server.accept()[0].sendall(b"host\n"), daemon=True).start()
-            built = self.files(f"FROM busybox\nRUN --network=none {links} > /none\nRUN --network=default {links} > /default\n"
+            built = self.files(f"FROM busybox\nRUN --network=none {links} > /none\n"
+                               f"RUN --network=default {links} > /default\n"
                                f"RUN --network=host nc 127.0.0.1 {port} > /host\n", None, "--allow", "network.host")
         self.assertEqual(built["none"].split(), ["lo"])
         self.assertEqual(built["host"], "host\n")
@@ -185,7 +197,8 @@ class Resources(Language):
     def test_device_nodes_open_only_with_full_privileges(self):
         need_root()
         make = "mknod /tmp/null c 1 3 && echo x > /tmp/null"
-        self.files(f"FROM busybox\nRUN --security=insecure {make} && rm /tmp/null\n", None, "--allow", "security.insecure")
+        self.files(f"FROM busybox\nRUN --security=insecure {make} && rm /tmp/null\n", None, "--allow",
+                   "security.insecure")
         self.assertIn("/tmp/null", self.build(self.source(f"FROM busybox\nRUN {make}\n"), status=1).stderr)
 
 
@@ -200,15 +213,18 @@ class Secrets(Language):
 
     def test_mode_and_owner_of_the_file_and_nothing_is_left(self):
         built = self.files("FROM busybox\nRUN --mount=type=secret,id=s,mode=741,uid=100,gid=102,target=/m/secret "
-                           "stat -c '%a %u %g' /m/secret > /out\nRUN ls /m 2>/dev/null | wc -l > /left\n", None, *self.given)
+                           "stat -c '%a %u %g' /m/secret > /out\nRUN ls /m 2>/dev/null | wc -l > /left\n", None,
+                           *self.given)
         self.assertEqual((built["out"], built["left"]), ("741 100 102\n", "0\n"))
 
     def test_a_required_secret_that_nobody_gave(self):
-        self.refused("FROM busybox\nRUN --mount=type=secret,required,id=mysecret true\n", ["mysecret", "--secret"], status=None)
+        self.refused("FROM busybox\nRUN --mount=type=secret,required,id=mysecret true\n", ["mysecret", "--secret"],
+                     status=None)
         self.files("FROM busybox\nRUN --mount=type=secret,id=mysecret test ! -e /run/secrets/mysecret\n")
 
     def test_a_secret_as_variable_and_as_file(self):
-        built = self.files("FROM busybox\nENV S=of-the-image\nRUN --mount=type=secret,id=s,env=S echo $S > /as-variable; "
+        built = self.files("FROM busybox\nENV S=of-the-image\n"
+                           "RUN --mount=type=secret,id=s,env=S echo $S > /as-variable; "
                            "ls /run/secrets 2>/dev/null | wc -l > /count\nRUN --mount=type=secret,id=s,env=S,target=/f "
                            "test \"$S\" = \"$(cat /f)\" && echo both > /both\n", None, *self.given)
         self.assertEqual([built[name] for name in ("as-variable", "count", "both")], ["hush\n", "0\n", "both\n"])
@@ -219,5 +235,6 @@ class Secrets(Language):
             agent.bind(path)
             agent.listen(64)
             lines = "".join(f"RUN --mount=type=ssh ls /proc/self/fd | wc -l > /n{i}\n" for i in range(5))
-            built = self.files(f"FROM busybox\nRUN ls /proc/self/fd | wc -l > /n\n{lines}", None, "--ssh", f"default={path}")
+            built = self.files(f"FROM busybox\nRUN ls /proc/self/fd | wc -l > /n\n{lines}", None, "--ssh",
+                               f"default={path}")
         self.assertEqual({built[f"n{i}"] for i in range(5)}, {built["n"]})

@@ -19,7 +19,8 @@ class Stages(Language):
         self.assertEqual(self.files(hidden, {"f": "of the stage\n"})["f"], "of the stage\n")
 
     def test_names_of_stages_in_any_case(self):
-        built = self.files("FROM scratch AS STAge0\nCOPY f /f\nFROM scratch AS staGE1\nCOPY --from=staGE0 /f /g\nFROM scratch\n"
+        built = self.files("FROM scratch AS STAge0\nCOPY f /f\nFROM scratch AS staGE1\nCOPY --from=staGE0 /f /g\n"
+                           "FROM scratch\n"
                            "COPY --from=StaGe0 f f\nCOPY --from=STAGE1 g g\n", {"f": "x\n"})
         self.assertEqual(built["f"] + built["g"], "x\nx\n")
 
@@ -41,7 +42,8 @@ class NamedContexts(Language):
         self.assertIn("echo other", "".join(entry["created_by"] for entry in history))
 
     def test_an_image_replaced_by_nothing(self):
-        built = self.files("FROM busybox\nCOPY f /f\n", {"f": "x\n"}, "--build-context", "busybox=docker-image://scratch")
+        built = self.files("FROM busybox\nCOPY f /f\n", {"f": "x\n"}, "--build-context",
+                           "busybox=docker-image://scratch")
         self.assertEqual(built.names(), {"f"})
 
     def test_a_directory_with_ignore_rules_in_the_place_of_a_stage(self):
@@ -104,21 +106,25 @@ class Triggers(Language):
         built = self.files("FROM scratch AS alpine\nCOPY f /f\nFROM alpine AS inner\nFROM base:1\n", {"f": "stage\n"})
         self.assertEqual((built["f"], built["g"], built["h"]), ("stage\n", "image\n", "stage\n"))
         named = self.context({"f": "context\n"}, "named")
-        built = self.files("FROM scratch AS inner\nCOPY f /f\nFROM base:1\n", {"f": "stage\n"}, "--build-context", f"alpine={named}")
+        built = self.files("FROM scratch AS inner\nCOPY f /f\nFROM base:1\n", {"f": "stage\n"}, "--build-context",
+                           f"alpine={named}")
         self.assertEqual(built["f"], "context\n")
 
     def test_a_trigger_of_a_stage_runs_in_the_stage_above_it(self):
-        built = self.files("FROM busybox AS base\nONBUILD RUN mkdir -p /out && echo -n 11 >> /out/foo\nFROM base AS mid\n"
+        built = self.files("FROM busybox AS base\nONBUILD RUN mkdir -p /out && echo -n 11 >> /out/foo\n"
+                           "FROM base AS mid\n"
                            "RUN cp /out/foo /out/bar\nFROM scratch\nCOPY --from=mid /out/bar /bar\n")
         self.assertEqual(built["bar"], "11")
 
     def test_a_trigger_of_a_stage_copies_from_another(self):
-        built = self.files("FROM busybox AS src\nRUN echo x > /f\nFROM busybox AS base\nONBUILD COPY --from=src /f /out/f\n"
+        built = self.files("FROM busybox AS src\nRUN echo x > /f\nFROM busybox AS base\n"
+                           "ONBUILD COPY --from=src /f /out/f\n"
                            "FROM base AS mid\nFROM scratch\nCOPY --from=mid /out/f /f\n")
         self.assertEqual(built["f"], "x\n")
 
     def test_a_cache_mount_of_a_trigger_is_the_one_of_that_name(self):
-        self.build("-t", "base:1", self.source("FROM busybox\nONBUILD RUN --mount=type=cache,target=/cache echo -n 42 >> /cache/foo\n"))
+        self.build("-t", "base:1",
+                   self.source("FROM busybox\nONBUILD RUN --mount=type=cache,target=/cache echo -n 42 >> /cache/foo\n"))
         built = self.files("FROM base:1\nRUN --mount=type=cache,target=/cache cat /cache/foo > /out\n")
         self.assertEqual(built["out"], "42")
 
@@ -172,12 +178,14 @@ class Platforms(Language):
     """11.22"""
 
     def test_a_stage_chosen_by_the_platform(self):
-        built = self.files("FROM scratch AS build-linux\nCOPY f /linux\nFROM scratch AS build-windows\nCOPY f /windows\n"
+        built = self.files("FROM scratch AS build-linux\nCOPY f /linux\nFROM scratch AS build-windows\n"
+                           "COPY f /windows\n"
                            "FROM build-${TARGETOS}\n", {"f": ""})
         self.assertEqual(built.names(), {"linux"})
 
     def test_arguments_of_the_target_and_one_that_is_replaced(self):
-        text = ("FROM busybox AS tools\nARG TARGETPLATFORM\nARG TARGETARCH\nARG TARGETVARIANT\nARG TARGETOS\nARG BUILDPLATFORM\n"
+        text = ("FROM busybox AS tools\nARG TARGETPLATFORM\nARG TARGETARCH\nARG TARGETVARIANT\nARG TARGETOS\n"
+                "ARG BUILDPLATFORM\n"
                 "RUN echo $TARGETPLATFORM $TARGETOS $TARGETARCH $TARGETVARIANT $BUILDPLATFORM > /out\n")
         self.assertEqual(self.files(text)["out"], "linux/amd64 linux amd64 linux/amd64\n")
         self.assertIn(" freebsd amd64", self.files(text, None, "--build-arg", "TARGETOS=freebsd")["out"])
@@ -186,15 +194,18 @@ class Platforms(Language):
     def test_a_version_of_the_system_is_kept(self):
         image = self.image("FROM scratch\nCOPY f /\n", {"f": ""}, "--platform", "windows(10.0.17763.1)/amd64")
         self.assertEqual((image.config["os"], image.config["os.version"]), ("windows", "10.0.17763.1"))
-        layout = self.export("base", "--platform", "windows(10.0.17763.1)/amd64", self.source("FROM scratch\nCOPY f /\n", {"f": ""}))
+        layout = self.export("base", "--platform", "windows(10.0.17763.1)/amd64",
+                             self.source("FROM scratch\nCOPY f /\n", {"f": ""}))
         image = self.image("FROM base\nLABEL a=b\n", None, "--platform", "windows/amd64", "--build-context",
                            f"base=oci-layout://{layout}")
         self.assertEqual(image.config["os.version"], "10.0.17763.1")
 
     def test_a_stage_for_this_machine_on_the_way_to_another_platform(self):
         self.build("-t", "other:1", self.source("FROM busybox\nRUN echo other > /other\n"))
-        result = self.files("FROM --platform=$BUILDPLATFORM busybox AS tools\nARG TARGETPLATFORM TARGETARCH TARGETVARIANT\n"
-                            "RUN cat /other > /out && echo $TARGETPLATFORM $TARGETARCH $TARGETVARIANT >> /out\nFROM scratch\n"
+        result = self.files("FROM --platform=$BUILDPLATFORM busybox AS tools\n"
+                            "ARG TARGETPLATFORM TARGETARCH TARGETVARIANT\n"
+                            "RUN cat /other > /out && echo $TARGETPLATFORM $TARGETARCH $TARGETVARIANT >> /out\n"
+                            "FROM scratch\n"
                             "COPY --from=tools /out /\n", None, "--platform", "linux/arm/v7", "--build-context",
                             "busybox=docker-image://other:1")
         self.assertEqual(result["out"], "other\nlinux/arm/v7 arm v7\n")

@@ -14,12 +14,14 @@ class Epoch(Language):
     """11.26"""
 
     def test_times_of_the_image_are_the_build_argument(self):
-        image = self.image("FROM busybox\nENV a=b\nRUN echo x > /x\n", None, "--build-arg", f"SOURCE_DATE_EPOCH={EPOCH}")
+        image = self.image("FROM busybox\nENV a=b\nRUN echo x > /x\n", None, "--build-arg",
+                           f"SOURCE_DATE_EPOCH={EPOCH}")
         self.assertEqual(image.config["created"], EPOCH_TEXT)
         self.assertEqual({entry["created"] for entry in image.config["history"][-2:]}, {EPOCH_TEXT})
 
     def test_runs_removals_and_links_of_the_same_time_give_the_same_image(self):
-        text = ("FROM busybox\nRUN touch /a /b\nRUN rm /a && mkdir /d && touch -t 203001010000 /d/late\nCOPY --link f /f\n"
+        text = ("FROM busybox\nRUN touch /a /b\nRUN rm /a && mkdir /d && touch -t 203001010000 /d/late\n"
+                "COPY --link f /f\n"
                 "FROM scratch\nCOPY --from=0 / /\n")
         arguments = ["--build-arg", f"SOURCE_DATE_EPOCH={EPOCH}"]
         first = self.image(text, {"f": "x\n"}, *arguments)
@@ -36,8 +38,21 @@ class Epoch(Language):
         self.assertEqual(dated.config["history"][:len(plain.config["history"])], plain.config["history"])
         self.assertEqual(len(dated.manifest["layers"]), below + 1)
 
+    def test_a_default_in_the_file_unless_a_build_argument_says_otherwise(self):
+        text = f"ARG SOURCE_DATE_EPOCH={EPOCH}\nFROM busybox\nARG SOURCE_DATE_EPOCH\nRUN echo $SOURCE_DATE_EPOCH > /x\n"
+        image = self.image(text)
+        self.assertEqual((image.config["created"], {member.mtime for member in image.layers()[-1]}),
+                         (EPOCH_TEXT, {int(EPOCH)}))
+        self.assertEqual(self.files(text)["x"], EPOCH + "\n")
+        image = self.image(text, None, "--build-arg", "SOURCE_DATE_EPOCH=1500000000")
+        self.assertEqual(image.config["created"], "2017-07-14T02:40:00Z")
+        off = self.image(text, None, "--build-arg", "SOURCE_DATE_EPOCH=")
+        self.assertEqual(off.config["created"], "1980-01-02T00:00:00Z")
+        self.refused("ARG SOURCE_DATE_EPOCH=soon\nFROM scratch\n", "SOURCE_DATE_EPOCH: soon: no number of seconds")
+
     def test_a_time_that_is_none(self):
-        self.refused("FROM scratch\nCOPY f /\n", "SOURCE_DATE_EPOCH", "--build-arg", "SOURCE_DATE_EPOCH=soon", tree={"f": ""})
+        self.refused("FROM scratch\nCOPY f /\n", "SOURCE_DATE_EPOCH", "--build-arg", "SOURCE_DATE_EPOCH=soon",
+                     tree={"f": ""})
 
 
 class Workdir(Language):
@@ -70,7 +85,8 @@ class Workdir(Language):
                      "COPY --from=base bar .\n", "bar: no such file")
 
     def test_what_is_there_keeps_its_owner(self):
-        built = self.files("FROM busybox\nRUN mkdir -m 0700 /mydir && chown 1000:1001 /mydir\nUSER www-data\nWORKDIR /mydir\n")
+        built = self.files("FROM busybox\nRUN mkdir -m 0700 /mydir && chown 1000:1001 /mydir\nUSER www-data\n"
+                           "WORKDIR /mydir\n")
         self.assertEqual((built.owner("mydir"), built.mode("mydir")), ((1000, 1001), 0o700))
 
 

@@ -77,7 +77,8 @@ class Settings(Language):
     """11.7"""
 
     def test_entrypoint_in_a_shell_of_its_own_takes_the_command_of_the_base_away(self):
-        settings = self.settings('FROM scratch AS base\nCMD ["from-base"]\nFROM base\nSHELL ["ls"]\nENTRYPOINT my entry\n')
+        settings = self.settings('FROM scratch AS base\nCMD ["from-base"]\nFROM base\nSHELL ["ls"]\n'
+                                 'ENTRYPOINT my entry\n')
         self.assertEqual(settings["Entrypoint"], ["ls", "my entry"])
         self.assertNotIn("Cmd", settings)
         self.assertEqual(settings["Shell"], ["ls"])
@@ -94,10 +95,12 @@ class Settings(Language):
 
     def test_a_command_that_fails_is_shown_whole(self):
         self.refused("FROM busybox\nRUN invalidcmd --flag\n", ["invalidcmd --flag", "127"], status=1)
-        self.refused('FROM busybox\nRUN ["sh", "-c", "exit 3"]\n', 'the command "sh -c exit 3" failed: exit status 3', status=1)
+        self.refused('FROM busybox\nRUN ["sh", "-c", "exit 3"]\n', 'the command "sh -c exit 3" failed: exit status 3',
+                     status=1)
 
     def test_an_unknown_instruction_has_a_suggestion(self):
-        self.refused("FROM scratch\nFNTRYPOINT [\"/bin/sh\"]\n", ["unknown instruction: FNTRYPOINT", "did you mean ENTRYPOINT?"])
+        self.refused("FROM scratch\nFNTRYPOINT [\"/bin/sh\"]\n",
+                     ["unknown instruction: FNTRYPOINT", "did you mean ENTRYPOINT?"])
 
     def test_the_shell_and_path_that_a_linux_image_has_by_default(self):
         image = self.image("FROM scratch\nENTRYPOINT foo bar\n")

@@ -211,7 +211,8 @@ class Conformance(unittest.TestCase):
                               ("`parser/golden/trees/alone`", "there is no golden file parser/golden/trees/alone"),
                               ("`--some-flag`", "it passes, and no test shows it"), ("", "no test shows it")):
             self.assert_red(message, e2e=row.format(name))
-        self.assert_red("has no test Cache.test_other", later="| `testE` | a | not yet | half of it: `test_cache.Cache.test_other` |")
+        self.assert_red("has no test Cache.test_other",
+                        later="| `testE` | a | not yet | half of it: `test_cache.Cache.test_other` |")
 
     def test_counts_that_are_wrong(self):
         self.assert_red('1: the head says 4 for "passes", the tables hold 3', counts=(4, 1, 1, 5))
