@@ -211,6 +211,16 @@ TEST_CASE("a named context takes the place of an image, of a stage and of --from
     CHECK(folder.all<ContextFiles>().front()->context == "other");
 }
 
+TEST_CASE("a named context that is the image scratch is nothing, and nobody is asked for it") {
+    auto nothing = [](PlanRequest& r) { r.contexts["mine"] = {NamedContext::Kind::image, "scratch"}; };
+    Planned base = planned("FROM mine\nCOPY a /a\n", nothing);
+    CHECK(base.all<FromScratch>().size() == 1);
+    CHECK(base.plan().image.config.working_directory == "/");
+    Planned source = planned("FROM scratch\nCOPY --from=mine a* /a/\n", nothing);
+    CHECK(source.all<FromScratch>().size() == 2);
+    CHECK(base.resolver.asked + source.resolver.asked == 0);
+}
+
 TEST_CASE("triggers of the base run before the stage and are gone from the result") {
     Planned file = planned(
         "FROM scratch AS lib\nCOPY l /l\nFROM scratch AS parent\nONBUILD COPY --from=lib /l /m\n"

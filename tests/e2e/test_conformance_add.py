@@ -154,8 +154,8 @@ class AddOfRepositories(Language):
                 (f"?ref=v1&checksum={first}", "one\n"), (f"?ref=v1&commit={first}", "one\n"),
                 ("?tag=v1&subdir=sub", None),
                 ("?ref=v2&keep-git-dir=true", "second\n"), ("?ref=v1&submodules=false", "one\n"))
-        built = self.files("FROM scratch\n" + "".join(f"ADD {self.url}{query} /{i}/\n" for i,
-                                                      (query, _) in enumerate(good)))
+        lines = "".join(f"ADD {self.url}{query} /{i}/\n" for i, (query, _) in enumerate(good))
+        built = self.files(f"FROM scratch\n{lines}")
         for i, (query, text) in enumerate(good):
             self.assertEqual(built[f"{i}/a"] if text else built.names(f"{i}"), text or {"b"}, query)
         self.assertIn("7/.git", built)
