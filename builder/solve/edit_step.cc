@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "builder/edit/edit.h"
 #include "builder/remote/unpacked_archive.h"
+#include "builder/solve/missing_source.h"
 #include "layerstore/snapshot/overlay_codec.h"
 
 namespace imgbuild::builder {
@@ -67,28 +68,6 @@ class UnpackedAgain final : public ContentSource {
     std::shared_ptr<ContentSource> contents_;
 };
 
-std::string describe(const PlanNode& node) {
-    if (const auto* fetch = std::get_if<FetchGit>(&node.operation)) return "git " + printable(text_of(fetch->source));
-    const auto* image = std::get_if<FromImage>(&node.operation);
-    return printable(image ? "image " + image->image->name : "stage " + node.stage);
-}
-
-std::string why_missing(const TransferSource& source, const NodeResult& input, const Services& services) {
-    const auto* files = std::get_if<ContextFiles>(&input.node->operation);
-    if (!files) return "it is looked for below the root of " + describe(*input.node);
-    const BuildContext& any = services.options.contexts.at(files->context);
-    if (const auto* elsewhere = std::get_if<ContextElsewhere>(&any))
-        return "paths are below the context, " + printable(name_of(elsewhere->place));
-    const auto& context = std::get<ContextDirectory>(any);
-    const parser::IgnoreVerdict verdict = context.ignore.match(source.pattern);
-    if (!verdict.ignored) return "paths are below the context, " + printable(context.path);
-    auto rule = std::ranges::find(context.ignore.rules(), verdict.line, &parser::IgnoreRule::line);
-    std::string hint = context.ignore_name + ":" + std::to_string(verdict.line);
-    if (rule != context.ignore.rules().end())
-        hint += ": the rule " + printable((rule->exception ? "!" : "") + rule->pattern);
-    return hint + " hides it from the context, " + printable(context.path);
-}
-
 }  // namespace
 
 EditOutcome edit_files(const PlanNode& node, const std::vector<const NodeResult*>& inputs, Services& services,
@@ -108,7 +87,7 @@ EditOutcome edit_files(const PlanNode& node, const std::vector<const NodeResult*
         return unpacker(file, name);
     };
     edit_inputs.explain_missing = [&](const TransferSource& source) {
-        return why_missing(source, *inputs.at(source.input + 1), services);
+        return explain_missing(source, *inputs.at(source.input + 1), services);
     };
     const auto* transfer = std::get_if<TransferFiles>(&edit.edit);
     TreeDelta delta = transfer ? transfer_files(*transfer, edit_inputs)

@@ -1,0 +1,4 @@
+# plan:
+FROM scratch
+ARG A
+COPY ${A:?needed} /

@@ -1,0 +1,2 @@
+# plan: --target=buidl
+FROM scratch AS build

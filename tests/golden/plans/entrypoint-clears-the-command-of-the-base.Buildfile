@@ -1,0 +1,5 @@
+# plan:
+FROM scratch AS base
+CMD ["base"]
+FROM base
+ENTRYPOINT ["e"]

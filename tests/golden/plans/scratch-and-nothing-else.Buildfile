@@ -1,0 +1,2 @@
+# plan:
+FROM scratch

@@ -1,0 +1,5 @@
+# plan: --target=Two
+FROM scratch AS one
+FROM scratch AS two
+ARG TARGETSTAGE
+LABEL stage=$TARGETSTAGE

@@ -1,0 +1,3 @@
+# plan: --build-arg VERSON=1
+FROM scratch
+ARG VERSION

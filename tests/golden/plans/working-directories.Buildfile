@@ -1,0 +1,6 @@
+# plan:
+FROM scratch
+USER 7:8
+WORKDIR /a
+WORKDIR b/./c/..
+WORKDIR /
