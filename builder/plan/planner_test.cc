@@ -144,9 +144,9 @@ TEST_CASE("a global ARG may give the time of files, unless a build argument does
 TEST_CASE("proxies are passed without being declared, and are part of the key only when they are") {
     auto proxy = [](PlanRequest& r) { r.build_args["http_proxy"] = "http://proxy"; };
     CHECK(planned("FROM base\nRUN x\n", proxy).all<RunCommand>().front()->unkeyed ==
-          std::vector<std::string>{"http_proxy=http://proxy"});
+          std::vector<std::string>{"HTTP_PROXY=http://proxy", "http_proxy=http://proxy"});
     Planned declared = planned("FROM base\nARG http_proxy\nRUN x\n", proxy);
-    CHECK(declared.all<RunCommand>().front()->unkeyed.empty());
+    CHECK(declared.all<RunCommand>().front()->unkeyed == std::vector<std::string>{"HTTP_PROXY=http://proxy"});
     CHECK(declared.all<RunCommand>().front()->environment.back() == "http_proxy=http://proxy");
 }
 

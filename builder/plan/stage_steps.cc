@@ -323,11 +323,15 @@ void StagePlanner::set_environment(RunCommand& command) const {
     for (const parser::Variable& variable : state_.environment.variables())
         if (variable.value) command.environment.push_back(variable.name + "=" + *variable.value);
     if (!state_.environment.find("PATH")) command.environment.push_back(fmt::format("PATH={}", default_path));
+    // Programs ask for either spelling, so a command gets both, whichever was given.
+    const auto& given = space_.request().build_args;
     for (std::string_view upper : proxy_names) {
-        for (const std::string& name : {std::string(upper), to_lower(upper)}) {
-            auto given = space_.request().build_args.find(name);
-            if (given != space_.request().build_args.end() && !state_.environment.find(name))
-                command.unkeyed.push_back(name + "=" + given->second);
+        const std::string lower = to_lower(upper);
+        for (const auto& [name, other] : {std::pair(std::string(upper), lower), std::pair(lower, std::string(upper))}) {
+            const auto own = given.find(name);
+            const auto found = own != given.end() ? own : given.find(other);
+            if (found != given.end() && !found->second.empty() && !state_.environment.find(name))
+                command.unkeyed.push_back(name + "=" + found->second);
         }
     }
 }
