@@ -133,6 +133,14 @@ struct PlanNode {
     std::size_t step_count = 0;  ///< steps of that stage
 };
 
+/// An ARG that decides something about the target.
+struct PlannedArgument {
+    std::string name;
+    std::optional<std::string> value;  ///< empty: declared, and nobody gave one
+    std::string description;           ///< of the comment above it
+    parser::Span span;                 ///< of the last one of that name in its scope
+};
+
 /// What the target is, before its layers are known.
 struct PlannedImage {
     NodeId root = 0;
@@ -145,6 +153,9 @@ struct BuildPlan {
     std::vector<PlanNode> nodes;
     PlannedImage image;
     std::string target_stage;
+    /// Of the planned stages, and those before the first FROM that these or a FROM read; each name once, in the order
+    /// of the file.
+    std::vector<PlannedArgument> arguments;
     /// The environment that each planned stage over an image begins with, by stage index: for build checks.
     std::map<std::size_t, parser::Environment> base_environments;
 };

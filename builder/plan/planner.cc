@@ -49,7 +49,9 @@ class Planner final : public PlanSpace {
 
   private:
     void set_globals(const Stage& target);
-    std::string global(const parser::Word& word);
+    void set_global_arguments();
+    std::string global(const parser::Word& word, std::set<std::string>& read);
+    std::vector<PlannedArgument> used_arguments() const;
     std::vector<std::string> unused_build_args() const;
     const StageState& planned(const Stage& stage);
     void needed_by(const Stage& stage, std::set<std::size_t>& needed);
@@ -73,6 +75,11 @@ class Planner final : public PlanSpace {
     parser::Diagnostics diagnostics_;
     parser::Environment globals_;
     std::set<std::string> global_names_;  // predefined ones, and those of ARGs before the first FROM
+    struct GlobalArgument : PlannedArgument {
+        std::set<std::string> read;  // names that its default took a value from
+    };
+    std::vector<GlobalArgument> global_arguments_;
+    std::set<std::string> read_globals_;  // by FROM lines of planned stages
     std::map<std::size_t, StageState> stages_;
     std::map<std::string, NodeId> directories_;                                 // nodes of named contexts
     std::map<Digest, NodeId> images_;                                           // nodes of images, by manifest
@@ -80,8 +87,9 @@ class Planner final : public PlanSpace {
     std::map<ImageKey, std::shared_ptr<const ResolvedImage>> resolved_;
 };
 
-std::string Planner::global(const parser::Word& word) {
+std::string Planner::global(const parser::Word& word, std::set<std::string>& read) {
     parser::Expansion expansion = parser::expand(word, globals_);
+    read.insert(expansion.read.begin(), expansion.read.end());
     if (expansion.error) diagnostics_.add(*expansion.error);
     return std::move(expansion.text);
 }
@@ -102,25 +110,55 @@ void Planner::set_globals(const Stage& target) {
     for (const parser::Variable& variable : predefined)
         if (auto given = request_.build_args.find(variable.name); given != request_.build_args.end())
             globals_.set(variable.name, given->second);
+    set_global_arguments();
+}
+
+void Planner::set_global_arguments() {
     for (const parser::Instruction& instruction : request_.buildfile.global_args) {
         for (const parser::ArgEntry& entry : std::get<parser::Arg>(instruction.body).entries) {
-            global_names_.insert(entry.name);
+            GlobalArgument argument;
+            argument.name = entry.name;
+            argument.description = parser::description_of(instruction, entry.name);
+            argument.span = entry.span;
             auto given = request_.build_args.find(entry.name);
             if (given != request_.build_args.end())
                 globals_.set(entry.name, given->second);
             else if (entry.default_value)
-                globals_.set(entry.name, global(*entry.default_value));
+                globals_.set(entry.name, global(*entry.default_value, argument.read));
             else
                 globals_.declare(entry.name);
+            if (auto value = globals_.find(entry.name)) argument.value = *value;
+            global_names_.insert(entry.name);
+            global_arguments_.push_back(std::move(argument));
         }
     }
+}
+
+std::vector<PlannedArgument> Planner::used_arguments() const {
+    std::map<std::string, PlannedArgument> used;
+    // Later stages stand nearer to the target, and the later one of two globals is what the others see.
+    for (auto stage = stages_.rbegin(); stage != stages_.rend(); ++stage)
+        for (const PlannedArgument& argument : stage->second.arguments) used.emplace(argument.name, argument);
+    std::set<std::string> read = read_globals_;
+    for (auto global = global_arguments_.rbegin(); global != global_arguments_.rend(); ++global) {
+        const auto inherited = used.find(global->name);
+        if (inherited != used.end() && inherited->second.description.empty())
+            inherited->second.description = global->description;
+        if (inherited == used.end() && !read.contains(global->name)) continue;
+        used.emplace(global->name, *global);
+        read.insert(global->read.begin(), global->read.end());
+    }
+    std::vector<PlannedArgument> list;
+    for (auto& [name, argument] : used) list.push_back(std::move(argument));
+    std::ranges::sort(list, {}, [](const PlannedArgument& argument) { return argument.span.begin; });
+    return list;
 }
 
 // Most often a name that is not spelt as its ARG, which would otherwise keep its default in silence.
 std::vector<std::string> Planner::unused_build_args() const {
     std::set<std::string> declared = global_names_;
     for (const auto& [index, state] : stages_)
-        declared.insert(state.argument_names.begin(), state.argument_names.end());
+        for (const PlannedArgument& argument : state.arguments) declared.insert(argument.name);
     const std::vector<std::string> names(declared.begin(), declared.end());
     std::vector<std::string> warnings;
     for (const auto& [name, value] : request_.build_args) {
@@ -239,10 +277,10 @@ bool Planner::is_good(parser::Span span, const std::function<void()>& read) {
 
 void Planner::begin_stage(const Stage& stage, StageState& state) {
     const parser::From& from = stage.from();
-    std::string name = global(from.image);
+    std::string name = global(from.image, read_globals_);
     state.config.platform = request_.platform;
     if (from.platform) {
-        std::string platform = global(*from.platform);
+        std::string platform = global(*from.platform, read_globals_);
         if (platform.empty()) {
             diagnostics_.error(from.platform->span, "the platform is empty after expansion");
             return;
@@ -373,6 +411,7 @@ PlanResult Planner::run() {
     plan_.image = {state.root, state.layers, state.config, state.base_history};
     for (const auto& [name, value] : request_.labels) plan_.image.config.labels[name] = value;
     plan_.target_stage = target.display_name();
+    plan_.arguments = used_arguments();
     return {std::move(plan_), std::move(diagnostics_), unused_build_args()};
 }
 

@@ -339,3 +339,28 @@ TEST_CASE("all errors of a plan come in one go") {
     CHECK(file.result.diagnostics.error_count() == 2);
     CHECK_FALSE(file.result.plan);
 }
+
+TEST_CASE("the arguments of a plan are those of planned stages and the global ones that these or a FROM read") {
+    Planned file = planned(
+        "ARG BASE=base\n"
+        "ARG UNUSED=${BASE}\n"
+        "# TAIL is read by way of another\n"
+        "ARG TAIL=x\n"
+        "ARG NAME=${TAIL}\n"
+        "ARG NAME=${NAME}y\n"
+        "FROM ${BASE} AS other\n"
+        "ARG OTHER\n"
+        "FROM ${BASE}\n"
+        "ARG NAME\n"
+        "ARG OWN=1\n"
+        "ARG OWN=${OWN}2\n");
+    const std::vector<PlannedArgument>& arguments = file.plan().arguments;
+    REQUIRE(arguments.size() == 4);
+    CHECK(arguments[0].name == "BASE");
+    CHECK(arguments[1].name == "TAIL");
+    CHECK(arguments[1].description == "is read by way of another");
+    CHECK(arguments[2].name == "NAME");
+    CHECK(arguments[2].value == "xy");
+    CHECK(arguments[3].name == "OWN");
+    CHECK(arguments[3].value == "12");
+}

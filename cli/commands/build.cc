@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/commands/call.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/delivery.h"
 #include "cli/commands/planning.h"
@@ -37,27 +38,6 @@ void tell_advice(const BuildOptions& options, const Advice& advice, const parser
 
 [[noreturn]] void refuse_violations(const Advice& advice, const parser::Source& source) {
     throw Error(ErrorKind::usage, parser::violation_summary(advice.warnings), advice.warnings.render(source));
-}
-
-// --check. A base image that cannot be had leaves some checks out and is no reason to give no advice.
-int run_check(const BuildOptions& options, const parser::Buildfile& buildfile, const BuildInput& input,
-              layerstore::Store& store) {
-    std::optional<builder::PlanResult> planned;
-    try {
-        planned = plan_input(options, buildfile, input, store);
-        if (!planned) return exit_status::usage;
-    } catch (const Error& error) {
-        if (error.kind() != ErrorKind::unavailable) throw;
-        tell(fmt::format("warning: undefined variables are not checked: {}\n", printable(error.full_message())));
-    }
-    const Advice advice = check_input(options, buildfile, input, planned ? &*planned : nullptr);
-    if (advice.warnings.empty()) {
-        print("Check complete, no warnings found.\n");
-        return exit_status::ok;
-    }
-    print(fmt::format("Check complete, {} found.\n\n{}", counted(advice.warnings.size(), "warning", "warnings"),
-                      advice.warnings.render(input.source)));
-    return exit_status::usage;
 }
 
 std::vector<std::string> stages_that_are_not_there(const BuildOptions& options, const parser::Buildfile& buildfile) {
@@ -107,9 +87,9 @@ int build(const BuildOptions& options) {
 
     const BuildInput input = read_build_input(options, *store, lease.get());
     tell_fetched(options, input);
+    if (options.call.method != Call::Method::build) return answer_call(options, input, *store);
     const std::optional<parser::Buildfile> buildfile = parse_input(input);
     if (!buildfile) return exit_status::usage;
-    if (options.check) return run_check(options, *buildfile, input, *store);
     const std::optional<builder::PlanResult> planned = plan_input(options, *buildfile, input, *store);
     if (!planned) return exit_status::usage;
     const Advice advice = check_input(options, *buildfile, input, &*planned);

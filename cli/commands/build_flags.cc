@@ -50,7 +50,8 @@ void declare_running(OptionSet& options, BuildFlags& flags) {
     options.list("--no-cache-filter", flags.no_cache_filters, "STAGES", "do the steps of these stages again");
     options.flag("--require-cached", flags.require_cached, "end with status 5 rather than do a step");
     options.flag("--check", flags.check, "only say what could be better");
-    options.value("--call", flags.call, "METHOD", "build, or check as --check");
+    options.value("--call", flags.call, "METHOD[,format=json]",
+                  "build, check, outline (what the target takes) or targets (the stages)");
 }
 
 // What users of other builders may try and would miss silently.

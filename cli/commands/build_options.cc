@@ -189,10 +189,38 @@ void read_solve(BuildOptions& options, const BuildFlags& flags, const Environmen
     solve.run = read_run_settings(flags, environment);
 }
 
+Call read_call(const BuildFlags& flags) {
+    using Method = Call::Method;
+    constexpr std::string_view flag = "--call";
+    static const std::map<std::string, Method> methods{{"build", Method::build},
+                                                       {"check", Method::check},
+                                                       {"lint", Method::check},
+                                                       {"outline", Method::outline},
+                                                       {"targets", Method::targets}};
+    Call call;
+    if (flags.call) {
+        CsvFields fields = parse_csv_fields(*flags.call, flag);
+        const std::string name = fields.bare.empty() ? take(fields, "method").value_or("build") : fields.bare.front();
+        const auto method = methods.find(name);
+        if (method == methods.end() || fields.bare.size() > 1)
+            refuse_value(flag, *flags.call, "no such method", "there are build, check, outline and targets");
+        call.method = method->second;
+        const std::string format = take(fields, "format").value_or("text");
+        if (format != "text" && format != "json")
+            refuse_value(flag, format, "no such format", "there are text and json");
+        call.json = format == "json";
+        call.ignore_status = take_bool(fields, "ignorestatus", flag).value_or(false);
+        refuse_others(fields, {"format", "ignorestatus", "method"}, flag);
+    }
+    if (flags.check && call.method != Method::check) {
+        if (call.method != Method::build) refuse_value(flag, *flags.call, "does not go with --check");
+        call.method = Method::check;
+    }
+    return call;
+}
+
 void read_reporting(BuildOptions& options, const BuildFlags& flags, const EnvironmentLookup& environment) {
-    const std::string call = flags.call.value_or("build");
-    if (call != "build" && call != "check") refuse_value("--call", call, "no such method", "there are build and check");
-    options.check = flags.check || call == "check";
+    options.call = read_call(flags);
     options.quiet = flags.quiet;
     const std::string word = flags.progress.value_or(environment("BUILDKIT_PROGRESS").value_or("auto"));
     const std::optional<ProgressMode> mode = progress_mode_from_name(word);

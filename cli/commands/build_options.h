@@ -19,6 +19,14 @@
 
 namespace imgbuild::cli {
 
+/// --call: what is wanted of a Buildfile instead of an image.
+struct Call {
+    enum class Method { build, check, outline, targets };
+    Method method = Method::build;
+    bool json = false;           ///< format=json
+    bool ignore_status = false;  ///< ignorestatus=true: warnings of a check are no failure
+};
+
 struct BuildOptions {
     CommonOptions common;
     std::string context;              ///< a directory, a tar, an URL or a repository; "-" is standard input
@@ -35,7 +43,7 @@ struct BuildOptions {
     bool allow_host_network = false;
     bool allow_insecure = false;
     builder::PullPolicy pull = builder::PullPolicy::missing;
-    bool check = false;  ///< --check: advice only
+    Call call;
 
     // How it is built; `solve` has no contexts and no goal yet.
     builder::SolveOptions solve;

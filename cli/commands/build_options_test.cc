@@ -100,9 +100,16 @@ TEST_CASE("words with a fixed set of values") {
     CHECK(refused({"--context-modes=svn"}) == "usage: --context-modes: svn: no such modes");
     CHECK(refused({"--timestamps=fixed"}) == "accepted");
     CHECK(refused({"--timestamps=preserve"}) == "usage: --timestamps: preserve: not supported");
-    CHECK(read({"--call=check"}).check);
-    CHECK(read({"--check"}).check);
-    CHECK(refused({"--call=outline"}) == "usage: --call: outline: no such method");
+    CHECK(read({"--call=check"}).call.method == Call::Method::check);
+    CHECK(read({"--check"}).call.method == Call::Method::check);
+    CHECK(read({"--check", "--call=check,format=json,ignorestatus=true"}).call.json);
+    CHECK(read({"--check", "--call=check,format=json,ignorestatus=true"}).call.ignore_status);
+    CHECK(read({"--call=outline"}).call.method == Call::Method::outline);
+    CHECK_FALSE(read({"--call=targets,format=text"}).call.json);
+    CHECK(refused({"--call=outlines"}) == "usage: --call: outlines: no such method");
+    CHECK(refused({"--call=outline,targets"}) == "usage: --call: outline,targets: no such method");
+    CHECK(refused({"--call=outline,format=yaml"}) == "usage: --call: yaml: no such format");
+    CHECK(refused({"--call=outline", "--check"}) == "usage: --call: outline: does not go with --check");
     CHECK(refused({"--root-mode=super"}) == "usage: --root-mode: no mode is called super");
 }
 

@@ -69,23 +69,28 @@ std::optional<parser::Buildfile> parse_input(const BuildInput& input) {
     return std::nullopt;
 }
 
-std::optional<builder::PlanResult> plan_input(const BuildOptions& options, const parser::Buildfile& buildfile,
-                                              const BuildInput& input, layerstore::Store& store) {
+builder::PlanResult try_plan(const BuildOptions& options, const parser::Buildfile& buildfile,
+                             layerstore::Store& store) {
     require_target(buildfile, options.target);
     std::map<std::string, builder::NamedContext> contexts = options.contexts;
     contexts.insert_or_assign("", builder::NamedContext{builder::NamedContext::Kind::files, options.context});
     const auto finder = builder::make_image_finder(store, options.pull, options.solve.offline);
-    builder::PlanResult result = builder::make_plan({.buildfile = buildfile,
-                                                     .resolver = *finder,
-                                                     .target = options.target,
-                                                     .build_args = options.build_args,
-                                                     .contexts = std::move(contexts),
-                                                     .platform = options.platform,
-                                                     .build_platform = layerstore::Platform::host(),
-                                                     .network = options.network,
-                                                     .labels = options.labels,
-                                                     .allow_host_network = options.allow_host_network,
-                                                     .allow_insecure = options.allow_insecure});
+    return builder::make_plan({.buildfile = buildfile,
+                               .resolver = *finder,
+                               .target = options.target,
+                               .build_args = options.build_args,
+                               .contexts = std::move(contexts),
+                               .platform = options.platform,
+                               .build_platform = layerstore::Platform::host(),
+                               .network = options.network,
+                               .labels = options.labels,
+                               .allow_host_network = options.allow_host_network,
+                               .allow_insecure = options.allow_insecure});
+}
+
+std::optional<builder::PlanResult> plan_input(const BuildOptions& options, const parser::Buildfile& buildfile,
+                                              const BuildInput& input, layerstore::Store& store) {
+    builder::PlanResult result = try_plan(options, buildfile, store);
     if (result.plan) return result;
     tell(result.diagnostics.render(input.source));
     return std::nullopt;
