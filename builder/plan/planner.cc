@@ -340,6 +340,7 @@ void Planner::begin_with_image(const Stage& stage, StageState& state, std::share
     state.config = image->image.config;
     if (state.config.platform.os != platform.os || state.config.platform.architecture != platform.architecture)
         state.config.platform = platform;
+    if (!platform.os_version.empty()) state.config.platform.os_version = platform.os_version;
     state.config.created.clear();
     state.base_history = state.config.history.size();
     if (!state.config.find_environment("PATH")) state.config.set_environment("PATH", default_path);
@@ -393,6 +394,7 @@ void Planner::number_steps(const StageState& state, const Stage& stage, NodeId f
     for (std::size_t i = 0; i < steps.size(); ++i) {
         node(steps[i]).number = i + 1;
         node(steps[i]).step_count = steps.size();
+        node(steps[i]).platform = state.config.platform.normalised().text();
     }
 }
 
@@ -408,8 +410,9 @@ PlanResult Planner::run() {
     const StageState& state = planned(target);
     diagnostics_.sort_by_place();
     if (diagnostics_.has_errors()) return {std::nullopt, std::move(diagnostics_), {}};
-    plan_.image = {state.root, state.layers, state.config, state.base_history};
-    for (const auto& [name, value] : request_.labels) plan_.image.config.labels[name] = value;
+    PlannedImage image{request_.platform, state.root, state.layers, state.config, state.base_history};
+    for (const auto& [name, value] : request_.labels) image.config.labels[name] = value;
+    plan_.images.push_back(std::move(image));
     plan_.target_stage = target.display_name();
     plan_.arguments = used_arguments();
     return {std::move(plan_), std::move(diagnostics_), unused_build_args()};

@@ -62,13 +62,17 @@ int tell_not_cached(const builder::BuildPlan& plan, builder::NodeId node) {
     return exit_status::not_cached;
 }
 
-void print_result(const BuildOptions& options, const layerstore::Image* image) {
-    if (!image) return;
-    const std::string digest = image->descriptor.digest.text();
+void print_result(const BuildOptions& options, const builder::BuildPlan& plan, const Product& product) {
+    if (!product.descriptor()) return;
+    const std::string digest = product.descriptor()->digest.text();
     const bool is_taken = std::ranges::any_of(options.outputs, &OutputOption::is_standard_output);
     if (options.quiet && !is_taken) print(digest + "\n");
     if (options.progress == ProgressMode::quiet || options.progress == ProgressMode::rawjson) return;
-    tell(fmt::format("image {}\n", digest));
+    tell(fmt::format("{} {}\n", product.index ? "index" : "image", digest));
+    if (product.index)
+        for (std::size_t i = 0; i < product.images.size(); ++i)
+            tell(fmt::format("image {} {}\n", product.images[i].descriptor.digest.text(),
+                             plan.images[i].platform.text()));
     for (const std::string& name : options.names) tell(fmt::format("named {}\n", printable(name)));
 }
 
@@ -104,11 +108,11 @@ int build(const BuildOptions& options) {
     progress->finish();
     if (const auto* missing = std::get_if<builder::NotCached>(&result))
         return tell_not_cached(*planned->plan, missing->node);
-    const auto& solved = std::get<builder::SolvedImage>(result);
-    const std::optional<layerstore::Image> image = make_image(options, *planned->plan, solved, *store);
-    deliver(options, image ? &*image : nullptr, solved, *store);
-    write_report(options, image ? &*image : nullptr);
-    print_result(options, image ? &*image : nullptr);
+    const auto& solved = std::get<builder::Solved>(result);
+    const Product product = make_product(options, *planned->plan, solved, *store);
+    deliver(options, product, *planned->plan, solved, *store);
+    write_report(options, product);
+    print_result(options, *planned->plan, product);
     tell_advice(options, advice, input.source);
     return exit_status::ok;
 }

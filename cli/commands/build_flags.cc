@@ -14,7 +14,8 @@ void declare_input(OptionSet& options, BuildFlags& flags) {
     options.list("--build-context", flags.build_contexts, "NAME=PLACE",
                  "for FROM and --from: a directory, tar, URL or git repository, docker-image://REF, "
                  "oci-layout://PATH or target:STAGE");
-    options.value("--platform", flags.platform, "PLATFORM", "as in linux/arm64 (else this machine's)");
+    options.list("--platform", flags.platforms, "PLATFORM,…",
+                 "as in linux/arm64 (else this machine's); several give an image index");
     options.value("--context-modes", flags.context_modes, "git", "reduce modes of context files to 0644 and 0755");
     options.word("--pull", flags.pull, "always", "ask registries: always, missing or never");
     options.flag("--offline", flags.offline, "use no network for images and files");
@@ -26,7 +27,9 @@ void declare_output(OptionSet& options, BuildFlags& flags) {
                  "type=oci|docker|image|local|tar|cacheonly,dest=PATH,…; a directory; or - for a tar");
     options.flag("--load", flags.load, "put the image into the store as well");
     options.list("--label", flags.labels, "NAME=VALUE", "a label of the image");
-    options.list("--annotation", flags.annotations, "NAME=VALUE", "an annotation of the manifest");
+    options.list(
+        "--annotation", flags.annotations, "[TYPE:]NAME=VALUE",
+        "an annotation of manifests; TYPE is manifest[PLATFORM], manifest-descriptor[PLATFORM], index or index-descriptor");
     options.value("--iidfile", flags.iidfile, "FILE", "write the digest there");
     options.value("--metadata-file", flags.metadata_file, "FILE", "write what was made there, as JSON");
     options.flag("-q,--quiet", flags.quiet, "print the digest alone, and no progress");

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -82,12 +81,21 @@ void read_input(BuildOptions& options, const BuildFlags& flags) {
     options.target = flags.target.value_or("");
 }
 
-layerstore::Platform read_platform(const BuildFlags& flags, const EnvironmentLookup& environment) {
-    const std::optional<std::string> text = flags.platform ? flags.platform : environment("DOCKER_DEFAULT_PLATFORM");
-    if (!text || text->empty() || *text == "local") return layerstore::Platform::host();
-    if (text->find(',') != std::string::npos)
-        refuse_value("--platform", *text, "one platform at a time", "build once for each");
-    return with_context("--platform", [&] { return layerstore::Platform::parse(*text).normalised(); });
+void read_platforms(BuildOptions& options, const BuildFlags& flags, const EnvironmentLookup& environment) {
+    std::vector<std::string> texts = flags.platforms;
+    if (const auto usual = environment("DOCKER_DEFAULT_PLATFORM"); texts.empty() && usual) texts.push_back(*usual);
+    for (const std::string& text : texts) {
+        for (const std::string_view part : split(text, ',')) {
+            const std::string_view word = trim(part);
+            if (word.empty()) continue;
+            const layerstore::Platform platform =
+                word == "local" ? layerstore::Platform::host()
+                                : with_context("--platform", [&] { return layerstore::Platform::parse(word); });
+            if (std::ranges::find(options.platforms, platform) == options.platforms.end())
+                options.platforms.push_back(platform);
+        }
+    }
+    if (options.platforms.empty()) options.platforms.push_back(layerstore::Platform::host());
 }
 
 builder::PullPolicy read_pull(const std::optional<std::string>& word) {
@@ -119,15 +127,24 @@ void read_network(BuildOptions& options, const BuildFlags& flags) {
         refuse_value("--network", word, "not allowed", "give --allow network.host as well");
 }
 
-// "index:a=b" is for an index, which no build of one platform writes.
-std::string_view without_annotation_type(std::string_view text) {
-    constexpr std::array types{"manifest", "index", "index-descriptor", "manifest-descriptor"};
-    const std::string_view type = text.substr(0, std::min(text.find(':'), text.find('=')));
-    if (type.size() >= text.size() || text[type.size()] != ':' || std::ranges::find(types, type) == types.end())
-        return text;
-    if (type != "manifest")
-        refuse_value("--annotation", text, "only a manifest can have one", "leave the part before ':' away");
-    return text.substr(type.size() + 1);
+void read_annotation(BuildOptions& options, std::string_view text) {
+    for (Annotation& annotation : parse_annotation(text)) {
+        if (annotation.is_of_index() && !options.makes_index())
+            refuse_value("--annotation", text, "a build for one platform makes no index",
+                         "leave the part before ':' away, or give several platforms");
+        if (annotation.platform &&
+            std::ranges::find(options.platforms, *annotation.platform) == options.platforms.end())
+            refuse_value("--annotation", text, "this platform is not built");
+        options.annotations.push_back(std::move(annotation));
+    }
+}
+
+// docker load takes one image under a name.
+void refuse_docker_archive(const BuildOptions& options) {
+    const auto is_docker = [](const OutputOption& output) { return output.kind == OutputOption::Kind::docker_archive; };
+    if (options.makes_index() && std::ranges::any_of(options.outputs, is_docker))
+        throw Error(ErrorKind::usage, "--output: type=docker: such an archive holds one platform",
+                    "use type=oci, or build each platform for itself");
 }
 
 void read_names(BuildOptions& options, const BuildFlags& flags) {
@@ -140,10 +157,7 @@ void read_names(BuildOptions& options, const BuildFlags& flags) {
         auto [name, value] = parse_pair(text, "--label");
         options.labels.insert_or_assign(std::move(name), std::move(value));
     }
-    for (const std::string& text : flags.annotations) {
-        auto [name, value] = parse_pair(without_annotation_type(text), "--annotation");
-        options.annotations.insert_or_assign(std::move(name), std::move(value));
-    }
+    for (const std::string& text : flags.annotations) read_annotation(options, text);
 }
 
 void read_outputs(BuildOptions& options, const BuildFlags& flags) {
@@ -161,6 +175,7 @@ void read_outputs(BuildOptions& options, const BuildFlags& flags) {
         options.outputs.push_back(std::move(store));
     }
     check_outputs(options.outputs);
+    refuse_docker_archive(options);
     const auto image = std::ranges::find_if(options.outputs, &OutputOption::is_image);
     if (image != options.outputs.end()) {
         options.solve.packing = image->packing;
@@ -205,6 +220,7 @@ Call read_call(const BuildFlags& flags) {
         if (method == methods.end() || fields.bare.size() > 1)
             refuse_value(flag, *flags.call, "no such method", "there are build, check, outline and targets");
         call.method = method->second;
+        fields.bare.clear();
         const std::string format = take(fields, "format").value_or("text");
         if (format != "text" && format != "json")
             refuse_value(flag, format, "no such format", "there are text and json");
@@ -234,6 +250,11 @@ void read_reporting(BuildOptions& options, const BuildFlags& flags, const Enviro
 
 }  // namespace
 
+bool BuildOptions::makes_index() const {
+    const auto wanted = build_args.find("BUILDKIT_MULTI_PLATFORM");
+    return platforms.size() > 1 || (wanted != build_args.end() && (wanted->second == "1" || wanted->second == "true"));
+}
+
 std::optional<BuildOptions> read_build_options(const std::string& command, Arguments arguments,
                                                const EnvironmentLookup& environment) {
     BuildFlags flags;
@@ -243,7 +264,7 @@ std::optional<BuildOptions> read_build_options(const std::string& command, Argum
     read_input(options, flags);
     read_build_args(options, flags, environment);
     read_file_time(options);
-    options.platform = read_platform(flags, environment);
+    read_platforms(options, flags, environment);
     options.pull = read_pull(flags.pull);
     read_network(options, flags);
     read_names(options, flags);

@@ -15,7 +15,8 @@ namespace imgbuild::cli {
 /// Parses; where that fails the diagnostics are told and the result is empty: exit status 2.
 std::optional<parser::Buildfile> parse_input(const BuildInput& input);
 
-/// Plans with base images of the store and, as the options say, of registries. Throws what the resolver throws.
+/// Plans all platforms, with base images of the store and, as the options say, of registries; what is said of the file
+/// is said of the first one. Throws what the resolver throws.
 builder::PlanResult try_plan(const BuildOptions& options, const parser::Buildfile& buildfile, layerstore::Store& store);
 /// The same; empty after errors of the Buildfile, which were told.
 std::optional<builder::PlanResult> plan_input(const BuildOptions& options, const parser::Buildfile& buildfile,
