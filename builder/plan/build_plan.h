@@ -146,8 +146,8 @@ struct PlanNode {
     parser::Span span;           ///< of the instruction; empty for what no instruction made
     std::size_t number = 0;      ///< of the step within its stage, from 1; 0: no step of its own
     std::size_t step_count = 0;  ///< steps of that stage
-    /// What a step is for: its stage's platform, "linux/arm64"; "linux/amd64->arm64" for one that belongs to one image
-    /// alone, which is for another platform.
+    /// Of a step, that of its stage, "linux/arm64"; "linux/amd64->arm64" for one that belongs to the image for another
+    /// platform alone; empty for one that stages of several platforms share.
     std::string platform;
 };
 

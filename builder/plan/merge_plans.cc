@@ -69,7 +69,9 @@ class Merger {
                    does_the_same(other.operation, node.operation);
         });
         if (known != end) {
-            want_also(merged_.nodes[known->second].operation, node.operation);
+            PlanNode& shared = merged_.nodes[known->second];
+            want_also(shared.operation, node.operation);
+            if (shared.platform != node.platform) shared.platform.clear();
             if (users_[known->second].back() != user) users_[known->second].push_back(user);
             return known->second;
         }

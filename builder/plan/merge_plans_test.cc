@@ -93,3 +93,9 @@ TEST_CASE("a context is read once, for what any of the platforms wants of it") {
         }
     CHECK(wanted == std::vector<ImagePath>{ImagePath::clean("bin-amd64"), ImagePath::clean("bin-arm64")});
 }
+
+TEST_CASE("a step that is the same for several platforms is the step of none") {
+    const BuildPlan plan = merged("FROM scratch\nCOPY a /\n", {"amd64", "arm64", "riscv64"});
+    CHECK(steps_of(plan) == std::vector<std::string>{" COPY a /"});
+    CHECK(plan.images[0].root == plan.images[2].root);
+}

@@ -252,7 +252,7 @@ class Solver {
     std::string place_of(NodeId id) const {
         const PlanNode& node = plan_.nodes[id];
         std::string label = printable(node.label.substr(0, node.label.find('\n')));
-        if (plan_.images.size() > 1 && node.number != 0) label = fmt::format("[{}] {}", node.platform, label);
+        if (plan_.images.size() > 1 && !node.platform.empty()) label = fmt::format("[{}] {}", node.platform, label);
         if (node.span.empty() || !services_.options.locate) return label;
         return services_.options.locate(node.span) + ": " + label;
     }

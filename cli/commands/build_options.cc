@@ -215,7 +215,7 @@ Call read_call(const BuildFlags& flags) {
     Call call;
     if (flags.call) {
         CsvFields fields = parse_csv_fields(*flags.call, flag);
-        const std::string name = fields.bare.empty() ? take(fields, "method").value_or("build") : fields.bare.front();
+        const std::string name = fields.bare.empty() ? "" : fields.bare.front();
         const auto method = methods.find(name);
         if (method == methods.end() || fields.bare.size() > 1)
             refuse_value(flag, *flags.call, "no such method", "there are build, check, outline and targets");
@@ -226,7 +226,7 @@ Call read_call(const BuildFlags& flags) {
             refuse_value(flag, format, "no such format", "there are text and json");
         call.json = format == "json";
         call.ignore_status = take_bool(fields, "ignorestatus", flag).value_or(false);
-        refuse_others(fields, {"format", "ignorestatus", "method"}, flag);
+        refuse_others(fields, {"format", "ignorestatus"}, flag);
     }
     if (flags.check && call.method != Method::check) {
         if (call.method != Method::build) refuse_value(flag, *flags.call, "does not go with --check");

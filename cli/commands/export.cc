@@ -41,7 +41,7 @@ builder::BuildPlan plan_of(std::shared_ptr<const builder::ResolvedImage> image) 
 }  // namespace
 
 int run_export(Arguments arguments) {
-    OptionSet options("export [-o FILE] NAME", "Writes the files of an image, all layers merged, as a tar");
+    OptionSet options("export [flags] NAME", "Writes the files of an image, all layers merged, as a tar");
     CommonOptions common;
     std::optional<std::string> name, output, platform;
     options.positional("NAME", name);
