@@ -122,7 +122,7 @@ TEST_CASE("platforms come in any number of flags, each once, in their order") {
         return texts;
     };
     CHECK(platforms({"--platform", "linux/arm64"}) == "linux/arm64 ");
-    CHECK(platforms({"--platform", "arm64,linux/amd64", "--platform", "linux/aarch64, arm/v7,x86_64"}) ==
+    CHECK(platforms({"--platform", "arm64,linux/amd64", "--platform", "linux/aarch64, linux/arm/v7,x86_64"}) ==
           "linux/arm64 linux/amd64 linux/arm/v7 ");
     CHECK(read({"--platform", "local"}, {{"DOCKER_DEFAULT_PLATFORM", "linux/s390x"}}).platforms ==
           std::vector{layerstore::Platform::host()});
