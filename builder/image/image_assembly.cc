@@ -130,6 +130,19 @@ Image assemble_image(const AssemblyRequest& request) {
     return image;
 }
 
+AssembledIndex assemble_index(const std::vector<Descriptor>& manifests,
+                              const std::map<std::string, std::string>& annotations, bool oci_media_types) {
+    layerstore::Index index;
+    index.media_type = oci_media_types ? media_type::oci_index : media_type::docker_index;
+    index.manifests = manifests;
+    index.annotations = annotations;
+    AssembledIndex assembled;
+    assembled.bytes = index.encode();
+    check_size("index", assembled.bytes, layerstore::max_manifest_bytes);
+    assembled.descriptor = document(index.media_type, assembled.bytes);
+    return assembled;
+}
+
 void write_documents(const Image& image, const layerstore::BlobStore& blobs) {
     blobs.put(image.config_bytes);
     blobs.put(image.manifest_bytes);

@@ -33,6 +33,14 @@ struct AssemblyRequest {
 /// The image; nothing is written.
 layerstore::Image assemble_image(const AssemblyRequest& request);
 
+struct AssembledIndex {
+    layerstore::Descriptor descriptor;
+    std::string bytes;
+};
+/// The index of `manifests`, which say their platforms, in their order; nothing is written.
+AssembledIndex assemble_index(const std::vector<layerstore::Descriptor>& manifests,
+                              const std::map<std::string, std::string>& annotations, bool oci_media_types);
+
 /// Puts the image's config and manifest into `blobs`; its layers are there.
 void write_documents(const layerstore::Image& image, const layerstore::BlobStore& blobs);
 

@@ -213,3 +213,20 @@ TEST_CASE("recompress: a layer that is not what the config says is refused and l
     CHECK(refusal([&] { recompress(cut, other, Compression::none, 0, blobs.store); }).starts_with("invalid_input: "));
     CHECK(blobs.store.list().size() == before + 1);
 }
+
+TEST_CASE(
+    "an index lists its manifests in the order given, with platforms and annotations, in either family of types") {
+    std::vector<layerstore::Descriptor> manifests;
+    for (const char* platform : {"linux/arm64", "linux/amd64"})
+        manifests.push_back({.media_type = std::string(layerstore::media_type::oci_manifest),
+                             .digest = Sha256::of(platform),
+                             .size = 10,
+                             .platform = layerstore::Platform::parse(platform)});
+    const AssembledIndex made = assemble_index(manifests, {{"a", "1"}}, true);
+    CHECK(made.descriptor.digest == Sha256::of(made.bytes));
+    CHECK(made.descriptor.size == made.bytes.size());
+    const layerstore::Index read = layerstore::Index::parse(made.bytes, "index");
+    CHECK(read.manifests == manifests);
+    CHECK(read.annotations.at("a") == "1");
+    CHECK(assemble_index(manifests, {}, false).descriptor.media_type == layerstore::media_type::docker_index);
+}

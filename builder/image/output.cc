@@ -58,19 +58,23 @@ Directory open_layout(const std::string& path) {
 
 void write_layout(const Image& image, const std::vector<std::string>& names, const BlobStore& blobs,
                   const std::string& path) {
+    write_layout(listed(image), names, blobs, path);
+}
+
+void write_layout(const Descriptor& root, const std::vector<std::string>& names, const BlobStore& blobs,
+                  const std::string& path) {
     detail::require_destination(path);
     check_names(names);
     const Directory layout = open_layout(path);
     const std::string what = "write the layout " + printable(path);
     const BlobStore target(layout.duplicate(), layout.duplicate());
-    for (const Descriptor& layer : image.manifest.layers) layerstore::copy_blob(blobs, target, layer, what);
-    layerstore::copy_blob(blobs, target, image.manifest.config, what);
-    layerstore::copy_blob(blobs, target, image.descriptor, what);
+    layerstore::for_each_blob(blobs, root, what,
+                              [&](const Descriptor& blob) { layerstore::copy_blob(blobs, target, blob, what); });
     const FileLock lock = FileLock::acquire(layout, layerstore::index_lock_name, LockMode::exclusive);
     layerstore::initialise_layout(layout);
     layerstore::Index index = layerstore::read_layout_index(layout);
-    for (const std::string& name : names) layerstore::set_name(index, listed(image), name);
-    if (names.empty()) layerstore::set_name(index, listed(image), "");
+    for (const std::string& name : names) layerstore::set_name(index, root, name);
+    if (names.empty()) layerstore::set_name(index, root, "");
     // Synced for the sake of the images that stood there before: this one can be written again.
     layerstore::write_layout_index(layout, index, Durability::full);
 }
@@ -81,6 +85,12 @@ void write_image_archive(const Image& image, const std::vector<std::string>& nam
     Image named = image;
     named.descriptor = listed(image);
     detail::write_to_file(path, [&](ByteWriter& out) { layerstore::write_archive(named, names, blobs, format, out); });
+}
+
+void write_image_archive(const Descriptor& root, const std::vector<std::string>& names, const BlobStore& blobs,
+                         const std::string& path) {
+    check_names(names);
+    detail::write_to_file(path, [&](ByteWriter& out) { layerstore::write_archive(root, names, blobs, out); });
 }
 
 }  // namespace imgbuild::builder

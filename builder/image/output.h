@@ -21,9 +21,17 @@ namespace imgbuild::builder {
 void write_layout(const layerstore::Image& image, const std::vector<std::string>& names,
                   const layerstore::BlobStore& blobs, const std::string& path);
 
+/// The same for a manifest or index `root`, with all images of an index.
+void write_layout(const layerstore::Descriptor& root, const std::vector<std::string>& names,
+                  const layerstore::BlobStore& blobs, const std::string& path);
+
 /// The image as one file, `path` or "-" for standard output.
 void write_image_archive(const layerstore::Image& image, const std::vector<std::string>& names,
                          const layerstore::BlobStore& blobs, layerstore::ArchiveFormat format, const std::string& path);
+
+/// A manifest or index `root` as one file in OCI's form, with all images of an index.
+void write_image_archive(const layerstore::Descriptor& root, const std::vector<std::string>& names,
+                         const layerstore::BlobStore& blobs, const std::string& path);
 
 /// The file tree as a tar, `path` or "-" for standard output.
 void write_tree_archive(const layerstore::Tree& tree, layerstore::ContentSources& contents, const std::string& path);

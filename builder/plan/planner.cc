@@ -54,7 +54,9 @@ class Planner final : public PlanSpace {
 
   private:
     void set_globals(const Stage& target);
-    std::string global(const parser::Word& word);
+    void set_global_arguments();
+    std::string global(const parser::Word& word, std::set<std::string>& read);
+    std::vector<PlannedArgument> used_arguments() const;
     std::vector<std::string> unused_build_args() const;
     std::optional<std::string> default_epoch() const;
     const StageState& planned(const Stage& stage);
@@ -80,6 +82,11 @@ class Planner final : public PlanSpace {
     parser::Diagnostics diagnostics_;
     parser::Environment globals_;
     std::set<std::string> global_names_;  // predefined ones, and those of ARGs before the first FROM
+    struct GlobalArgument : PlannedArgument {
+        std::set<std::string> read;  // names that its default took a value from
+    };
+    std::vector<GlobalArgument> global_arguments_;
+    std::set<std::string> read_globals_;  // by FROM lines of planned stages
     std::map<std::size_t, StageState> stages_;
     std::map<std::string, NodeId> directories_;                                 // nodes of named contexts
     std::map<Digest, NodeId> images_;                                           // nodes of images, by manifest
@@ -87,8 +94,9 @@ class Planner final : public PlanSpace {
     std::map<ImageKey, std::shared_ptr<const ResolvedImage>> resolved_;
 };
 
-std::string Planner::global(const parser::Word& word) {
+std::string Planner::global(const parser::Word& word, std::set<std::string>& read) {
     parser::Expansion expansion = parser::expand(word, globals_);
+    read.insert(expansion.read.begin(), expansion.read.end());
     if (expansion.error) diagnostics_.add(*expansion.error);
     return std::move(expansion.text);
 }
@@ -109,25 +117,55 @@ void Planner::set_globals(const Stage& target) {
     for (const parser::Variable& variable : predefined)
         if (auto given = request_.build_args.find(variable.name); given != request_.build_args.end())
             globals_.set(variable.name, given->second);
+    set_global_arguments();
+}
+
+void Planner::set_global_arguments() {
     for (const parser::Instruction& instruction : request_.buildfile.global_args) {
         for (const parser::ArgEntry& entry : std::get<parser::Arg>(instruction.body).entries) {
-            global_names_.insert(entry.name);
+            GlobalArgument argument;
+            argument.name = entry.name;
+            argument.description = parser::description_of(instruction, entry.name);
+            argument.span = entry.span;
             auto given = request_.build_args.find(entry.name);
             if (given != request_.build_args.end())
                 globals_.set(entry.name, given->second);
             else if (entry.default_value)
-                globals_.set(entry.name, global(*entry.default_value));
+                globals_.set(entry.name, global(*entry.default_value, argument.read));
             else
                 globals_.declare(entry.name);
+            if (auto value = globals_.find(entry.name)) argument.value = *value;
+            global_names_.insert(entry.name);
+            global_arguments_.push_back(std::move(argument));
         }
     }
+}
+
+std::vector<PlannedArgument> Planner::used_arguments() const {
+    std::map<std::string, PlannedArgument> used;
+    // Later stages stand nearer to the target, and the later one of two globals is what the others see.
+    for (auto stage = stages_.rbegin(); stage != stages_.rend(); ++stage)
+        for (const PlannedArgument& argument : stage->second.arguments) used.emplace(argument.name, argument);
+    std::set<std::string> read = read_globals_;
+    for (auto global = global_arguments_.rbegin(); global != global_arguments_.rend(); ++global) {
+        const auto inherited = used.find(global->name);
+        if (inherited != used.end() && inherited->second.description.empty())
+            inherited->second.description = global->description;
+        if (inherited == used.end() && !read.contains(global->name)) continue;
+        used.emplace(global->name, *global);
+        read.insert(global->read.begin(), global->read.end());
+    }
+    std::vector<PlannedArgument> list;
+    for (auto& [name, argument] : used) list.push_back(std::move(argument));
+    std::ranges::sort(list, {}, [](const PlannedArgument& argument) { return argument.span.begin; });
+    return list;
 }
 
 // Most often a name that is not spelt as its ARG, which would otherwise keep its default in silence.
 std::vector<std::string> Planner::unused_build_args() const {
     std::set<std::string> declared = global_names_;
     for (const auto& [index, state] : stages_)
-        declared.insert(state.argument_names.begin(), state.argument_names.end());
+        for (const PlannedArgument& argument : state.arguments) declared.insert(argument.name);
     const std::vector<std::string> names(declared.begin(), declared.end());
     std::vector<std::string> warnings;
     for (const auto& [name, value] : request_.build_args) {
@@ -255,10 +293,10 @@ bool Planner::is_good(parser::Span span, const std::function<void()>& read) {
 
 void Planner::begin_stage(const Stage& stage, StageState& state) {
     const parser::From& from = stage.from();
-    std::string name = global(from.image);
+    std::string name = global(from.image, read_globals_);
     state.config.platform = request_.platform;
     if (from.platform) {
-        std::string platform = global(*from.platform);
+        std::string platform = global(*from.platform, read_globals_);
         if (platform.empty()) {
             diagnostics_.error(from.platform->span, "the platform is empty after expansion");
             return;
@@ -321,6 +359,7 @@ void Planner::begin_with_image(const Stage& stage, StageState& state, std::share
     state.config = image->image.config;
     if (state.config.platform.os != platform.os || state.config.platform.architecture != platform.architecture)
         state.config.platform = platform;
+    if (!platform.os_version.empty()) state.config.platform.os_version = platform.os_version;
     state.config.created.clear();
     state.base_history = state.config.history.size();
     if (!state.config.find_environment("PATH")) state.config.set_environment("PATH", default_path);
@@ -374,6 +413,7 @@ void Planner::number_steps(const StageState& state, const Stage& stage, NodeId f
     for (std::size_t i = 0; i < steps.size(); ++i) {
         node(steps[i]).number = i + 1;
         node(steps[i]).step_count = steps.size();
+        node(steps[i]).platform = state.config.platform.normalised().text();
     }
 }
 
@@ -389,9 +429,11 @@ PlanResult Planner::run() {
     const StageState& state = planned(target);
     diagnostics_.sort_by_place();
     if (diagnostics_.has_errors()) return {std::nullopt, std::move(diagnostics_), {}, {}};
-    plan_.image = {state.root, state.layers, state.config, state.base_history};
-    for (const auto& [name, value] : request_.labels) plan_.image.config.labels[name] = value;
+    PlannedImage image{request_.platform, state.root, state.layers, state.config, state.base_history};
+    for (const auto& [name, value] : request_.labels) image.config.labels[name] = value;
+    plan_.images.push_back(std::move(image));
     plan_.target_stage = target.display_name();
+    plan_.arguments = used_arguments();
     return {std::move(plan_), std::move(diagnostics_), unused_build_args(), default_epoch()};
 }
 

@@ -63,7 +63,7 @@ struct Planned {
     }
     std::vector<std::string> history() const {
         std::vector<std::string> lines;
-        for (const auto& entry : plan().image.config.history) lines.push_back(entry.created_by);
+        for (const auto& entry : plan().images.at(0).config.history) lines.push_back(entry.created_by);
         return lines;
     }
     std::string first_error() const {
@@ -122,7 +122,7 @@ TEST_CASE("variables come from the base, from ENV and from ARG, the later one wi
     const RunCommand& run = *file.all<RunCommand>().front();
     CHECK(run.environment == std::vector<std::string>{"COLOUR=green", "PATH=/bin", "G=global", "A=late"});
     CHECK(run.working_directory.bytes() == "/late");
-    CHECK(file.plan().image.config.find_environment("A") == "green-global");
+    CHECK(file.plan().images.at(0).config.find_environment("A") == "green-global");
     CHECK(file.history().back() == "RUN |2 G=global A=late /bin/sh -c x # buildkit");
 }
 
@@ -151,8 +151,8 @@ TEST_CASE("proxies are passed without being declared, and are part of the key on
 }
 
 TEST_CASE("ENTRYPOINT takes the base's CMD away, but not one of its own stage before it") {
-    CHECK_FALSE(planned("FROM base\nENTRYPOINT [\"a\"]\n").plan().image.config.command);
-    CHECK(planned("FROM base\nCMD [\"b\"]\nENTRYPOINT [\"a\"]\n").plan().image.config.command ==
+    CHECK_FALSE(planned("FROM base\nENTRYPOINT [\"a\"]\n").plan().images.at(0).config.command);
+    CHECK(planned("FROM base\nCMD [\"b\"]\nENTRYPOINT [\"a\"]\n").plan().images.at(0).config.command ==
           std::vector<std::string>{"b"});
 }
 
@@ -168,14 +168,14 @@ TEST_CASE("history has BuildKit's strings") {
               "HEALTHCHECK {Test:[CMD-SHELL true] Interval:1m30s Timeout:0s StartPeriod:0s StartInterval:0s Retries:0}",
               "WORKDIR /base/sub", "COPY --chown=1:2 a b ./d/ # buildkit",
               "CMD [\"/bin/ash\" \"-c\" \"echo \\\"hi\\\"\"]"});
-    CHECK(file.plan().image.base_history == 1);
+    CHECK(file.plan().images.at(0).base_history == 1);
 }
 
 TEST_CASE("as many entries of the history have a layer as the plan has layers above its base") {
     Planned file = planned("FROM base\nWORKDIR /\nWORKDIR /a\nRUN x\nCOPY a b\nENV A=1\n");
     std::size_t layered = 0;
-    for (const auto& entry : file.plan().image.config.history) layered += entry.empty_layer ? 0 : 1;
-    CHECK(layered == file.plan().image.layers.size());
+    for (const auto& entry : file.plan().images.at(0).config.history) layered += entry.empty_layer ? 0 : 1;
+    CHECK(layered == file.plan().images.at(0).layers.size());
 }
 
 TEST_CASE("a destination ends in a slash, is the working directory, or may be a file") {
@@ -225,8 +225,8 @@ TEST_CASE("triggers of the base run before the stage and are gone from the resul
     Planned file = planned(
         "FROM scratch AS lib\nCOPY l /l\nFROM scratch AS parent\nONBUILD COPY --from=lib /l /m\n"
         "ONBUILD ENV T=1\nFROM parent\nENV U=$T\n");
-    CHECK(file.plan().image.config.find_environment("U") == "1");
-    CHECK(file.plan().image.config.on_build.empty());
+    CHECK(file.plan().images.at(0).config.find_environment("U") == "1");
+    CHECK(file.plan().images.at(0).config.on_build.empty());
     CHECK(file.all<EditFiles>().size() == 2);
 }
 
@@ -281,7 +281,7 @@ TEST_CASE("a named context may stand for a stage above, and for no other") {
     Planned base = planned("FROM scratch AS a\nCOPY x /x\nENV A=1\nFROM other\n", [](PlanRequest& r) {
         r.contexts["other"] = {NamedContext::Kind::stage, "a"};
     });
-    CHECK(base.plan().image.config.find_environment("A") == "1");
+    CHECK(base.plan().images.at(0).config.find_environment("A") == "1");
     CHECK(base.resolver.asked == 0);
     CHECK(test::refusal([&] { planned(text, other("c")); }) ==
           "usage: --build-context other=target:c: stage c does not stand above the stage that uses it");
@@ -356,4 +356,29 @@ TEST_CASE("all errors of a plan come in one go") {
     Planned file = planned("FROM base\nEXPOSE ${A:-x}\nSTOPSIGNAL ${A:-y}\n");
     CHECK(file.result.diagnostics.error_count() == 2);
     CHECK_FALSE(file.result.plan);
+}
+
+TEST_CASE("the arguments of a plan are those of planned stages and the global ones that these or a FROM read") {
+    Planned file = planned(
+        "ARG BASE=base\n"
+        "ARG UNUSED=${BASE}\n"
+        "# TAIL is read by way of another\n"
+        "ARG TAIL=x\n"
+        "ARG NAME=${TAIL}\n"
+        "ARG NAME=${NAME}y\n"
+        "FROM ${BASE} AS other\n"
+        "ARG OTHER\n"
+        "FROM ${BASE}\n"
+        "ARG NAME\n"
+        "ARG OWN=1\n"
+        "ARG OWN=${OWN}2\n");
+    const std::vector<PlannedArgument>& arguments = file.plan().arguments;
+    REQUIRE(arguments.size() == 4);
+    CHECK(arguments[0].name == "BASE");
+    CHECK(arguments[1].name == "TAIL");
+    CHECK(arguments[1].description == "is read by way of another");
+    CHECK(arguments[2].name == "NAME");
+    CHECK(arguments[2].value == "xy");
+    CHECK(arguments[3].name == "OWN");
+    CHECK(arguments[3].value == "12");
 }

@@ -83,8 +83,8 @@ void StagePlanner::operator()(const parser::Arg& arg) {
             value = expand(*entry.default_value);
         else if (auto global = space_.globals().find(entry.name))
             value = std::string(*global);
-        if (std::ranges::find(state_.argument_names, entry.name) == state_.argument_names.end())
-            state_.argument_names.push_back(entry.name);
+        declare_argument(
+            {entry.name, value, std::string(parser::description_of(*instruction_, entry.name)), entry.span});
         if (value)
             state_.environment.set(entry.name, *value);
         else
@@ -92,6 +92,14 @@ void StagePlanner::operator()(const parser::Arg& arg) {
         text += value ? fmt::format(" {}={}", entry.name, *value) : " " + entry.name;
     }
     history(std::move(text));
+}
+
+void StagePlanner::declare_argument(PlannedArgument argument) {
+    const auto known = std::ranges::find(state_.arguments, argument.name, &PlannedArgument::name);
+    if (known == state_.arguments.end())
+        state_.arguments.push_back(std::move(argument));
+    else
+        *known = std::move(argument);
 }
 
 void StagePlanner::operator()(const parser::Expose& expose) {

@@ -17,8 +17,8 @@ inline constexpr std::string_view default_path = "/usr/local/sbin:/usr/local/bin
 struct StageState {
     NodeId root = 0;
     std::vector<NodeId> layers;
-    parser::Environment environment;          ///< of the base, ENV and ARG in the order of the text
-    std::vector<std::string> argument_names;  ///< declared ones, first declaration first
+    parser::Environment environment;         ///< of the base, ENV and ARG in the order of the text
+    std::vector<PlannedArgument> arguments;  ///< each name once, first declaration first
     layerstore::ImageConfig config;
     std::size_t base_history = 0;
     bool command_was_set = false;  ///< by a CMD of this stage
@@ -76,6 +76,7 @@ class StagePlanner {
     void history(std::string created_by, bool empty_layer = true);
     ImagePath working_directory() const;
     NodeId add_step(Operation operation, std::vector<NodeId> inputs);
+    void declare_argument(PlannedArgument argument);
 
     void transfer(const parser::Transfer& transfer, TransferFiles files, std::vector<NodeId> inputs,
                   std::string_view keyword);

@@ -273,10 +273,10 @@ void StagePlanner::operator()(const parser::Run& run) {
 
     std::string arguments;
     std::size_t count = 0;
-    for (const std::string& name : state_.argument_names) {
-        auto value = state_.environment.find(name);
+    for (const PlannedArgument& argument : state_.arguments) {
+        auto value = state_.environment.find(argument.name);
         if (!value) continue;
-        arguments += fmt::format("{}={} ", name, *value);
+        arguments += fmt::format("{}={} ", argument.name, *value);
         ++count;
     }
     std::string prefix = count == 0 ? "" : fmt::format("|{} {}", count, arguments);

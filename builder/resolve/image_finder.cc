@@ -58,6 +58,7 @@ class ImageFinder final : public ImageResolver {
     std::optional<Image> find_named(const Wanted& wanted);
     Resolved pull(const Wanted& wanted);
     std::string refusal(const std::string& name) const;
+    std::string platforms_of(const layerstore::Descriptor& descriptor, const std::string& what) const;
     detail::BlobPlace place(const std::string& what) const { return {store_, under_way_, what}; }
     std::shared_ptr<BlobProvider> blobs_of(const Wanted& wanted) const {
         return detail::registry_blobs(place(wanted.what), wanted.reference, refusal(wanted.name));
@@ -79,6 +80,13 @@ std::string ImageFinder::refusal(const std::string& name) const {
     if (policy_ == PullPolicy::never)
         return fmt::format("`imgbuild pull {}` first, or build without --pull=never", name);
     return {};
+}
+
+std::string ImageFinder::platforms_of(const layerstore::Descriptor& descriptor, const std::string& what) const {
+    std::vector<std::string> platforms;
+    for (const Image& image : store_.read_images(descriptor, Platform::host(), what))
+        platforms.push_back(printable(image.config.platform.normalised().text()));
+    return join(platforms, ", ");
 }
 
 // By a digest it is the same image whatever it is called.
@@ -115,10 +123,11 @@ Resolved ImageFinder::resolve(const std::string& reference, const Platform& plat
     if (auto image = detail::recall_image(store_, key_of(wanted), platform, wanted.what))
         return resolved(reference, *std::move(image), blobs_of(wanted));
     if (refused.empty()) return pull(wanted);
-    const bool is_of_others = store_.find_image(wanted.reference.full()).has_value();
+    const auto of_others = store_.find_image(wanted.reference.full());
     throw Error(ErrorKind::unavailable,
-                is_of_others ? fmt::format("{}: not in the store for {}", reference, platform.text())
-                             : fmt::format("{}: not in the store", reference),
+                of_others ? fmt::format("{}: not in the store for {}, but for {}", reference, platform.text(),
+                                        platforms_of(of_others->descriptor, wanted.what))
+                          : fmt::format("{}: not in the store", reference),
                 refused);
 }
 

@@ -155,7 +155,7 @@ TEST_CASE("image finder: an image of the store does not serve another platform")
     const std::string name = place.registry.name(":1");
     place.store->tag({name}, layerstore::test::put_image(*place.store, {"ours"}));
     CHECK(place.refusal_of(name, PullPolicy::missing, true, arm64) ==
-          "unavailable: " + name + ": not in the store for linux/arm64");
+          "unavailable: " + name + ": not in the store for linux/arm64, but for linux/amd64");
     const Descriptor theirs = place.registry.add_image("arm64", "theirs");
     place.registry.tag("1", theirs);
     CHECK(place.resolve(name, PullPolicy::missing, false, arm64)->image.descriptor == theirs);

@@ -8,6 +8,7 @@
 #include "base/cancel.h"
 #include "base/text.h"
 #include "builder/context/context_scan.h"
+#include "builder/sandbox/emulation.h"
 #include "builder/solve/base_image.h"
 #include "builder/solve/edit_step.h"
 #include "builder/solve/run_step.h"
@@ -164,6 +165,7 @@ Evaluated Evaluator::run(const PlanNode& node, const Inputs& inputs,
     const StepKey key = key_of_run(command, inputs, services_.options.run);
     const FileLock lock = lock_step(services_.store, key.digest());
     if (auto known = look_up(node, inputs)) return {std::move(known), "", true};
+    require_runnable(command.platform);
     RunSpec spec = run_spec(command, inputs, services_, contents_, layers_);
     const layerstore::Tree& root = inputs.front()->tree;
     const layerstore::TreeDelta delta = run_command(std::move(spec), root, services_, output);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/solve/solver.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <exception>
@@ -27,7 +29,7 @@ struct NodeState {
     Clock::time_point started;
 };
 
-/// What the readers of an image's files go through: it lives as long as they do.
+/// What the readers of the images' files go through: it lives as long as they do.
 struct Ground {
     Ground(layerstore::Store& store, layerstore::Store::Lease& lease, const SolveOptions& of_options)
         : options(of_options), services(store, lease, options), contents(services) {}
@@ -51,9 +53,9 @@ class Solver {
           evaluator_(services_, contents_, trust),
           may_come_again_(trust != Trust::nothing),
           nodes_(plan.nodes.size()),
-          layers_(plan.image.layers.size()),
           packers_(packer_threads),
           jobs_(services_.options.jobs == 0 ? available_processors() : services_.options.jobs) {
+        for (const PlannedImage& image : plan.images) layer_nodes_.insert(image.layers.begin(), image.layers.end());
         ground_->results.resize(plan.nodes.size());
         link_nodes();
         add_inline_contents(plan, *services_.inline_contents);
@@ -63,7 +65,7 @@ class Solver {
     Solver(const Solver&) = delete;
     Solver& operator=(const Solver&) = delete;
 
-    std::variant<SolvedImage, NotCached> solve() {
+    std::variant<Solved, NotCached> solve() {
         while (true) {
             start_ready();
             if (running_steps_ + running_packs_ == 0) break;
@@ -72,7 +74,9 @@ class Solver {
         throw_if_cancelled();
         throw_failure();
         if (not_cached_) return *not_cached_;
-        return solved_image();
+        Solved solved{.images = {}, .steps = steps_, .cached_steps = cached_steps_};
+        for (const PlannedImage& image : plan_.images) solved.images.push_back(solved_image(image));
+        return solved;
     }
 
   private:
@@ -193,35 +197,33 @@ class Solver {
     }
 
     void start_packing(NodeId id) {
-        for (std::size_t i = 0; i < layers_.size(); ++i) {
-            if (plan_.image.layers[i] != id) continue;
-            const NodeResult& result = *ground_->results[id];
-            const auto* from = std::get_if<FromImage>(&plan_.nodes[id].operation);
-            if (!from) {
-                try {
-                    if (auto known = find_packed(result.stack.back(), services_)) {
-                        layers_[i] = {std::move(*known)};
-                        continue;
-                    }
-                } catch (...) {
-                    fail(id, std::current_exception(), Part::layers);
-                    continue;
+        if (!layer_nodes_.contains(id)) return;
+        const NodeResult& result = *ground_->results[id];
+        const auto* from = std::get_if<FromImage>(&plan_.nodes[id].operation);
+        if (!from) {
+            try {
+                if (auto known = find_packed(result.stack.back(), services_)) {
+                    packed_[id] = {std::move(*known)};
+                    return;
                 }
+            } catch (...) {
+                fail(id, std::current_exception(), Part::layers);
+                return;
             }
-            ++running_packs_;
-            packers_.submit([this, id, i, &result, from] { pack_layers(id, i, result, from); });
         }
+        ++running_packs_;
+        packers_.submit([this, id, &result, from] { pack_layers(id, result, from); });
     }
 
     // On a thread of the pool.
-    void pack_layers(NodeId id, std::size_t place, const NodeResult& result, const FromImage* from) {
+    void pack_layers(NodeId id, const NodeResult& result, const FromImage* from) {
         try {
             throw_if_cancelled();
             Packed packed =
                 from ? base_layers(*from->image, services_) : Packed{pack(result.stack.back(), services_, contents_)};
-            mailbox_.post([this, place, layers = std::move(packed)] {
+            mailbox_.post([this, id, layers = std::move(packed)] {
                 --running_packs_;
-                layers_[place] = layers;
+                packed_[id] = layers;
             });
         } catch (...) {
             post_failure(id, running_packs_, std::current_exception(), Part::layers);
@@ -249,7 +251,8 @@ class Solver {
 
     std::string place_of(NodeId id) const {
         const PlanNode& node = plan_.nodes[id];
-        const std::string label = printable(node.label.substr(0, node.label.find('\n')));
+        std::string label = printable(node.label.substr(0, node.label.find('\n')));
+        if (plan_.images.size() > 1 && !node.platform.empty()) label = fmt::format("[{}] {}", node.platform, label);
         if (node.span.empty() || !services_.options.locate) return label;
         return services_.options.locate(node.span) + ": " + label;
     }
@@ -265,9 +268,9 @@ class Solver {
         if (!held_back_.empty()) std::rethrow_exception(held_back_.begin()->second.exception);
     }
 
-    SolvedImage solved_image() {
+    SolvedImage solved_image(const PlannedImage& planned) {
         SolvedImage image;
-        const NodeResult& root = *ground_->results[plan_.image.root];
+        const NodeResult& root = *ground_->results[planned.root];
         image.tree = services_.options.goal.files ? tree_with_file_times(root) : root.tree;
         if (services_.options.goal.files) {
             auto held =
@@ -275,13 +278,11 @@ class Solver {
                     ground_, contents_.of_tree(root));
             image.contents = {held, held->second.get()};
         }
-        for (std::size_t i = 0; i < layers_.size(); ++i) {
-            const bool is_base = std::holds_alternative<FromImage>(plan_.nodes[plan_.image.layers[i]].operation);
-            if (is_base) image.base_layers += layers_[i].size();
-            image.layers.insert(image.layers.end(), layers_[i].begin(), layers_[i].end());
+        for (NodeId layer : planned.layers) {
+            const Packed& packed = packed_[layer];
+            if (std::holds_alternative<FromImage>(plan_.nodes[layer].operation)) image.base_layers += packed.size();
+            image.layers.insert(image.layers.end(), packed.begin(), packed.end());
         }
-        image.steps = steps_;
-        image.cached_steps = cached_steps_;
         return image;
     }
 
@@ -307,7 +308,8 @@ class Solver {
     bool may_come_again_;
     std::vector<NodeState> nodes_;
     std::set<NodeId, Later> ready_{Later{&nodes_}};
-    std::vector<Packed> layers_;           ///< as PlannedImage::layers
+    std::set<NodeId> layer_nodes_;         ///< that give an image its layers
+    std::map<NodeId, Packed> packed_;      ///< by such a node
     std::map<NodeId, Failure> failures_;   ///< told
     std::map<NodeId, Failure> held_back_;  ///< damage that another attempt may get over; not told
     std::optional<NotCached> not_cached_;
@@ -323,8 +325,8 @@ class Solver {
 
 }  // namespace
 
-std::variant<SolvedImage, NotCached> solve(const BuildPlan& plan, const SolveOptions& options, layerstore::Store& store,
-                                           layerstore::Store::Lease& lease, BuildObserver& observer) {
+std::variant<Solved, NotCached> solve(const BuildPlan& plan, const SolveOptions& options, layerstore::Store& store,
+                                      layerstore::Store::Lease& lease, BuildObserver& observer) {
     observer.plan_known(plan);
     auto attempt = [&](Trust trust) {
         return Solver(plan, std::make_shared<Ground>(store, lease, options), observer, trust).solve();

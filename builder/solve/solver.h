@@ -91,6 +91,10 @@ struct SolvedImage {
     std::vector<FinishedLayer> layers;  ///< with SolveGoal::layers; lowest first
     std::size_t base_layers = 0;
     std::shared_ptr<layerstore::ContentSources> contents;
+};
+
+struct Solved {
+    std::vector<SolvedImage> images;  ///< as BuildPlan::images
     std::size_t steps = 0;
     std::size_t cached_steps = 0;
 };
@@ -103,7 +107,7 @@ struct NotCached {
 /// Throws Error: the first failure in plan order, after everything that was running has ended; a failed RUN is
 /// Error{command_failed} with the place of its log and its last lines in the hint. Error{interrupted} where somebody
 /// asked to stop.
-std::variant<SolvedImage, NotCached> solve(const BuildPlan& plan, const SolveOptions& options, layerstore::Store& store,
-                                           layerstore::Store::Lease& lease, BuildObserver& observer);
+std::variant<Solved, NotCached> solve(const BuildPlan& plan, const SolveOptions& options, layerstore::Store& store,
+                                      layerstore::Store::Lease& lease, BuildObserver& observer);
 
 }  // namespace imgbuild::builder

@@ -12,6 +12,7 @@
 #include "base/directory.h"
 #include "base/temporary_directory.h"
 #include "base/test_support.h"
+#include "builder/plan/merge_plans.h"
 #include "builder/plan/planner.h"
 #include "parser/buildfile/buildfile.h"
 
@@ -53,6 +54,11 @@ class Notes final : public BuildObserver {
     const BuildPlan* plan_ = nullptr;
 };
 
+struct OneImage : SolvedImage {
+    std::size_t steps = 0;
+    std::size_t cached_steps = 0;
+};
+
 struct Build {
     TemporaryDirectory scratch = TemporaryDirectory::create();
     Directory context = Directory::create_host(scratch.path() + "/context");
@@ -61,6 +67,7 @@ struct Build {
     SolveOptions options;
     parser::IgnoreRules ignore;
     std::string ignore_name;
+    std::vector<const char*> platforms{"linux/amd64"};
     std::vector<std::string> events;
     std::function<void()> when_open = [] {};  ///< done between opening the store and solving
 
@@ -70,17 +77,21 @@ struct Build {
         write_file_atomically(context, name, bytes, Durability::none);
     }
 
-    std::variant<SolvedImage, NotCached> run(const std::string& text) {
+    std::variant<Solved, NotCached> run(const std::string& text) {
         parser::Source source("Buildfile", text);
         parser::ParseResult parsed = parser::parse_buildfile(source);
         REQUIRE_MESSAGE(parsed.ok(), parsed.diagnostics.render(source));
-        const layerstore::Platform platform = layerstore::Platform::parse("linux/amd64");
         PlanRequest request{.buildfile = parsed.buildfile, .resolver = resolver};
-        request.platform = platform;
-        request.build_platform = platform;
+        request.build_platform = layerstore::Platform::parse("linux/amd64");
         request.contexts[""] = {NamedContext::Kind::files, context.name()};
-        PlanResult planned = make_plan(request);
-        REQUIRE(planned.plan);
+        std::vector<BuildPlan> plans;
+        for (const char* platform : platforms) {
+            request.platform = layerstore::Platform::parse(platform);
+            PlanResult planned = make_plan(request);
+            REQUIRE(planned.plan);
+            plans.push_back(std::move(*planned.plan));
+        }
+        const BuildPlan plan = merge_plans(std::move(plans));
         options.contexts[""] = ContextDirectory{context.name(), ignore, ignore_name, false};
         options.locate = [&](parser::Span span) { return parser::location(span, source); };
         auto store = layerstore::Store::open(store_path);
@@ -92,11 +103,14 @@ struct Build {
             Notes& from;
             ~Keep() { to = from.lines; }
         } keep{events, notes};
-        auto solved = solve(*planned.plan, options, *store, *lease, notes);
-        if (auto* image = std::get_if<SolvedImage>(&solved)) remember(*image, store->blobs());
+        auto solved = solve(plan, options, *store, *lease, notes);
+        if (auto* made = std::get_if<Solved>(&solved)) remember(made->images.at(0), store->blobs());
         return solved;
     }
-    SolvedImage image(const std::string& text) { return std::get<SolvedImage>(run(text)); }
+    OneImage image(const std::string& text) {
+        Solved solved = std::get<Solved>(run(text));
+        return {std::move(solved.images.at(0)), solved.steps, solved.cached_steps};
+    }
 
     std::vector<std::string> paths;     ///< of the last image
     std::vector<Digest> layers;         ///< of the last image
@@ -126,7 +140,7 @@ using Lines = std::vector<std::string>;
 TEST_CASE("each step gives a layer whose blob stands in the store, and the files of all") {
     Build build;
     build.file("a", "alpha");
-    SolvedImage image = build.image("FROM scratch\nCOPY a /dir/\nWORKDIR /work\n");
+    OneImage image = build.image("FROM scratch\nCOPY a /dir/\nWORKDIR /work\n");
     CHECK(build.paths == Lines{"/dir", "/dir/a", "/work"});
     CHECK(image.layers.size() == 2);
     CHECK(image.base_layers == 0);
@@ -141,7 +155,7 @@ TEST_CASE("a second build finds every step and every layer") {
     const std::string text = "FROM scratch\nCOPY a /a\nWORKDIR /work\n";
     build.image(text);
     const std::vector<Digest> layers = build.layers;
-    SolvedImage again = build.image(text);
+    OneImage again = build.image(text);
     CHECK(build.layers == layers);
     CHECK(again.cached_steps == 2);
     CHECK(build.events == Lines{"cached COPY a /a", "cached WORKDIR /work"});
@@ -166,7 +180,7 @@ TEST_CASE("the time of files enters packing alone") {
     build.image(text);
     const std::vector<Digest> layers = build.layers;
     build.options.file_time = {1'700'000'000, 0};
-    SolvedImage later = build.image(text);
+    OneImage later = build.image(text);
     CHECK(later.cached_steps == 1);
     CHECK(build.layers != layers);
     CHECK(later.tree.find(ImagePath::clean("/a"))->mtime.seconds == 1'700'000'000);
@@ -234,7 +248,7 @@ TEST_CASE("a build that met a lost tree node leaves none behind: the next one fi
     }
     build.file("c", "gamma");
     build.image(text + "COPY c /dir/deep/c\n");
-    const SolvedImage again = build.image(text + "COPY c /dir/deep/c\n");
+    const OneImage again = build.image(text + "COPY c /dir/deep/c\n");
     CHECK(again.cached_steps == again.steps);
     CHECK(std::ranges::all_of(build.events, [](const std::string& line) { return line.starts_with("cached"); }));
     CHECK(layerstore::Store::open(build.store_path)->fsck(false).empty());
@@ -277,7 +291,7 @@ TEST_CASE("a heredoc's content is found also where its step comes from the cache
     build.image(text);
     build.options.packing.compression = Compression::zstd;
     build.options.packing.level = 3;
-    SolvedImage image = build.image(text);
+    OneImage image = build.image(text);
     CHECK(image.cached_steps == 1);
     CHECK(build.missing_blobs.empty());
 }
@@ -326,4 +340,30 @@ TEST_CASE("a source that an ignore rule hides is told with the rule") {
         hint = error.hint();
     }
     CHECK(hint == ".dockerignore:1: the rule *.md hides it from the context, " + build.context.name());
+}
+
+TEST_CASE("of a build for two platforms, what depends on neither is done once, and each has an image of its own") {
+    Build build;
+    build.platforms = {"linux/arm64", "linux/amd64"};
+    build.file("a", "content");
+    const Solved solved =
+        std::get<Solved>(build.run("FROM --platform=$BUILDPLATFORM scratch AS shared\nCOPY a /tool\n"
+                                   "FROM scratch\nARG TARGETARCH\nCOPY --from=shared /tool /bin-${TARGETARCH}\n"));
+    REQUIRE(solved.images.size() == 2);
+    CHECK(solved.steps == 3);
+    CHECK(solved.images[0].tree.find(ImagePath::clean("/bin-arm64")));
+    CHECK(solved.images[1].tree.find(ImagePath::clean("/bin-amd64")));
+    CHECK(std::ranges::count(build.events, "finished COPY a /tool") == 1);
+    CHECK(solved.images[0].layers.size() == 1);
+    CHECK(solved.images[0].layers[0].blob.digest != solved.images[1].layers[0].blob.digest);
+}
+
+TEST_CASE("images that share all their steps share their layers") {
+    Build build;
+    build.platforms = {"linux/arm64", "linux/amd64"};
+    build.file("a", "content");
+    const Solved solved = std::get<Solved>(build.run("FROM scratch\nCOPY a /\n"));
+    REQUIRE(solved.images.size() == 2);
+    CHECK(solved.steps == 1);
+    CHECK(solved.images[0].layers[0].blob.digest == solved.images[1].layers[0].blob.digest);
 }

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/commands/call.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/delivery.h"
 #include "cli/commands/planning.h"
@@ -40,27 +41,6 @@ void tell_advice(const BuildOptions& options, const Advice& advice, const parser
     throw Error(ErrorKind::usage, parser::violation_summary(advice.warnings), advice.warnings.render(source));
 }
 
-// --check. A base image that cannot be had leaves some checks out and is no reason to give no advice.
-int run_check(const BuildOptions& options, const parser::Buildfile& buildfile, const BuildInput& input,
-              layerstore::Store& store) {
-    std::optional<builder::PlanResult> planned;
-    try {
-        planned = plan_input(options, buildfile, input, store);
-        if (!planned) return exit_status::usage;
-    } catch (const Error& error) {
-        if (error.kind() != ErrorKind::unavailable) throw;
-        tell(fmt::format("warning: undefined variables are not checked: {}\n", printable(error.full_message())));
-    }
-    const Advice advice = check_input(options, buildfile, input, planned ? &*planned : nullptr);
-    if (advice.warnings.empty()) {
-        print("Check complete, no warnings found.\n");
-        return exit_status::ok;
-    }
-    print(fmt::format("Check complete, {} found.\n\n{}", counted(advice.warnings.size(), "warning", "warnings"),
-                      advice.warnings.render(input.source)));
-    return exit_status::usage;
-}
-
 std::vector<std::string> stages_that_are_not_there(const BuildOptions& options, const parser::Buildfile& buildfile) {
     std::vector<std::string> missing = options.solve.no_cache_stages;
     for (const parser::Stage& stage : buildfile.stages) std::erase(missing, to_lower(stage.display_name()));
@@ -83,13 +63,17 @@ int tell_not_cached(const builder::BuildPlan& plan, builder::NodeId node) {
     return exit_status::not_cached;
 }
 
-void print_result(const BuildOptions& options, const layerstore::Image* image) {
-    if (!image) return;
-    const std::string digest = image->descriptor.digest.text();
+void print_result(const BuildOptions& options, const builder::BuildPlan& plan, const Product& product) {
+    if (!product.descriptor()) return;
+    const std::string digest = product.descriptor()->digest.text();
     const bool is_taken = std::ranges::any_of(options.outputs, &OutputOption::is_standard_output);
     if (options.quiet && !is_taken) print(digest + "\n");
     if (options.progress == ProgressMode::quiet || options.progress == ProgressMode::rawjson) return;
-    tell(fmt::format("image {}\n", digest));
+    tell(fmt::format("{} {}\n", product.index ? "index" : "image", digest));
+    if (product.index)
+        for (std::size_t i = 0; i < product.images.size(); ++i)
+            tell(fmt::format("image {} {}\n", product.images[i].descriptor.digest.text(),
+                             plan.images[i].platform.text()));
     for (const std::string& name : options.names) tell(fmt::format("named {}\n", printable(name)));
 }
 
@@ -108,16 +92,18 @@ int build(BuildOptions options) {
 
     const BuildInput input = read_build_input(options, *store, lease.get());
     tell_fetched(options, input);
-    const std::optional<parser::Buildfile> buildfile = parse_input(options, input);
-    if (!buildfile) return exit_status::usage;
-    if (options.check) return run_check(options, *buildfile, input, *store);
-    const std::optional<builder::PlanResult> planned = plan_input(options, *buildfile, input, *store);
+    if (options.call.method != Call::Method::build) return answer_call(options, input, *store);
+    const std::optional<ParsedInput> parsed = parse_input(options, input);
+    if (!parsed) return exit_status::usage;
+    const parser::Buildfile& buildfile = parsed->buildfile;
+    const std::optional<builder::PlanResult> planned = plan_input(options, buildfile, input, *store);
     if (!planned) return exit_status::usage;
     if (planned->default_epoch) set_file_time(options, *planned->default_epoch);
-    const Advice advice = check_input(options, *buildfile, input, &*planned);
+    const Advice advice = check_input(options, buildfile, input, &*planned);
     if (advice.is_fatal) refuse_violations(advice, input.source);
-    for (const std::string& warning : planned->warnings) progress->warning(warning);
-    for (const std::string& stage : stages_that_are_not_there(options, *buildfile))
+    for (const auto& warnings : {parsed->warnings, planned->warnings})
+        for (const std::string& warning : warnings) progress->warning(warning);
+    for (const std::string& stage : stages_that_are_not_there(options, buildfile))
         progress->warning(fmt::format("--no-cache-filter: there is no stage {}", printable(stage)));
 
     // Both outlive what they give: the files of the result are read through them.
@@ -135,11 +121,11 @@ int build(BuildOptions options) {
     progress->finish();
     if (const auto* missing = std::get_if<builder::NotCached>(&result))
         return tell_not_cached(*planned->plan, missing->node);
-    const auto& solved = std::get<builder::SolvedImage>(result);
-    const std::optional<layerstore::Image> image = make_image(options, *planned->plan, solved, *store);
-    deliver(options, image ? &*image : nullptr, solved, *store);
-    write_report(options, image ? &*image : nullptr);
-    print_result(options, image ? &*image : nullptr);
+    const auto& solved = std::get<builder::Solved>(result);
+    const Product product = make_product(options, *planned->plan, solved, *store);
+    deliver(options, product, *planned->plan, solved, *store);
+    write_report(options, product);
+    print_result(options, *planned->plan, product);
     tell_advice(options, advice, input.source);
     return exit_status::ok;
 }

@@ -14,7 +14,8 @@ void declare_input(OptionSet& options, BuildFlags& flags) {
     options.list("--build-context", flags.build_contexts, "NAME=PLACE",
                  "for FROM and --from: a directory, tar, URL or git repository, docker-image://REF, "
                  "oci-layout://PATH or target:STAGE");
-    options.value("--platform", flags.platform, "PLATFORM", "as in linux/arm64 (else this machine's)");
+    options.list("--platform", flags.platforms, "PLATFORM,…",
+                 "as in linux/arm64 (else this machine's); several give an image index");
     options.value("--context-modes", flags.context_modes, "git", "reduce modes of context files to 0644 and 0755");
     options.word("--pull", flags.pull, "always", "ask registries: always, missing or never");
     options.flag("--offline", flags.offline, "use no network for images and files");
@@ -26,7 +27,9 @@ void declare_output(OptionSet& options, BuildFlags& flags) {
                  "type=oci|docker|image|local|tar|cacheonly,dest=PATH,…; a directory; or - for a tar");
     options.flag("--load", flags.load, "put the image into the store as well");
     options.list("--label", flags.labels, "NAME=VALUE", "a label of the image");
-    options.list("--annotation", flags.annotations, "NAME=VALUE", "an annotation of the manifest");
+    options.list(
+        "--annotation", flags.annotations, "[TYPE:]NAME=VALUE",
+        "an annotation of manifests; TYPE is manifest[PLATFORM], manifest-descriptor[PLATFORM], index or index-descriptor");
     options.value("--iidfile", flags.iidfile, "FILE", "write the digest there");
     options.value("--metadata-file", flags.metadata_file, "FILE", "write what was made there, as JSON");
     options.flag("-q,--quiet", flags.quiet, "print the digest alone, and no progress");
@@ -50,7 +53,8 @@ void declare_running(OptionSet& options, BuildFlags& flags) {
     options.list("--no-cache-filter", flags.no_cache_filters, "STAGES", "do the steps of these stages again");
     options.flag("--require-cached", flags.require_cached, "end with status 5 rather than do a step");
     options.flag("--check", flags.check, "only say what could be better");
-    options.value("--call", flags.call, "METHOD", "build, or check as --check");
+    options.value("--call", flags.call, "METHOD[,format=json]",
+                  "build, check, outline (what the target takes) or targets (the stages)");
 }
 
 // What users of other builders may try and would miss silently.

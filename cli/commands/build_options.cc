@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "base/ascii.h"
 #include "base/error.h"
@@ -81,12 +80,21 @@ void read_input(BuildOptions& options, const BuildFlags& flags) {
     options.target = flags.target.value_or("");
 }
 
-layerstore::Platform read_platform(const BuildFlags& flags, const EnvironmentLookup& environment) {
-    const std::optional<std::string> text = flags.platform ? flags.platform : environment("DOCKER_DEFAULT_PLATFORM");
-    if (!text || text->empty() || *text == "local") return layerstore::Platform::host();
-    if (text->find(',') != std::string::npos)
-        refuse_value("--platform", *text, "one platform at a time", "build once for each");
-    return with_context("--platform", [&] { return layerstore::Platform::parse(*text).normalised(); });
+void read_platforms(BuildOptions& options, const BuildFlags& flags, const EnvironmentLookup& environment) {
+    std::vector<std::string> texts = flags.platforms;
+    if (const auto usual = environment("DOCKER_DEFAULT_PLATFORM"); texts.empty() && usual) texts.push_back(*usual);
+    for (const std::string& text : texts) {
+        for (const std::string_view part : split(text, ',')) {
+            const std::string_view word = trim(part);
+            if (word.empty()) continue;
+            const layerstore::Platform platform =
+                word == "local" ? layerstore::Platform::host()
+                                : with_context("--platform", [&] { return layerstore::Platform::parse(word); });
+            if (std::ranges::find(options.platforms, platform) == options.platforms.end())
+                options.platforms.push_back(platform);
+        }
+    }
+    if (options.platforms.empty()) options.platforms.push_back(layerstore::Platform::host());
 }
 
 builder::PullPolicy read_pull(const std::optional<std::string>& word) {
@@ -118,15 +126,24 @@ void read_network(BuildOptions& options, const BuildFlags& flags) {
         refuse_value("--network", word, "not allowed", "give --allow network.host as well");
 }
 
-// "index:a=b" is for an index, which no build of one platform writes.
-std::string_view without_annotation_type(std::string_view text) {
-    constexpr std::array types{"manifest", "index", "index-descriptor", "manifest-descriptor"};
-    const std::string_view type = text.substr(0, std::min(text.find(':'), text.find('=')));
-    if (type.size() >= text.size() || text[type.size()] != ':' || std::ranges::find(types, type) == types.end())
-        return text;
-    if (type != "manifest")
-        refuse_value("--annotation", text, "only a manifest can have one", "leave the part before ':' away");
-    return text.substr(type.size() + 1);
+void read_annotation(BuildOptions& options, std::string_view text) {
+    for (Annotation& annotation : parse_annotation(text)) {
+        if (annotation.is_of_index() && !options.makes_index())
+            refuse_value("--annotation", text, "a build for one platform makes no index",
+                         "leave the part before ':' away, or give several platforms");
+        if (annotation.platform &&
+            std::ranges::find(options.platforms, *annotation.platform) == options.platforms.end())
+            refuse_value("--annotation", text, "this platform is not built");
+        options.annotations.push_back(std::move(annotation));
+    }
+}
+
+// docker load takes one image under a name.
+void refuse_docker_archive(const BuildOptions& options) {
+    const auto is_docker = [](const OutputOption& output) { return output.kind == OutputOption::Kind::docker_archive; };
+    if (options.makes_index() && std::ranges::any_of(options.outputs, is_docker))
+        throw Error(ErrorKind::usage, "--output: type=docker: such an archive holds one platform",
+                    "use type=oci, or build each platform for itself");
 }
 
 void read_names(BuildOptions& options, const BuildFlags& flags) {
@@ -139,10 +156,7 @@ void read_names(BuildOptions& options, const BuildFlags& flags) {
         auto [name, value] = parse_pair(text, "--label");
         options.labels.insert_or_assign(std::move(name), std::move(value));
     }
-    for (const std::string& text : flags.annotations) {
-        auto [name, value] = parse_pair(without_annotation_type(text), "--annotation");
-        options.annotations.insert_or_assign(std::move(name), std::move(value));
-    }
+    for (const std::string& text : flags.annotations) read_annotation(options, text);
 }
 
 void read_outputs(BuildOptions& options, const BuildFlags& flags) {
@@ -160,6 +174,7 @@ void read_outputs(BuildOptions& options, const BuildFlags& flags) {
         options.outputs.push_back(std::move(store));
     }
     check_outputs(options.outputs);
+    refuse_docker_archive(options);
     const auto image = std::ranges::find_if(options.outputs, &OutputOption::is_image);
     if (image != options.outputs.end()) {
         options.solve.packing = image->packing;
@@ -200,10 +215,39 @@ void read_solve(BuildOptions& options, const BuildFlags& flags, const Environmen
     solve.run.hostname = read_hostname(options);
 }
 
+Call read_call(const BuildFlags& flags) {
+    using Method = Call::Method;
+    constexpr std::string_view flag = "--call";
+    static const std::map<std::string, Method> methods{{"build", Method::build},
+                                                       {"check", Method::check},
+                                                       {"lint", Method::check},
+                                                       {"outline", Method::outline},
+                                                       {"targets", Method::targets}};
+    Call call;
+    if (flags.call) {
+        CsvFields fields = parse_csv_fields(*flags.call, flag);
+        const std::string name = fields.bare.empty() ? "" : fields.bare.front();
+        const auto method = methods.find(name);
+        if (method == methods.end() || fields.bare.size() > 1)
+            refuse_value(flag, *flags.call, "no such method", "there are build, check, outline and targets");
+        call.method = method->second;
+        fields.bare.clear();
+        const std::string format = take(fields, "format").value_or("text");
+        if (format != "text" && format != "json")
+            refuse_value(flag, format, "no such format", "there are text and json");
+        call.json = format == "json";
+        call.ignore_status = take_bool(fields, "ignorestatus", flag).value_or(false);
+        refuse_others(fields, {"format", "ignorestatus"}, flag);
+    }
+    if (flags.check && call.method != Method::check) {
+        if (call.method != Method::build) refuse_value(flag, *flags.call, "does not go with --check");
+        call.method = Method::check;
+    }
+    return call;
+}
+
 void read_reporting(BuildOptions& options, const BuildFlags& flags, const EnvironmentLookup& environment) {
-    const std::string call = flags.call.value_or("build");
-    if (call != "build" && call != "check") refuse_value("--call", call, "no such method", "there are build and check");
-    options.check = flags.check || call == "check";
+    options.call = read_call(flags);
     options.quiet = flags.quiet;
     const std::string word = flags.progress.value_or(environment("BUILDKIT_PROGRESS").value_or("auto"));
     const std::optional<ProgressMode> mode = progress_mode_from_name(word);
@@ -224,6 +268,11 @@ void set_file_time(BuildOptions& options, std::string_view epoch) {
     options.solve.file_time = options.file_time;
 }
 
+bool BuildOptions::makes_index() const {
+    const auto wanted = build_args.find("BUILDKIT_MULTI_PLATFORM");
+    return platforms.size() > 1 || (wanted != build_args.end() && (wanted->second == "1" || wanted->second == "true"));
+}
+
 std::optional<BuildOptions> read_build_options(const std::string& command, Arguments arguments,
                                                const EnvironmentLookup& environment) {
     BuildFlags flags;
@@ -233,7 +282,7 @@ std::optional<BuildOptions> read_build_options(const std::string& command, Argum
     read_input(options, flags);
     read_build_args(options, flags, environment);
     read_file_time(options);
-    options.platform = read_platform(flags, environment);
+    read_platforms(options, flags, environment);
     options.pull = read_pull(flags.pull);
     read_network(options, flags);
     read_names(options, flags);

@@ -13,11 +13,20 @@
 #include "builder/plan/planner.h"
 #include "builder/resolve/image_finder.h"
 #include "builder/solve/solver.h"
+#include "cli/commands/annotation.h"
 #include "cli/commands/output_option.h"
 #include "cli/common/common_options.h"
 #include "cli/progress/progress.h"
 
 namespace imgbuild::cli {
+
+/// --call: what is wanted of a Buildfile instead of an image.
+struct Call {
+    enum class Method { build, check, outline, targets };
+    Method method = Method::build;
+    bool json = false;           ///< format=json
+    bool ignore_status = false;  ///< ignorestatus=true: warnings of a check are no failure
+};
 
 struct BuildOptions {
     CommonOptions common;
@@ -29,13 +38,13 @@ struct BuildOptions {
     std::string target;
     std::map<std::string, std::string> build_args;          ///< SOURCE_DATE_EPOCH of the environment among them
     std::map<std::string, builder::NamedContext> contexts;  ///< of --build-context
-    layerstore::Platform platform;
+    std::vector<layerstore::Platform> platforms;            ///< never empty, none twice
     std::map<std::string, std::string> labels;
     parser::RunNetwork network = parser::RunNetwork::inherit;
     bool allow_host_network = false;
     bool allow_insecure = false;
     builder::PullPolicy pull = builder::PullPolicy::missing;
-    bool check = false;  ///< --check: advice only
+    Call call;
 
     // How it is built; `solve` has no contexts and no goal yet.
     builder::SolveOptions solve;
@@ -44,13 +53,16 @@ struct BuildOptions {
 
     // Where the result goes.
     std::vector<std::string> names;  ///< full references
-    std::map<std::string, std::string> annotations;
+    std::vector<Annotation> annotations;
     std::vector<OutputOption> outputs;  ///< never empty: without -o the store
     bool quiet = false;
     std::optional<std::string> iidfile;
     std::optional<std::string> metadata_file;
 
     std::vector<std::string> warnings;  ///< for people: flags that do nothing here
+
+    /// True if the result is an index: several platforms, or BUILDKIT_MULTI_PLATFORM among the build arguments.
+    bool makes_index() const;
 };
 
 /// Sets the file time from a SOURCE_DATE_EPOCH. Error{usage} for what is no number of seconds.

@@ -30,7 +30,8 @@ TEST_CASE("without flags the image goes to the store, for this machine") {
     CHECK(options.context == ".");
     REQUIRE(options.outputs.size() == 1);
     CHECK(options.outputs.front().kind == OutputOption::Kind::store);
-    CHECK(options.platform == layerstore::Platform::host());
+    CHECK(options.platforms == std::vector{layerstore::Platform::host()});
+    CHECK_FALSE(options.makes_index());
     CHECK(options.file_time == layerstore::default_file_time);
     CHECK(options.pull == builder::PullPolicy::missing);
     CHECK(options.solve.jobs == 0);
@@ -100,19 +101,41 @@ TEST_CASE("words with a fixed set of values") {
     CHECK(refused({"--context-modes=svn"}) == "usage: --context-modes: svn: no such modes");
     CHECK(refused({"--timestamps=fixed"}) == "accepted");
     CHECK(refused({"--timestamps=preserve"}) == "usage: --timestamps: preserve: not supported");
-    CHECK(read({"--call=check"}).check);
-    CHECK(read({"--check"}).check);
-    CHECK(refused({"--call=outline"}) == "usage: --call: outline: no such method");
+    CHECK(read({"--call=check"}).call.method == Call::Method::check);
+    CHECK(read({"--check"}).call.method == Call::Method::check);
+    CHECK(read({"--check", "--call=check,format=json,ignorestatus=true"}).call.json);
+    CHECK(read({"--check", "--call=check,format=json,ignorestatus=true"}).call.ignore_status);
+    CHECK(read({"--call=outline"}).call.method == Call::Method::outline);
+    CHECK_FALSE(read({"--call=targets,format=text"}).call.json);
+    CHECK(refused({"--call=outlines"}) == "usage: --call: outlines: no such method");
+    CHECK(refused({"--call=outline,targets"}) == "usage: --call: outline,targets: no such method");
+    CHECK(refused({"--call=outline,format=yaml"}) == "usage: --call: yaml: no such format");
+    CHECK(refused({"--call=outline", "--check"}) == "usage: --call: outline: does not go with --check");
     CHECK(refused({"--root-mode=super"}) == "usage: --root-mode: no mode is called super");
 }
 
-TEST_CASE("platforms come one at a time") {
-    CHECK(read({"--platform", "linux/arm64"}).platform.text() == "linux/arm64");
-    CHECK(read({"--platform", "local"}, {{"DOCKER_DEFAULT_PLATFORM", "linux/s390x"}}).platform ==
-          layerstore::Platform::host());
-    CHECK(read({}, {{"DOCKER_DEFAULT_PLATFORM", "linux/s390x"}}).platform.architecture == "s390x");
-    CHECK(refused({"--platform", "linux/amd64,linux/arm64"}) ==
-          "usage: --platform: linux/amd64,linux/arm64: one platform at a time");
+TEST_CASE("platforms come in any number of flags, each once, in their order") {
+    const auto platforms = [](const std::vector<std::string>& arguments, const Variables& environment = {}) {
+        std::string texts;
+        for (const layerstore::Platform& platform : read(arguments, environment).platforms)
+            texts += platform.text() + " ";
+        return texts;
+    };
+    CHECK(platforms({"--platform", "linux/arm64"}) == "linux/arm64 ");
+    CHECK(platforms({"--platform", "arm64,linux/amd64", "--platform", "linux/aarch64, linux/arm/v7,x86_64"}) ==
+          "linux/arm64 linux/amd64 linux/arm/v7 ");
+    CHECK(read({"--platform", "local"}, {{"DOCKER_DEFAULT_PLATFORM", "linux/s390x"}}).platforms ==
+          std::vector{layerstore::Platform::host()});
+    CHECK(platforms({}, {{"DOCKER_DEFAULT_PLATFORM", "linux/s390x"}}) == "linux/s390x ");
+    CHECK(refused({"--platform", "linux/amd64,nowhere"}).starts_with("usage: --platform: platform: \"nowhere\": "));
+}
+
+TEST_CASE("several platforms make an index, and one does where a build argument says so") {
+    CHECK(read({"--platform", "amd64,arm64"}).makes_index());
+    CHECK_FALSE(read({"--platform", "amd64"}).makes_index());
+    CHECK(read({"--platform", "amd64", "--build-arg", "BUILDKIT_MULTI_PLATFORM=true"}).makes_index());
+    CHECK(refused({"--platform", "amd64,arm64", "-o", "type=docker,dest=a.tar"}) ==
+          "usage: --output: type=docker: such an archive holds one platform");
 }
 
 TEST_CASE("networks and what must be allowed") {
@@ -128,8 +151,11 @@ TEST_CASE("names, labels and annotations") {
                                        "--annotation", "manifest:c=2", "--annotation", "org:x=3"});
     CHECK(options.names == std::vector<std::string>{"docker.io/library/app:latest", "reg.io/x:2"});
     CHECK(options.labels == Variables{{"a", "1"}, {"b", ""}});
-    CHECK(options.annotations == Variables{{"c", "2"}, {"org:x", "3"}});
-    CHECK(refused({"--annotation", "index:c=2"}) == "usage: --annotation: index:c=2: only a manifest can have one");
+    CHECK(annotations_of(options.annotations, Annotation::Place::manifest) == Variables{{"c", "2"}, {"org:x", "3"}});
+    CHECK(refused({"--annotation", "index:c=2"}) ==
+          "usage: --annotation: index:c=2: a build for one platform makes no index");
+    CHECK(refused({"--annotation", "manifest[linux/s390x]:c=2"}) ==
+          "usage: --annotation: manifest[linux/s390x]:c=2: this platform is not built");
     CHECK(refused({"-t", "UPPER"}).starts_with("usage: "));
 }
 

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "builder/image/image_assembly.h"
 #include "builder/image/output.h"
+#include "layerstore/tree/algebra.h"
 
 namespace imgbuild::cli {
 namespace {
@@ -25,18 +26,56 @@ std::vector<std::string> names_of(const BuildOptions& options, const OutputOptio
     return names;
 }
 
-void deliver_one(const OutputOption& output, const std::vector<std::string>& names, const layerstore::Image* image,
-                 const builder::SolvedImage& solved, layerstore::Store& store) {
+/// What local and tar write.
+struct FileTree {
+    layerstore::Tree tree;
+    std::shared_ptr<layerstore::ContentSources> contents;
+};
+
+std::string folder_name(const layerstore::Platform& platform) {
+    std::string name = platform.text();
+    std::ranges::replace(name, '/', '_');
+    return name;
+}
+
+FileTree files_of(const BuildOptions& options, const builder::BuildPlan& plan, const builder::Solved& solved) {
+    if (!options.makes_index()) return {solved.images.front().tree, solved.images.front().contents};
+    FileTree files{{}, std::make_shared<layerstore::ContentSources>()};
+    for (std::size_t i = 0; i < solved.images.size(); ++i) {
+        const ImagePath folder = ImagePath().child(folder_name(plan.images[i].platform));
+        files.tree = layerstore::graft(files.tree, folder, solved.images[i].tree);
+        files.contents->add(solved.images[i].contents);
+    }
+    return files;
+}
+
+void write_layout(const Product& product, const std::vector<std::string>& names, layerstore::Store& store,
+                  const std::string& place) {
+    if (product.index)
+        builder::write_layout(*product.index, names, store.blobs(), place);
+    else
+        builder::write_layout(product.images.front(), names, store.blobs(), place);
+}
+
+void write_archive(const Product& product, const std::vector<std::string>& names, layerstore::Store& store,
+                   layerstore::ArchiveFormat format, const std::string& place) {
+    if (product.index)
+        builder::write_image_archive(*product.index, names, store.blobs(), place);
+    else
+        builder::write_image_archive(product.images.front(), names, store.blobs(), format, place);
+}
+
+void deliver_one(const OutputOption& output, const std::vector<std::string>& names, const Product& product,
+                 const FileTree& files, layerstore::Store& store) {
+    using layerstore::ArchiveFormat;
     const std::string& place = output.destination;
     switch (output.kind) {
-        case Kind::store: return store.tag(names, image->descriptor);
-        case Kind::oci_layout: return builder::write_layout(*image, names, store.blobs(), place);
-        case Kind::oci_archive:
-            return builder::write_image_archive(*image, names, store.blobs(), layerstore::ArchiveFormat::oci, place);
-        case Kind::docker_archive:
-            return builder::write_image_archive(*image, names, store.blobs(), layerstore::ArchiveFormat::docker, place);
-        case Kind::directory: return builder::write_tree_directory(solved.tree, *solved.contents, place);
-        case Kind::tar: return builder::write_tree_archive(solved.tree, *solved.contents, place);
+        case Kind::store: return store.tag(names, *product.descriptor());
+        case Kind::oci_layout: return write_layout(product, names, store, place);
+        case Kind::oci_archive: return write_archive(product, names, store, ArchiveFormat::oci, place);
+        case Kind::docker_archive: return write_archive(product, names, store, ArchiveFormat::docker, place);
+        case Kind::directory: return builder::write_tree_directory(files.tree, *files.contents, place);
+        case Kind::tar: return builder::write_tree_archive(files.tree, *files.contents, place);
         case Kind::nothing: return;
     }
 }
@@ -53,16 +92,15 @@ void write_file(const std::string& path, std::string_view content) {
 }
 
 // The members that buildx writes, spelt as there.
-std::string metadata_of(const BuildOptions& options, const layerstore::Image& image) {
+std::string metadata_of(const BuildOptions& options, const Product& product) {
     std::vector<std::string> names = options.names;
     for (const OutputOption& output : options.outputs)
         for (const std::string& name : output.names)
             if (std::ranges::find(names, name) == names.end()) names.push_back(name);
-    Json document{
-        {"containerimage.config.digest", image.manifest.config.digest.text()},
-        {"containerimage.descriptor", image.descriptor.to_json()},
-        {"containerimage.digest", image.descriptor.digest.text()},
-    };
+    Json document = Json::object();
+    if (!product.index) document["containerimage.config.digest"] = product.images.front().manifest.config.digest.text();
+    document["containerimage.descriptor"] = product.descriptor()->to_json();
+    document["containerimage.digest"] = product.descriptor()->digest.text();
     if (!names.empty()) document["image.name"] = join(names, ",");
     return write_json_indented(document) + "\n";
 }
@@ -76,24 +114,48 @@ builder::SolveGoal goal_of(const BuildOptions& options) {
     return goal;
 }
 
-std::optional<layerstore::Image> make_image(const BuildOptions& options, const builder::BuildPlan& plan,
-                                            const builder::SolvedImage& solved, layerstore::Store& store) {
-    if (!wants_image(options)) return std::nullopt;
-    const layerstore::Image image = builder::assemble_image({.config = plan.image.config,
-                                                             .base_history = plan.image.base_history,
-                                                             .layers = solved.layers,
-                                                             .base_layers = solved.base_layers,
-                                                             .created = options.file_time,
-                                                             .annotations = options.annotations,
-                                                             .oci_media_types = options.solve.oci_media_types});
-    builder::write_documents(image, store.blobs());
-    return image;
+const layerstore::Descriptor* Product::descriptor() const noexcept {
+    if (index) return &*index;
+    return images.empty() ? nullptr : &images.front().descriptor;
 }
 
-void deliver(const BuildOptions& options, const layerstore::Image* image, const builder::SolvedImage& solved,
-             layerstore::Store& store) {
+Product make_product(const BuildOptions& options, const builder::BuildPlan& plan, const builder::Solved& solved,
+                     layerstore::Store& store) {
+    using Place = Annotation::Place;
+    Product product;
+    if (!wants_image(options)) return product;
+    std::vector<layerstore::Descriptor> manifests;
+    for (std::size_t i = 0; i < plan.images.size(); ++i) {
+        const builder::PlannedImage& planned = plan.images[i];
+        layerstore::Image image = builder::assemble_image(
+            {.config = planned.config,
+             .base_history = planned.base_history,
+             .layers = solved.images[i].layers,
+             .base_layers = solved.images[i].base_layers,
+             .created = options.file_time,
+             .annotations = annotations_of(options.annotations, Place::manifest, planned.platform),
+             .oci_media_types = options.solve.oci_media_types});
+        image.descriptor.annotations =
+            annotations_of(options.annotations, Place::manifest_descriptor, planned.platform);
+        builder::write_documents(image, store.blobs());
+        manifests.push_back(image.descriptor);
+        manifests.back().platform = planned.platform;
+        product.images.push_back(std::move(image));
+    }
+    if (!options.makes_index()) return product;
+    const builder::AssembledIndex index = builder::assemble_index(
+        manifests, annotations_of(options.annotations, Place::index), options.solve.oci_media_types);
+    store.blobs().put(index.bytes);
+    product.index = index.descriptor;
+    product.index->annotations = annotations_of(options.annotations, Place::index_descriptor);
+    return product;
+}
+
+void deliver(const BuildOptions& options, const Product& product, const builder::BuildPlan& plan,
+             const builder::Solved& solved, layerstore::Store& store) {
+    const FileTree files = goal_of(options).files ? files_of(options, plan, solved) : FileTree{};
     for (const OutputOption& output : options.outputs)
-        deliver_one(output, names_of(options, output), image, solved, store);
+        deliver_one(output, names_of(options, output), product, files, store);
 }
 
 void clear_report(const BuildOptions& options) {
@@ -103,9 +165,10 @@ void clear_report(const BuildOptions& options) {
     if (error) throw_errno("remove", *options.iidfile, error.value());
 }
 
-void write_report(const BuildOptions& options, const layerstore::Image* image) {
-    if (options.iidfile && image) write_file(*options.iidfile, image->descriptor.digest.text());
-    if (options.metadata_file) write_file(*options.metadata_file, image ? metadata_of(options, *image) : "{}\n");
+void write_report(const BuildOptions& options, const Product& product) {
+    const bool is_image = product.descriptor() != nullptr;
+    if (options.iidfile && is_image) write_file(*options.iidfile, product.descriptor()->digest.text());
+    if (options.metadata_file) write_file(*options.metadata_file, is_image ? metadata_of(options, product) : "{}\n");
 }
 
 }  // namespace imgbuild::cli

@@ -5,6 +5,7 @@
 // scripts read.
 
 #include <optional>
+#include <vector>
 
 #include "builder/plan/build_plan.h"
 #include "builder/solve/solver.h"
@@ -17,17 +18,25 @@ namespace imgbuild::cli {
 /// What the outputs of `options` need of the solver.
 builder::SolveGoal goal_of(const BuildOptions& options);
 
-/// The image, its documents in the store; empty where no output wants one.
-std::optional<layerstore::Image> make_image(const BuildOptions& options, const builder::BuildPlan& plan,
-                                            const builder::SolvedImage& solved, layerstore::Store& store);
+/// What a build made, its documents in the store.
+struct Product {
+    std::vector<layerstore::Image> images;        ///< as BuildPlan::images; empty where no output wants one
+    std::optional<layerstore::Descriptor> index;  ///< of them, where BuildOptions::makes_index()
 
-/// Writes every output in the order in which they were given. `image` is null where no output wants one.
-void deliver(const BuildOptions& options, const layerstore::Image* image, const builder::SolvedImage& solved,
-             layerstore::Store& store);
+    /// What names stand for; null where there is no image.
+    const layerstore::Descriptor* descriptor() const noexcept;
+};
+Product make_product(const BuildOptions& options, const builder::BuildPlan& plan, const builder::Solved& solved,
+                     layerstore::Store& store);
+
+/// Writes every output in the order in which they were given. Of an index, files stand in one folder for each platform
+/// ("linux_arm64").
+void deliver(const BuildOptions& options, const Product& product, const builder::BuildPlan& plan,
+             const builder::Solved& solved, layerstore::Store& store);
 
 /// Takes away what an earlier build left under --iidfile: a failed build leaves none.
 void clear_report(const BuildOptions& options);
-/// --iidfile and --metadata-file. `image` as for deliver().
-void write_report(const BuildOptions& options, const layerstore::Image* image);
+/// --iidfile and --metadata-file.
+void write_report(const BuildOptions& options, const Product& product);
 
 }  // namespace imgbuild::cli

@@ -34,18 +34,19 @@ builder::BuildPlan plan_of(std::shared_ptr<const builder::ResolvedImage> image) 
     node.label = "FROM " + std::get<builder::FromImage>(node.operation).image->name;
     builder::BuildPlan plan;
     plan.nodes.push_back(std::move(node));
-    plan.image.layers.push_back(0);
+    plan.images.push_back({.layers = {0}});
     return plan;
 }
 
 }  // namespace
 
 int run_export(Arguments arguments) {
-    OptionSet options("export [-o FILE] NAME", "Writes the files of an image, all layers merged, as a tar");
+    OptionSet options("export [flags] NAME", "Writes the files of an image, all layers merged, as a tar");
     CommonOptions common;
-    std::optional<std::string> name, output;
+    std::optional<std::string> name, output, platform;
     options.positional("NAME", name);
     options.value("-o,--output", output, "FILE", "else standard output");
+    add_platform(options, platform);
     add_common(options, common);
     if (!parse_or_help(options, arguments)) return exit_status::ok;
     if (!output && ::isatty(STDOUT_FILENO) == 1)
@@ -54,7 +55,7 @@ int run_export(Arguments arguments) {
     const std::unique_ptr<layerstore::Store> store = open_store(common);
     const auto lease = store->lease();
     const layerstore::NamedImage named = require_image(*store, *name);
-    auto read = store->read_image(named.descriptor, layerstore::Platform::host(), *name);
+    auto read = read_one_image(*store, named.descriptor, platform, *name);
     const builder::BuildPlan plan = plan_of(std::make_shared<builder::ResolvedImage>(
         builder::ResolvedImage{*name, std::move(read), std::make_shared<BlobsOfStore>(store->blobs())}));
     builder::SolveOptions solve_options;
@@ -62,7 +63,7 @@ int run_export(Arguments arguments) {
     solve_options.offline = true;
     const std::unique_ptr<Progress> progress = make_progress(ProgressMode::quiet, STDERR_FILENO, tell);
     const auto solved = builder::solve(plan, solve_options, *store, *lease, *progress);
-    const auto& image = std::get<builder::SolvedImage>(solved);
+    const builder::SolvedImage& image = std::get<builder::Solved>(solved).images.front();
     builder::write_tree_archive(image.tree, *image.contents, output.value_or("-"));
     return exit_status::ok;
 }

@@ -14,7 +14,7 @@ int run_history(Arguments arguments) {
     const auto opened =
         open_image("history", "Lists the instructions that an image was made by, the last one first", arguments);
     if (!opened) return exit_status::ok;
-    const auto image = opened->store->read_image(opened->image.descriptor, layerstore::Platform::host(), opened->name);
+    const auto image = opened->read();
 
     std::vector<std::vector<std::string>> rows;
     std::size_t layer = 0;

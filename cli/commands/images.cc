@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/json.h"
 #include "base/text.h"
@@ -18,8 +19,9 @@ namespace {
 struct Row {
     std::string name;  ///< empty without one
     Digest digest;
-    std::uint64_t size = 0;  ///< bytes of config and layers
+    std::uint64_t size = 0;  ///< bytes of configs and layers, what images of an index share once
     std::string created;
+    std::vector<std::string> platforms;
     std::string fault;  ///< why the image cannot be read; size and created are then unknown
 };
 
@@ -29,12 +31,18 @@ Row row_of(layerstore::Store& store, const layerstore::NamedImage& named) {
             .digest = named.descriptor.digest,
             .size = 0,
             .created = {},
+            .platforms = {},
             .fault = {}};
     try {
-        const auto image = store.read_image(named.descriptor, layerstore::Platform::host(), row.digest.text());
-        row.size = image.manifest.config.size;
-        for (const layerstore::Descriptor& layer : image.manifest.layers) row.size += layer.size;
-        row.created = image.config.created;
+        const auto images = store.read_images(named.descriptor, layerstore::Platform::host(), row.digest.text());
+        std::map<Digest, std::uint64_t> sizes;
+        for (const layerstore::Image& image : images) {
+            sizes.emplace(image.manifest.config.digest, image.manifest.config.size);
+            for (const layerstore::Descriptor& layer : image.manifest.layers) sizes.emplace(layer.digest, layer.size);
+            row.platforms.push_back(image.config.platform.text());
+            row.created = std::max(row.created, image.config.created);
+        }
+        for (const auto& [digest, size] : sizes) row.size += size;
     } catch (const Error& error) {
         if (error.kind() == ErrorKind::interrupted) throw;
         row.fault = error.message();
@@ -45,7 +53,11 @@ Row row_of(layerstore::Store& store, const layerstore::NamedImage& named) {
 std::string as_json(const std::vector<Row>& rows) {
     Json list = Json::array();
     for (const Row& row : rows) {
-        Json object{{"name", row.name}, {"digest", row.digest.text()}, {"size", row.size}, {"created", row.created}};
+        Json object{{"name", row.name},
+                    {"digest", row.digest.text()},
+                    {"size", row.size},
+                    {"created", row.created},
+                    {"platforms", row.platforms}};
         if (!row.fault.empty()) object["error"] = row.fault;
         list.push_back(std::move(object));
     }

@@ -24,8 +24,8 @@ int run_inspect(Arguments arguments) {
     const auto opened =
         open_image("inspect", "Prints name, digest, config, manifest and layers of an image, as JSON", arguments);
     if (!opened) return exit_status::ok;
-    const auto image = opened->store->read_image(opened->image.descriptor, layerstore::Platform::host(), opened->name);
-    const Json document{
+    const auto image = opened->read();
+    Json document{
         {"name", opened->image.name},
         {"digest", image.descriptor.digest.text()},
         {"mediaType", image.descriptor.media_type},
@@ -33,6 +33,10 @@ int run_inspect(Arguments arguments) {
         {"manifest", parse_json(image.manifest_bytes, opened->name)},
         {"layers", layers_of(image)},
     };
+    if (layerstore::is_index(opened->image.descriptor.media_type))
+        document["index"] = parse_json(
+            opened->store->blobs().read(opened->image.descriptor.digest, layerstore::max_manifest_bytes, opened->name),
+            opened->name);
     print(write_json_indented(document) + "\n");
     return exit_status::ok;
 }

@@ -15,11 +15,12 @@ int run_plan(Arguments arguments) {
     const std::unique_ptr<layerstore::Store> store = open_store(options->common);
     const auto lease = store->is_writable() ? store->lease() : nullptr;
     const BuildInput input = read_build_input(*options, *store, lease.get());
-    const std::optional<parser::Buildfile> buildfile = parse_input(*options, input);
-    if (!buildfile) return exit_status::usage;
-    const std::optional<builder::PlanResult> planned = plan_input(*options, *buildfile, input, *store);
+    const std::optional<ParsedInput> parsed = parse_input(*options, input);
+    if (!parsed) return exit_status::usage;
+    const std::optional<builder::PlanResult> planned = plan_input(*options, parsed->buildfile, input, *store);
     if (!planned) return exit_status::usage;
-    for (const std::string& warning : planned->warnings) tell("warning: " + warning + "\n");
+    for (const auto& warnings : {parsed->warnings, planned->warnings})
+        for (const std::string& warning : warnings) tell("warning: " + warning + "\n");
     print(write_json_indented(plan_to_json(*planned->plan)) + "\n");
     return exit_status::ok;
 }

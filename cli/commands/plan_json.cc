@@ -132,14 +132,13 @@ Json node_to_json(const PlanNode& node, NodeId id) {
 Json plan_to_json(const BuildPlan& plan) {
     Json nodes = Json::array();
     for (NodeId id = 0; id < plan.nodes.size(); ++id) nodes.push_back(node_to_json(plan.nodes[id], id));
-    return Json{
-        {"target", printable(plan.target_stage)},
-        {"platform", plan.image.config.platform.text()},
-        {"nodes", std::move(nodes)},
-        {"root", plan.image.root},
-        {"layers", plan.image.layers},
-        {"config", parse_json(plan.image.config.encode(), "the planned config")},
-    };
+    Json images = Json::array();
+    for (const PlannedImage& image : plan.images)
+        images.push_back({{"platform", image.platform.text()},
+                          {"root", image.root},
+                          {"layers", image.layers},
+                          {"config", parse_json(image.config.encode(), "the planned config")}});
+    return Json{{"target", printable(plan.target_stage)}, {"nodes", std::move(nodes)}, {"images", std::move(images)}};
 }
 
 }  // namespace imgbuild::cli

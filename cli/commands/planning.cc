@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "builder/plan/merge_plans.h"
 #include "cli/common/terminal.h"
 #include "layerstore/image/reference.h"
 
@@ -72,31 +73,59 @@ void tell_warnings(const BuildOptions& options, const parser::Buildfile& buildfi
 
 }  // namespace
 
-std::optional<parser::Buildfile> parse_input(const BuildOptions& options, const BuildInput& input) {
+std::optional<ParsedInput> parse_input(const BuildOptions& options, const BuildInput& input) {
     parser::ParseResult parsed = parser::parse_buildfile(input.source);
-    if (parsed.ok()) return std::move(parsed.buildfile);
+    if (parsed.ok()) {
+        std::vector<std::string> warnings;
+        for (const parser::Diagnostic& warning : parsed.diagnostics)
+            warnings.push_back(parser::location(warning.span, input.source) + ": " + printable(warning.message) +
+                               (warning.hint.empty() ? "" : "; " + printable(warning.hint)));
+        return ParsedInput{std::move(parsed.buildfile), std::move(warnings)};
+    }
     tell(parsed.diagnostics.render(input.source));
     tell_warnings(options, parsed.buildfile, input);
     return std::nullopt;
 }
 
-std::optional<builder::PlanResult> plan_input(const BuildOptions& options, const parser::Buildfile& buildfile,
-                                              const BuildInput& input, layerstore::Store& store) {
+builder::PlanResult try_plan(const BuildOptions& options, const parser::Buildfile& buildfile,
+                             layerstore::Store& store) {
     require_target(buildfile, options.target);
     std::map<std::string, builder::NamedContext> contexts = options.contexts;
     contexts.insert_or_assign("", builder::NamedContext{builder::NamedContext::Kind::files, options.context});
     const auto finder = builder::make_image_finder(store, options.pull, options.solve.offline);
-    builder::PlanResult result = builder::make_plan({.buildfile = buildfile,
-                                                     .resolver = *finder,
-                                                     .target = options.target,
-                                                     .build_args = options.build_args,
-                                                     .contexts = std::move(contexts),
-                                                     .platform = options.platform,
-                                                     .build_platform = layerstore::Platform::host(),
-                                                     .network = options.network,
-                                                     .labels = options.labels,
-                                                     .allow_host_network = options.allow_host_network,
-                                                     .allow_insecure = options.allow_insecure});
+    builder::PlanRequest request{.buildfile = buildfile,
+                                 .resolver = *finder,
+                                 .target = options.target,
+                                 .build_args = options.build_args,
+                                 .contexts = std::move(contexts),
+                                 .platform = {},
+                                 .build_platform = layerstore::Platform::host(),
+                                 .network = options.network,
+                                 .labels = options.labels,
+                                 .allow_host_network = options.allow_host_network,
+                                 .allow_insecure = options.allow_insecure};
+    std::optional<builder::PlanResult> all;
+    std::vector<builder::BuildPlan> plans;
+    for (const layerstore::Platform& platform : options.platforms) {
+        request.platform = platform;
+        builder::PlanResult one = builder::make_plan(request);
+        if (!one.plan) return one;
+        plans.push_back(std::move(*one.plan));
+        // An argument that a stage of one platform alone takes is used.
+        if (all)
+            std::erase_if(all->warnings, [&](const std::string& warning) {
+                return std::ranges::find(one.warnings, warning) == one.warnings.end();
+            });
+        else
+            all = std::move(one);
+    }
+    all->plan = builder::merge_plans(std::move(plans));
+    return std::move(*all);
+}
+
+std::optional<builder::PlanResult> plan_input(const BuildOptions& options, const parser::Buildfile& buildfile,
+                                              const BuildInput& input, layerstore::Store& store) {
+    builder::PlanResult result = try_plan(options, buildfile, store);
     if (result.plan) return result;
     tell(result.diagnostics.render(input.source));
     tell_warnings(options, buildfile, input);

@@ -12,12 +12,19 @@
 
 namespace imgbuild::cli {
 
+struct ParsedInput {
+    parser::Buildfile buildfile;
+    std::vector<std::string> warnings;  ///< of the reader, which no check can switch off, each with its place
+};
+
 /// Parses; where that fails the diagnostics are told, with what the checks say of the rest, and the result is empty:
 /// exit status 2.
-std::optional<parser::Buildfile> parse_input(const BuildOptions& options, const BuildInput& input);
+std::optional<ParsedInput> parse_input(const BuildOptions& options, const BuildInput& input);
 
-/// Plans with base images of the store and, as the options say, of registries. Empty after errors of the Buildfile,
-/// which were told with what the checks say. Throws what the resolver throws.
+/// Plans all platforms, with base images of the store and, as the options say, of registries; what is said of the file
+/// is said of the first one. Throws what the resolver throws.
+builder::PlanResult try_plan(const BuildOptions& options, const parser::Buildfile& buildfile, layerstore::Store& store);
+/// The same; empty after errors of the Buildfile, which were told with what the checks say.
 std::optional<builder::PlanResult> plan_input(const BuildOptions& options, const parser::Buildfile& buildfile,
                                               const BuildInput& input, layerstore::Store& store);
 

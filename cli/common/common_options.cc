@@ -65,16 +65,42 @@ layerstore::NamedImage require_image(layerstore::Store& store, const std::string
     throw Error(ErrorKind::not_found, fmt::format("{}: no such image in the store", printable(name)), hint);
 }
 
+void add_platform(OptionSet& options, std::optional<std::string>& platform) {
+    options.value("--platform", platform, "PLATFORM", "which image of an index (else this machine's, or the first)");
+}
+
+layerstore::Image read_one_image(layerstore::Store& store, const layerstore::Descriptor& descriptor,
+                                 const std::optional<std::string>& platform, const std::string& what) {
+    using layerstore::Platform;
+    const Platform host = Platform::host();
+    if (platform) {
+        const Platform wanted = with_context("--platform", [&] { return Platform::parse(*platform); });
+        layerstore::Image image = store.read_image(descriptor, wanted, what);
+        const std::string& found = image.config.platform.architecture;
+        if (!found.empty() && image.config.platform.normalised().architecture != wanted.architecture)
+            throw Error(ErrorKind::not_found, fmt::format("{}: the image is for {} and not for {}", printable(what),
+                                                          printable(image.config.platform.text()), wanted.text()));
+        return image;
+    }
+    std::vector<layerstore::Image> images = store.read_images(descriptor, host, what);
+    if (images.empty()) throw Error(ErrorKind::not_found, printable(what) + ": an index without images");
+    const auto native = std::ranges::find_if(images, [&](const layerstore::Image& image) {
+        return image.config.platform.normalised().architecture == host.architecture;
+    });
+    return std::move(native == images.end() ? images.front() : *native);
+}
+
 std::optional<OpenedImage> open_image(const std::string& command, std::string summary, Arguments arguments) {
-    OptionSet options(command + " NAME", std::move(summary));
+    OptionSet options(command + " [--platform PLATFORM] NAME", std::move(summary));
     CommonOptions common;
-    std::optional<std::string> name;
+    std::optional<std::string> name, platform;
     options.positional("NAME", name);
+    add_platform(options, platform);
     add_common(options, common);
     if (!parse_or_help(options, arguments)) return std::nullopt;
     std::unique_ptr<layerstore::Store> store = open_store(common);
     layerstore::NamedImage image = require_image(*store, *name);
-    return OpenedImage{*std::move(name), std::move(store), std::move(image)};
+    return OpenedImage{*std::move(name), std::move(store), std::move(image), std::move(platform)};
 }
 
 }  // namespace imgbuild::cli

@@ -43,15 +43,26 @@ std::optional<builder::RootMode> wanted_root_mode(const CommonOptions& common);
 /// The image called `name`; Error{not_found} with the nearest name of the store.
 layerstore::NamedImage require_image(layerstore::Store& store, const std::string& name);
 
+/// --platform of a command that looks at one image of several; empty where it was not given.
+void add_platform(OptionSet& options, std::optional<std::string>& platform);
+/// Of an index the image for `platform`, else that for this machine, else the first one. Error{not_found} where there is
+/// none for `platform`.
+layerstore::Image read_one_image(layerstore::Store& store, const layerstore::Descriptor& descriptor,
+                                 const std::optional<std::string>& platform, const std::string& what);
+
 /// The image that a command looks at, in its store.
 struct OpenedImage {
     std::string name;  ///< as the user wrote it
     std::unique_ptr<layerstore::Store> store;
     layerstore::NamedImage image;
+    std::optional<std::string> platform;  ///< --platform
+
+    /// As read_one_image().
+    layerstore::Image read() const { return read_one_image(*store, image.descriptor, platform, name); }
 };
 
-/// Reads the arguments of a command that takes NAME alone, and finds the image. Empty when they ask for help, which was
-/// then printed.
+/// Reads the arguments of a command that takes NAME and --platform alone, and finds the image. Empty when they ask for
+/// help, which was then printed.
 std::optional<OpenedImage> open_image(const std::string& command, std::string summary, Arguments arguments);
 
 }  // namespace imgbuild::cli

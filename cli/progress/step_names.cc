@@ -15,8 +15,10 @@ std::string step_name(const builder::BuildPlan& plan, builder::NodeId node) {
     if (step.number == 0) return label;
     const bool one_stage = std::ranges::all_of(
         plan.nodes, [&](const builder::PlanNode& other) { return other.number == 0 || other.stage == step.stage; });
+    const bool has_platform = plan.images.size() > 1 && !step.platform.empty();
+    const std::string platform = has_platform ? safe_line(step.platform) + " " : "";
     const std::string stage = one_stage ? "" : safe_line(step.stage) + " ";
-    return fmt::format("[{}{}/{}] {}", stage, step.number, step.step_count, label);
+    return fmt::format("[{}{}{}/{}] {}", platform, stage, step.number, step.step_count, label);
 }
 
 }  // namespace imgbuild::cli

@@ -9,8 +9,8 @@
 
 namespace imgbuild::cli {
 
-/// "[compile 2/5] RUN make"; "[2/5] RUN make" where the plan has one stage only; the label alone for what is no step.
-/// One safe line.
+/// "[compile 2/5] RUN make"; "[2/5] RUN make" where the plan has one stage only; "[linux/arm64 compile 2/5] RUN make"
+/// where it has several images; the label alone for what is no step. One safe line.
 std::string step_name(const builder::BuildPlan& plan, builder::NodeId node);
 
 }  // namespace imgbuild::cli

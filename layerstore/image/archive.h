@@ -22,6 +22,10 @@ enum class ArchiveFormat { oci, docker };
 void write_archive(const Image& image, const std::vector<std::string>& names, const BlobStore& blobs,
                    ArchiveFormat format, ByteWriter& out);
 
+/// The same in OCI's form for a manifest or index `root`, with all images of an index.
+void write_archive(const Descriptor& root, const std::vector<std::string>& names, const BlobStore& blobs,
+                   ByteWriter& out);
+
 /// One image found in an archive.
 struct LoadedImage {
     Image image;

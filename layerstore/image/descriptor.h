@@ -53,7 +53,7 @@ struct Platform {
     /// "linux/amd64", "linux/arm/v7", or one of them alone ("arm64"). Error{usage} for anything else.
     static Platform parse(std::string_view text);
     static Platform host();
-    std::string text() const;
+    std::string text() const;  ///< as parse() reads it, the version of the system included where it is known
     /// In the words described above; documents of other tools need not use them.
     Platform normalised() const;
     /// The platforms whose images run on this one, best first, as containerd matches them: itself, then its

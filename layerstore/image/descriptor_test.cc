@@ -108,6 +108,7 @@ TEST_CASE("a platform is written in one way") {
     CHECK(platform("arm64") == "linux/arm64");
     CHECK(platform("Linux/AMD64") == "linux/amd64");
     CHECK(Platform::parse("windows(10.0.17763)/amd64").os_version == "10.0.17763");
+    CHECK(Platform::parse("windows(10.0.17763)/amd64").text() == "windows(10.0.17763)/amd64");
     CHECK(Platform::parse("linux").architecture == Platform::host().architecture);
 }
 

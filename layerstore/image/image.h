@@ -45,8 +45,8 @@ struct Index {
     /// Refuses what Manifest::parse() refuses, the other way round.
     static Index parse(std::string_view bytes, std::string_view what);
     std::string encode() const;
-    /// The manifest for `platform`: the best of Platform::acceptable(), the first of equals, else the first that
-    /// names no platform. Null when there is none.
+    /// The manifest for `platform`: the best of Platform::acceptable(), of equals the first whose version of the system
+    /// begins with the wanted one, or the first; else the first that names no platform. Null when there is none.
     const Descriptor* find(const Platform& platform) const;
 };
 

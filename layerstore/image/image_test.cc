@@ -305,3 +305,15 @@ TEST_CASE("a chain ID folds the diff IDs from the bottom") {
     CHECK(chain_id(std::vector<DiffId>{a}).value == a.value);
     CHECK(chain_id(std::vector<DiffId>{a, b}).value == Sha256::of(a.value.text() + " " + b.value.text()));
 }
+
+TEST_CASE("of images for one platform an index gives the one of the wanted version of the system, else the first") {
+    Index index;
+    for (const char* version : {"10.0.17763.5", "10.0.20348.9"}) {
+        Descriptor& manifest = index.manifests.emplace_back();
+        manifest.digest = Sha256::of(version);
+        manifest.platform = Platform{.os = "windows", .architecture = "amd64", .os_version = version};
+    }
+    CHECK(index.find(Platform::parse("windows(10.0.20348)/amd64")) == &index.manifests[1]);
+    CHECK(index.find(Platform::parse("windows/amd64")) == &index.manifests[0]);
+    CHECK(index.find(Platform::parse("windows(11.0.1)/amd64")) == &index.manifests[0]);
+}

@@ -104,6 +104,35 @@ void check_system(const Platform& found, const Platform& wanted, const std::stri
                 fmt::format("{}: the image is for {} and not for {}", what, printable(found.text()), wanted.os));
 }
 
+struct BlobWalk {
+    const BlobStore& blobs;
+    const std::string& what;
+    const std::function<void(const Descriptor&)>& visit;
+    std::set<Digest>& seen;
+
+    // False for a blob that was visited before.
+    bool take(const Descriptor& blob) const {
+        if (!seen.insert(blob.digest).second) return false;
+        visit(blob);
+        return true;
+    }
+
+    void walk(const Descriptor& document, int level) const {
+        if (!take(document)) return;
+        const auto read = [&] { return blobs.read(document.digest, max_manifest_bytes, what); };
+        if (is_index(document.media_type)) {
+            if (level == max_index_levels)
+                throw Error(ErrorKind::invalid_input,
+                            fmt::format("{}: indexes are nested deeper than {}", what, max_index_levels));
+            for (const Descriptor& inner : Index::parse(read(), what).manifests) walk(inner, level + 1);
+        } else if (is_manifest(document.media_type)) {
+            const Manifest manifest = Manifest::parse(read(), document.media_type, what);
+            take(manifest.config);
+            for (const Descriptor& layer : manifest.layers) take(layer);
+        }
+    }
+};
+
 }  // namespace
 
 Index read_layout_index(const Directory& layout) {
@@ -191,6 +220,23 @@ Image read_image(const BlobStore& blobs, const Descriptor& descriptor, const Pla
     check_system(image.config.platform, platform, what);
     image.descriptor.platform = image.config.platform;
     return image;
+}
+
+std::vector<Image> read_images(const BlobStore& blobs, const Descriptor& root, const Platform& platform,
+                               const std::string& what) {
+    if (!is_index(root.media_type)) return {read_image(blobs, root, platform, what)};
+    const Index index = Index::parse(blobs.read(root.digest, max_manifest_bytes, what), what);
+    std::vector<Image> images;
+    for (const Descriptor& inner : index.manifests)
+        if (inner.platform && inner.platform->architecture != "unknown")
+            images.push_back(read_image(blobs, inner, inner.platform->normalised(), what));
+    return images;
+}
+
+void for_each_blob(const BlobStore& blobs, const Descriptor& root, const std::string& what,
+                   const std::function<void(const Descriptor&)>& visit) {
+    std::set<Digest> seen;
+    BlobWalk{blobs, what, visit, seen}.walk(root, 0);
 }
 
 void copy_blob(const BlobStore& from, const BlobStore& to, const Descriptor& blob, const std::string& what) {

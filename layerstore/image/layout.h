@@ -5,6 +5,7 @@
 // the store itself. Reading trusts nothing: every document is verified by digest and size, links and what is
 // no regular file are refused.
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -48,6 +49,16 @@ Descriptor find_in_layout(const Index& index, std::string_view selector, const s
 /// and config from `blobs`, verified and checked. An image of another operating system is Error{invalid_input}.
 Image read_image(const BlobStore& blobs, const Descriptor& descriptor, const Platform& platform,
                  const std::string& what);
+
+/// Reads all images that `root` stands for as read_image() does, in the order of its index: itself, or what an index says
+/// the platform of. What else an index holds (attestations) is left out.
+std::vector<Image> read_images(const BlobStore& blobs, const Descriptor& root, const Platform& platform,
+                               const std::string& what);
+
+/// Calls `visit` for the manifest or index `root` and for every blob that it needs, each once; a document before it is
+/// read, and what it names behind it. Error{invalid_input} for indexes nested deeper than max_index_levels.
+void for_each_blob(const BlobStore& blobs, const Descriptor& root, const std::string& what,
+                   const std::function<void(const Descriptor&)>& visit);
 
 /// Copies a blob between stores unless it is there, verifying it.
 void copy_blob(const BlobStore& from, const BlobStore& to, const Descriptor& blob, const std::string& what);

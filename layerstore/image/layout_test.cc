@@ -197,3 +197,29 @@ TEST_CASE("a blob is copied verified, and only once") {
     CHECK(refusal([&] { copy_blob(*from.blobs, *to.blobs, blob, "app:1: layers[0]"); }) ==
           "not_found: app:1: layers[0]: blob " + blob.digest.text() + ": missing");
 }
+
+TEST_CASE("all images of an index are read, without what it says no platform of") {
+    Layout at;
+    Index index{.media_type = std::string(media_type::oci_index), .manifests = {at.image(), at.image("windows")}};
+    index.manifests[0].platform = Platform::parse("linux/amd64");
+    index.manifests[1].platform = Platform::parse("windows/amd64");
+    index.manifests.push_back(at.put(media_type::oci_manifest, "{}"));
+    const Descriptor root = at.put(media_type::oci_index, index.encode());
+    const std::vector<Image> images = read_images(*at.blobs, root, Platform::parse("linux/amd64"), "app:1");
+    REQUIRE(images.size() == 2);
+    CHECK(images[1].config.platform.os == "windows");
+    CHECK(read_images(*at.blobs, at.image(), Platform::parse("linux/amd64"), "app:1").size() == 1);
+}
+
+TEST_CASE("the blobs of an index are visited each once, documents before what they name") {
+    Layout at;
+    const Descriptor image = at.image();
+    Index index{.media_type = std::string(media_type::oci_index), .manifests = {image, at.image("windows"), image}};
+    const Descriptor root = at.put(media_type::oci_index, index.encode());
+    std::vector<Digest> visited;
+    for_each_blob(*at.blobs, root, "app:1", [&](const Descriptor& blob) { visited.push_back(blob.digest); });
+    REQUIRE(visited.size() == 6);  // the layer is the same
+    CHECK(visited[0] == root.digest);
+    CHECK(visited[1] == image.digest);
+    CHECK(visited[3] == Sha256::of("layer"));
+}

@@ -105,12 +105,16 @@ std::string Index::encode() const {
 
 const Descriptor* Index::find(const Platform& platform) const {
     for (const Platform& wanted : platform.acceptable()) {
+        const Descriptor* of_other_version = nullptr;
         for (const Descriptor& manifest : manifests) {
             if (!manifest.platform) continue;
             const Platform found = manifest.platform->normalised();
-            if (found.os == wanted.os && found.architecture == wanted.architecture && found.variant == wanted.variant)
-                return &manifest;
+            if (found.os != wanted.os || found.architecture != wanted.architecture || found.variant != wanted.variant)
+                continue;
+            if (found.os_version.starts_with(wanted.os_version)) return &manifest;
+            if (!of_other_version) of_other_version = &manifest;
         }
+        if (of_other_version) return of_other_version;
     }
     for (const Descriptor& manifest : manifests)
         if (!manifest.platform) return &manifest;

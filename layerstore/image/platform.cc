@@ -120,7 +120,9 @@ Platform Platform::host() {
 }
 
 std::string Platform::text() const {
-    std::string text = os + "/" + architecture;
+    std::string text = os;
+    if (!os_version.empty()) text += "(" + os_version + ")";
+    text += "/" + architecture;
     if (!variant.empty()) text += "/" + variant;
     return text;
 }

@@ -48,34 +48,45 @@ std::string docker_manifest(const Image& image, const std::vector<std::string>& 
     return write_json(document);
 }
 
-Index index_of(const Image& image, const std::vector<std::string>& names) {
+Index index_of(const Descriptor& root, const std::vector<std::string>& names) {
     Index index{.media_type = std::string(media_type::oci_index)};
-    for (const std::string& name : names) set_name(index, image.descriptor, name);
-    if (names.empty()) set_name(index, image.descriptor, "");
+    for (const std::string& name : names) set_name(index, root, name);
+    if (names.empty()) set_name(index, root, "");
     return index;
+}
+
+// `manifest_json` is left out where it is empty.
+void write_layout_archive(const Descriptor& root, const std::vector<std::string>& names, const BlobStore& blobs,
+                          const std::string& manifest_json, ByteWriter& out) {
+    constexpr const char* what = "write the archive";
+    std::map<Digest, std::uint64_t> sizes;
+    for_each_blob(blobs, root, what, [&](const Descriptor& blob) { sizes.emplace(blob.digest, blob.size); });
+    write_directory("blobs", out);
+    write_directory("blobs/sha256", out);
+    for (const auto& [digest, size] : sizes) {
+        const ImagePath path = ImagePath::clean(blob_name(digest));
+        const auto reader = blobs.open(digest, size, what);
+        out.write(as_bytes(tar_header(path, entry_of(EntryKind::file, size))));
+        copy_all(*reader, out);
+        write_padding(size, out);
+    }
+    write_file("index.json", index_of(root, names).encode(), out);
+    if (!manifest_json.empty()) write_file("manifest.json", manifest_json, out);
+    write_file("oci-layout", layout_marker, out);
+    out.write(as_bytes(tar_end()));
 }
 
 }  // namespace
 
 void write_archive(const Image& image, const std::vector<std::string>& names, const BlobStore& blobs,
                    ArchiveFormat format, ByteWriter& out) {
-    std::map<Digest, std::uint64_t> sizes{{image.descriptor.digest, image.descriptor.size},
-                                          {image.manifest.config.digest, image.manifest.config.size}};
-    for (const Descriptor& layer : image.manifest.layers) sizes.emplace(layer.digest, layer.size);
+    const bool is_docker = format == ArchiveFormat::docker;
+    write_layout_archive(image.descriptor, names, blobs, is_docker ? docker_manifest(image, names) : "", out);
+}
 
-    write_directory("blobs", out);
-    write_directory("blobs/sha256", out);
-    for (const auto& [digest, size] : sizes) {
-        const ImagePath path = ImagePath::clean(blob_name(digest));
-        const auto reader = blobs.open(digest, size, "write the archive");
-        out.write(as_bytes(tar_header(path, entry_of(EntryKind::file, size))));
-        copy_all(*reader, out);
-        write_padding(size, out);
-    }
-    write_file("index.json", index_of(image, names).encode(), out);
-    if (format == ArchiveFormat::docker) write_file("manifest.json", docker_manifest(image, names), out);
-    write_file("oci-layout", layout_marker, out);
-    out.write(as_bytes(tar_end()));
+void write_archive(const Descriptor& root, const std::vector<std::string>& names, const BlobStore& blobs,
+                   ByteWriter& out) {
+    write_layout_archive(root, names, blobs, "", out);
 }
 
 }  // namespace imgbuild::layerstore

@@ -109,6 +109,8 @@ class Store {
     /// another name holds it. False when there was none.
     bool untag(std::string_view name);
     Image read_image(const Descriptor& descriptor, const Platform& platform, const std::string& what);
+    /// All images of an index, or the one for `platform` that `descriptor` is.
+    std::vector<Image> read_images(const Descriptor& descriptor, const Platform& platform, const std::string& what);
 
     /// Makes everything written so far survive a power loss.
     void sync();

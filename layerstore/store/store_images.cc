@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -74,22 +73,9 @@ void require_blob(const BlobStore& blobs, const Descriptor& blob) {
 }
 
 // All that an image needs must be there before its name is.
-void require_blobs(const BlobStore& blobs, const Descriptor& descriptor, int level) {
-    require_blob(blobs, descriptor);
-    const std::string what = fmt::format("name the image: {}", descriptor.digest.text());
-    if (is_index(descriptor.media_type)) {
-        if (level == max_index_levels)
-            throw Error(ErrorKind::invalid_input, fmt::format("{}: nested deeper than {}", what, max_index_levels));
-        const Index index = Index::parse(blobs.read(descriptor.digest, max_manifest_bytes, what), what);
-        std::set<Digest> seen;
-        for (const Descriptor& inner : index.manifests)
-            if (seen.insert(inner.digest).second) require_blobs(blobs, inner, level + 1);
-    } else if (is_manifest(descriptor.media_type)) {
-        const Manifest manifest =
-            Manifest::parse(blobs.read(descriptor.digest, max_manifest_bytes, what), descriptor.media_type, what);
-        require_blob(blobs, manifest.config);
-        for (const Descriptor& layer : manifest.layers) require_blob(blobs, layer);
-    }
+void require_blobs(const BlobStore& blobs, const Descriptor& root) {
+    for_each_blob(blobs, root, fmt::format("name the image: {}", root.digest.text()),
+                  [&](const Descriptor& blob) { require_blob(blobs, blob); });
 }
 
 // An image without a name is in the index once, and not at all where a name holds it.
@@ -99,6 +85,17 @@ void add_unnamed(Index& index, Descriptor manifest) {
     const bool is_there = std::any_of(index.manifests.begin(), index.manifests.end(),
                                       [&](const Descriptor& entry) { return entry.digest == manifest.digest; });
     if (!is_there) index.manifests.push_back(std::move(manifest));
+}
+
+template <class Read>
+auto with_repair_hint(const Read& read) {
+    try {
+        return read();
+    } catch (Error& error) {
+        if (error.kind() == ErrorKind::corrupt)
+            error.set_hint("`imgbuild fsck --repair` takes it out; then build or pull the image again");
+        throw;
+    }
 }
 
 }  // namespace
@@ -144,7 +141,7 @@ void Store::tag(const std::vector<std::string>& names, const Descriptor& manifes
         if (Reference::parse(name).digest)
             throw Error(ErrorKind::usage,
                         fmt::format("name the image: \"{}\": a name holds no digest", printable(name)));
-    require_blobs(*blobs_, manifest, 0);
+    require_blobs(*blobs_, manifest);
     auto change = [&](Index& index) {
         for (const std::string& name : names) set_name(index, manifest, name, RefName::familiar);
         if (names.empty()) add_unnamed(index, manifest);
@@ -173,13 +170,11 @@ bool Store::untag(std::string_view name) {
 }
 
 Image Store::read_image(const Descriptor& descriptor, const Platform& platform, const std::string& what) {
-    try {
-        return layerstore::read_image(*blobs_, descriptor, platform, what);
-    } catch (Error& error) {
-        if (error.kind() == ErrorKind::corrupt)
-            error.set_hint("`imgbuild fsck --repair` takes it out; then build or pull the image again");
-        throw;
-    }
+    return with_repair_hint([&] { return layerstore::read_image(*blobs_, descriptor, platform, what); });
+}
+
+std::vector<Image> Store::read_images(const Descriptor& descriptor, const Platform& platform, const std::string& what) {
+    return with_repair_hint([&] { return layerstore::read_images(*blobs_, descriptor, platform, what); });
 }
 
 }  // namespace imgbuild::layerstore

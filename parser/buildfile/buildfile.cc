@@ -85,4 +85,11 @@ std::variant<const Stage*, Diagnostic> find_target(const Buildfile& buildfile, s
                       near ? fmt::format("did you mean {}?", *near) : "a target is the name behind AS in a FROM line");
 }
 
+std::string_view description_of(const Instruction& instruction, std::string_view name) {
+    for (const std::string_view comment : instruction.comments)
+        if (comment.starts_with(name) && comment.substr(name.size()).starts_with(' '))
+            return comment.substr(name.size() + 1);
+    return {};
+}
+
 }  // namespace imgbuild::parser

@@ -68,6 +68,10 @@ StageReference resolve_mount_from(const Buildfile& buildfile, std::string_view f
 /// --target: a stage or, for an empty name, the last one; a diagnostic with a suggestion when there is none.
 std::variant<const Stage*, Diagnostic> find_target(const Buildfile& buildfile, std::string_view name);
 
+/// What the comment above a FROM or an ARG says of `name`: the rest of its first line that begins with "name ". Empty
+/// where none does.
+std::string_view description_of(const Instruction& instruction, std::string_view name);
+
 struct ParseResult {
     Buildfile buildfile;  ///< what could be understood; to be built only if ok()
     SyntaxTree tree;

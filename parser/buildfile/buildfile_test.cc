@@ -105,3 +105,15 @@ TEST_CASE("a trigger of a base image is read as a line of its own and stands at 
         CHECK(result.diagnostics[0].message.starts_with("ONBUILD trigger \""));
     }
 }
+
+TEST_CASE("the description of a name is the rest of the first comment line that begins with it") {
+    const Source source(
+        "Buildfile",
+        "# about nothing\n# a  first\n# ab of another\n# a second\nARG a ab ac\n# a is gone\n#\nFROM x AS a\n");
+    const ParseResult parsed = parse_buildfile(source);
+    const Instruction& arg = parsed.buildfile.global_args.at(0);
+    CHECK(description_of(arg, "a") == " first");
+    CHECK(description_of(arg, "ab") == "of another");
+    CHECK(description_of(arg, "ac").empty());
+    CHECK(description_of(parsed.buildfile.stages.at(0).declaration, "a").empty());
+}

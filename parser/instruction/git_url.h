@@ -24,6 +24,8 @@ struct GitSource {
     std::optional<bool> keep_git_dir;  ///< where the address says it
     bool submodules = true;
     bool fetch_by_commit = false;  ///< `checksum` is a whole commit, and is asked for instead of the reference
+
+    friend bool operator==(const GitSource&, const GitSource&) = default;
 };
 
 /// Reads an address for which is_git_url() or is_git_context() is true. Refuses what could be an option of git, leave

@@ -58,6 +58,8 @@ enum class RunSecurity { sandbox, insecure };
 struct ScriptFile {
     std::string path;  ///< "/dev/pipes/NAME"; Run::command.text is the same
     std::string content;
+
+    friend bool operator==(const ScriptFile&, const ScriptFile&) = default;
 };
 
 struct Run {

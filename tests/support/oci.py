@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small, strict reader of OCI layouts, written against the specification and not against our code."""
 
+import dataclasses
 import gzip
 import hashlib
 import io
@@ -82,6 +83,21 @@ class Image:
         return [tarfile.open(fileobj=io.BytesIO(tar)) for tar in self.layer_tars()]
 
 
+@dataclasses.dataclass
+class Index:
+    """An index of a layout."""
+
+    descriptor: dict  # as index.json has it
+    document: dict
+    images: list
+
+    @property
+    def platforms(self):
+        """As the index says them: "linux/arm/v7"."""
+        platforms = [entry["platform"] for entry in self.document["manifests"]]
+        return ["/".join(entry[key] for key in ("os", "architecture", "variant") if key in entry) for entry in platforms]
+
+
 def open_layout(path, name=None):
     """The one image of a layout in a directory or archive, or the one called `name`."""
     layout = FolderLayout(path) if os.path.isdir(path) else TarLayout(path)
@@ -97,3 +113,14 @@ def open_layout(path, name=None):
         assert len(inner["manifests"]) == 1
         descriptor = inner["manifests"][0]
     return Image(layout, descriptor)
+
+
+def open_index(path):
+    """The one index of a layout in a directory or archive: its document, and its images in their order."""
+    layout = FolderLayout(path) if os.path.isdir(path) else TarLayout(path)
+    listed = json.loads(layout.read("index.json"))["manifests"]
+    assert len(listed) == 1 and listed[0]["mediaType"] == INDEX_TYPE, json.dumps(listed, indent=1)
+    data = layout.read("blobs/sha256/" + listed[0]["digest"].partition(":")[2])
+    assert sha256(data) == listed[0]["digest"] and len(data) == listed[0]["size"]
+    index = json.loads(data)
+    return Index(listed[0], index, [Image(layout, entry) for entry in index["manifests"]])
