@@ -215,7 +215,7 @@ TEST_CASE("a named context that is the image scratch is nothing, and nobody is a
     auto nothing = [](PlanRequest& r) { r.contexts["mine"] = {NamedContext::Kind::image, "scratch"}; };
     Planned base = planned("FROM mine\nCOPY a /a\n", nothing);
     CHECK(base.all<FromScratch>().size() == 1);
-    CHECK(base.plan().image.config.working_directory == "/");
+    CHECK(base.plan().images.front().config.working_directory == "/");
     Planned source = planned("FROM scratch\nCOPY --from=mine a* /a/\n", nothing);
     CHECK(source.all<FromScratch>().size() == 2);
     CHECK(base.resolver.asked + source.resolver.asked == 0);
