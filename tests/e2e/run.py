@@ -6,7 +6,7 @@ folder, a store and a HOME of its own.
 usage: run.py [-k PATTERN] [--list] [--jobs N] [--summary FILE]
   -k PATTERN      only cases whose name contains PATTERN
   --list          print the names and run nothing
-  --jobs N        cases at once (default: one per processor)
+  --jobs N        cases at once (default: one more than processors, because cases wait, too)
   --summary FILE  write "passed failed skipped" there as well
 IMGBUILD names the program (default: build/imgbuild).
 
@@ -14,15 +14,14 @@ Prints one line a case and closes with "N passed, N failed, N skipped"; exit sta
 """
 
 import argparse
-import concurrent.futures
+import contextlib
 import glob
 import importlib
-import io
 import json
 import os
 import signal
-import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -33,6 +32,7 @@ from support.user import remove_ordinary_user  # noqa: E402  (the path is set ab
 
 CASE_LIMIT_SECONDS = 420
 CLEAN_UP_SECONDS = 30
+POLL_SECONDS = 0.01
 
 
 def case_names():
@@ -51,37 +51,86 @@ def give_up(signal_number, frame):
     raise TimeoutError(f"not done after {CASE_LIMIT_SECONDS} s")
 
 
-def run_here(name):
-    """Runs one case in this process and prints its outcome as JSON on the last line."""
+def outcome_of(name):
+    """Runs one case in this process."""
     signal.signal(signal.SIGALRM, give_up)
     signal.alarm(CASE_LIMIT_SECONDS)
     result = unittest.TestResult()
     unittest.defaultTestLoader.loadTestsFromName(name).run(result)
     if result.skipped:
-        outcome = ("skipped", result.skipped[0][1])
-    elif result.wasSuccessful() and result.testsRun == 1:
-        outcome = ("passed", "")
-    else:
-        outcome = ("failed", "\n".join(text for _, text in result.failures + result.errors) or "no such case")
-    print(json.dumps(outcome))
+        return "skipped", result.skipped[0][1]
+    if result.wasSuccessful() and result.testsRun == 1:
+        return "passed", ""
+    return "failed", "\n".join(text for _, text in result.failures + result.errors) or "no such case"
 
 
-def run_case(name):
-    """Runs one case in a process group of its own; gives its outcome, why, and the seconds it took."""
-    begun = time.monotonic()
-    process = subprocess.Popen([sys.executable, os.path.abspath(__file__), "--one", name], stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+class Case:
+    """A case that runs in a forked process, in a process group of its own: the modules are loaded once for all."""
+
+    def __init__(self, name):
+        self.name = name
+        self.begun = time.monotonic()
+        self.output = tempfile.TemporaryFile()
+        self.answer = tempfile.TemporaryFile()
+        self.process = os.fork()
+        if self.process == 0:
+            self.run()
+
+    def run(self):
+        status = 1
+        try:
+            os.setsid()
+            nothing = os.open(os.devnull, os.O_RDONLY)
+            for target, source in ((0, nothing), (1, self.output.fileno()), (2, self.output.fileno())):
+                os.dup2(source, target)
+            self.answer.write(json.dumps(outcome_of(self.name)).encode())
+            self.answer.flush()
+            sys.stdout.flush()
+            status = 0
+        finally:
+            os._exit(status)
+
+    def stop_if_late(self):
+        """For a case that its own alarm did not end."""
+        if time.monotonic() - self.begun > CASE_LIMIT_SECONDS + CLEAN_UP_SECONDS:
+            os.killpg(self.process, signal.SIGKILL)
+
+    def result(self, status):
+        """Its outcome, why, and the seconds it took; called once it has ended."""
+        seconds = time.monotonic() - self.begun
+        self.answer.seek(0)
+        self.output.seek(0)
+        try:
+            outcome, why = json.loads(self.answer.read())
+        except ValueError:
+            ended = os.waitstatus_to_exitcode(status)
+            outcome, why = "failed", f"the case died with status {ended}\n{self.output.read().decode(errors='replace')}"
+        self.answer.close()
+        self.output.close()
+        return outcome, why, seconds
+
+
+def run_cases(names, jobs):
+    """Runs cases, `jobs` at once, and gives (name, outcome, why, seconds) of each as it ends."""
+    waiting = list(reversed(names))
+    running = {}
     try:
-        output, _ = process.communicate(timeout=CASE_LIMIT_SECONDS + CLEAN_UP_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        output, _ = process.communicate()
-        return "failed", f"not done after {CASE_LIMIT_SECONDS} s\n{output}", time.monotonic() - begun
-    try:
-        outcome, why = json.loads(output.strip().splitlines()[-1])
-    except (ValueError, IndexError):
-        outcome, why = "failed", f"the case died with status {process.returncode}\n{output}"
-    return outcome, why, time.monotonic() - begun
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                case = Case(waiting.pop())
+                running[case.process] = case
+            ended, status = os.waitpid(-1, os.WNOHANG)
+            if ended in running:
+                case = running.pop(ended)
+                yield (case.name, *case.result(status))
+            else:
+                time.sleep(POLL_SECONDS)
+                for case in running.values():
+                    case.stop_if_late()
+    finally:
+        for process in running:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGKILL)
 
 
 def report(name, outcome, why, seconds, out):
@@ -95,14 +144,10 @@ def main():
     parser = argparse.ArgumentParser(description="run the end-to-end tests")
     parser.add_argument("-k", dest="pattern", default="", help="only cases whose name contains this")
     parser.add_argument("--list", action="store_true", help="print the names and run nothing")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="cases at once")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() + 1, help="cases at once")
     parser.add_argument("--summary", help="file for the three counts")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.one:
-        sys.stdout = io.TextIOWrapper(sys.stdout.detach(), line_buffering=True, encoding="utf-8", errors="replace")
-        run_here(options.one)
-        return 0
+    sys.stdout.reconfigure(errors="backslashreplace")
     # The examples first: their bases take longest, and nothing else has to wait for them at the end.
     names = sorted((name for name in case_names() if options.pattern in name),
                    key=lambda name: not name.startswith("test_examples."))
@@ -111,12 +156,9 @@ def main():
         return 0
 
     counts = {"passed": 0, "failed": 0, "skipped": 0}
-    with concurrent.futures.ThreadPoolExecutor(max(options.jobs, 1)) as pool:
-        running = {pool.submit(run_case, name): name for name in names}
-        for done in concurrent.futures.as_completed(running):
-            outcome, why, seconds = done.result()
-            counts[outcome] += 1
-            report(running[done], outcome, why, seconds, sys.stdout)
+    for name, outcome, why, seconds in run_cases(names, max(options.jobs, 1)):
+        counts[outcome] += 1
+        report(name, outcome, why, seconds, sys.stdout)
     remove_ordinary_user()
     if options.summary:
         with open(options.summary, "w", encoding="ascii") as file:
