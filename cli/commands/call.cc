@@ -140,11 +140,13 @@ const parser::Diagnostic* first_error(const parser::Diagnostics& diagnostics) {
 }
 
 // Of what cannot be built: told where people read, and in the document where a program does.
-int refuse_file(const BuildOptions& options, const parser::Diagnostics& diagnostics, const Source& source) {
+int refuse_file(const BuildOptions& options, const parser::Buildfile& buildfile, const parser::Diagnostics& diagnostics,
+                const BuildInput& input) {
     if (options.call.json && options.call.method == Call::Method::check)
-        print(check_json({}, first_error(diagnostics), source));
+        print(check_json(check_input(options, buildfile, input, nullptr).warnings, first_error(diagnostics),
+                         input.source));
     else
-        tell(diagnostics.render(source));
+        tell_errors(options, buildfile, diagnostics, input);
     return exit_status::usage;
 }
 
@@ -154,7 +156,7 @@ int answer_check(const BuildOptions& options, const parser::Buildfile& buildfile
     std::optional<builder::PlanResult> planned;
     try {
         planned = try_plan(options, buildfile, store);
-        if (!planned->plan) return refuse_file(options, planned->diagnostics, input.source);
+        if (!planned->plan) return refuse_file(options, buildfile, planned->diagnostics, input);
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::unavailable) throw;
         tell(fmt::format("warning: undefined variables are not checked: {}\n", printable(error.full_message())));
@@ -168,7 +170,7 @@ int answer_check(const BuildOptions& options, const parser::Buildfile& buildfile
 int answer_outline(const BuildOptions& options, const parser::Buildfile& buildfile, const BuildInput& input,
                    layerstore::Store& store) {
     const builder::PlanResult planned = try_plan(options, buildfile, store);
-    if (!planned.plan) return refuse_file(options, planned.diagnostics, input.source);
+    if (!planned.plan) return refuse_file(options, buildfile, planned.diagnostics, input);
     const auto target = parser::find_target(buildfile, options.target);
     const Outline outline = outline_of(*planned.plan, *std::get<const parser::Stage*>(target));
     print(outline_text(outline, options.call, input.source));
@@ -231,7 +233,7 @@ std::string targets_text(const parser::Buildfile& buildfile, const Call& call, c
 
 int answer_call(const BuildOptions& options, const BuildInput& input, layerstore::Store& store) {
     const parser::ParseResult parsed = parser::parse_buildfile(input.source);
-    if (!parsed.ok()) return refuse_file(options, parsed.diagnostics, input.source);
+    if (!parsed.ok()) return refuse_file(options, parsed.buildfile, parsed.diagnostics, input);
     if (!options.call.json) tell(parsed.diagnostics.render(input.source));
     switch (options.call.method) {
         case Call::Method::build: break;

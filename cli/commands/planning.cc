@@ -64,14 +64,15 @@ void require_target(const parser::Buildfile& buildfile, const std::string& targe
         (near ? "did you mean " + printable(*near) + "? " : std::string()) + "the stages are " + join(names, ", "));
 }
 
-// Beside errors, whose cause may be what the checks warn of.
-void tell_warnings(const BuildOptions& options, const parser::Buildfile& buildfile, const BuildInput& input) {
+}  // namespace
+
+void tell_errors(const BuildOptions& options, const parser::Buildfile& buildfile,
+                 const parser::Diagnostics& diagnostics, const BuildInput& input) {
+    tell(diagnostics.render(input.source));
     if (options.progress == ProgressMode::quiet || options.progress == ProgressMode::rawjson) return;
     const Advice advice = check_input(options, buildfile, input, nullptr);
     if (!advice.warnings.empty()) tell("\n" + advice.warnings.render(input.source));
 }
-
-}  // namespace
 
 std::optional<ParsedInput> parse_input(const BuildOptions& options, const BuildInput& input) {
     parser::ParseResult parsed = parser::parse_buildfile(input.source);
@@ -82,8 +83,7 @@ std::optional<ParsedInput> parse_input(const BuildOptions& options, const BuildI
                                (warning.hint.empty() ? "" : "; " + printable(warning.hint)));
         return ParsedInput{std::move(parsed.buildfile), std::move(warnings)};
     }
-    tell(parsed.diagnostics.render(input.source));
-    tell_warnings(options, parsed.buildfile, input);
+    tell_errors(options, parsed.buildfile, parsed.diagnostics, input);
     return std::nullopt;
 }
 
@@ -127,8 +127,7 @@ std::optional<builder::PlanResult> plan_input(const BuildOptions& options, const
                                               const BuildInput& input, layerstore::Store& store) {
     builder::PlanResult result = try_plan(options, buildfile, store);
     if (result.plan) return result;
-    tell(result.diagnostics.render(input.source));
-    tell_warnings(options, buildfile, input);
+    tell_errors(options, buildfile, result.diagnostics, input);
     return std::nullopt;
 }
 

@@ -12,6 +12,10 @@
 
 namespace imgbuild::cli {
 
+/// Tells the errors of a Buildfile, and what the checks say of its rest: their cause may be among it.
+void tell_errors(const BuildOptions& options, const parser::Buildfile& buildfile,
+                 const parser::Diagnostics& diagnostics, const BuildInput& input);
+
 struct ParsedInput {
     parser::Buildfile buildfile;
     std::vector<std::string> warnings;  ///< of the reader, which no check can switch off, each with its place

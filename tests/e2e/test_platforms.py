@@ -122,6 +122,37 @@ class SeveralPlatforms(EndToEnd):
         self.build("--platform=linux/arm64", "-o", one, self.files)
         self.assertEqual(sorted(os.listdir(one)), ["out", "tools"])
 
+    def test_an_index_of_two_empty_images(self):
+        out = self.path("layout")
+        files = self.context({"Buildfile": "FROM scratch\nENV A=1\n"}, "empty")
+        self.build(*BOTH, "-o", f"type=oci,tar=false,dest={out}", files)
+        self.assertEqual([(image.config["architecture"], image.manifest["layers"]) for image in open_index(out).images],
+                         [("amd64", []), ("arm64", [])])
+
+    def test_an_index_in_a_layout_is_a_context_for_each_of_its_platforms(self):
+        base, out = self.path("base"), self.path("out")
+        self.build(*BOTH, "-o", f"type=oci,tar=false,dest={base}", self.files)
+        files = self.context({"Buildfile": "FROM base\nCOPY --from=base /out /again\n"}, "next")
+        self.build(*BOTH, "--build-context", f"base=oci-layout://{base}", "-o", out, files)
+        for name in ("amd64", "arm64"):
+            with open(os.path.join(out, f"linux_{name}", "again"), encoding="ascii") as file:
+                self.assertEqual(file.read(), f"linux/{name} {name}  linux/{HERE}\n")
+
+    def test_versions_of_a_system_name_the_folder_and_choose_the_base(self):
+        base, out = self.path("base"), self.path("out")
+        files = self.context({"Buildfile": "FROM scratch\nARG TARGETPLATFORM\nARG TARGETOSVERSION\n"
+                                           "COPY <<EOF /version\n$TARGETPLATFORM $TARGETOSVERSION\nEOF\n"}, "versions")
+        both = "windows(10.0.1)/amd64,windows(10.0.2)/amd64"
+        self.build("--platform", both, "-o", f"type=oci,tar=false,dest={base}", files)
+        index = open_index(base)
+        self.assertEqual([entry["platform"]["os.version"] for entry in index.document["manifests"]], ["10.0.1", "10.0.2"])
+        self.assertEqual([image.config["os.version"] for image in index.images], ["10.0.1", "10.0.2"])
+        again = self.context({"Buildfile": "FROM base\nCOPY Buildfile /\n"}, "again")
+        self.build("--platform", both, "--build-context", f"base=oci-layout://{base}", "-o", out, again)
+        for version in ("10.0.1", "10.0.2"):
+            with open(os.path.join(out, f"windows({version})_amd64", "version"), encoding="ascii") as file:
+                self.assertEqual(file.read(), f"windows({version})/amd64 {version}\n")
+
     def test_reports_name_the_index(self):
         self.build("-t", "app:1", *BOTH, "--iidfile", self.path("iid"), "--metadata-file", self.path("metadata"), self.files)
         digest = self.imgbuild("build", "-q", *BOTH, self.files).digest
