@@ -13,6 +13,7 @@
 #include "cli/common/error_report.h"
 #include "cli/common/table.h"
 #include "cli/common/terminal.h"
+#include "parser/buildfile/unused.h"
 
 namespace imgbuild::cli {
 namespace {
@@ -134,6 +135,13 @@ std::string check_text(const parser::Diagnostics& warnings, const Source& source
                        warnings.render(source));
 }
 
+std::string notes_text(const std::vector<parser::Unused>& notes, const Source& source) {
+    std::string text;
+    for (const parser::Unused& note : notes)
+        text += fmt::format("note: {}: {}\n", parser::location(note.span, source), printable(note.message));
+    return text;
+}
+
 const parser::Diagnostic* first_error(const parser::Diagnostics& diagnostics) {
     const auto found = std::ranges::find(diagnostics, parser::Severity::error, &parser::Diagnostic::severity);
     return found == diagnostics.end() ? nullptr : &*found;
@@ -164,6 +172,8 @@ int answer_check(const BuildOptions& options, const parser::Buildfile& buildfile
     const Advice advice = check_input(options, buildfile, input, planned ? &*planned : nullptr);
     print(options.call.json ? check_json(advice.warnings, nullptr, input.source)
                             : check_text(advice.warnings, input.source));
+    if (!options.call.json)
+        tell(notes_text(parser::find_unused(buildfile, input.source, options.target), input.source));
     return advice.warnings.empty() || options.call.ignore_status ? exit_status::ok : exit_status::usage;
 }
 
