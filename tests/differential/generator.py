@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random Buildfiles with contexts, the same for the same seed, and the way from one that differs to a small one.
+
+The grammar leaves out what is known to differ (differences.md), so that what it finds is new.
+"""
+
+import dataclasses
+import random
+import re
+
+from engines import Case
+from fixtures import tar
+from support.case import File, Folder, HardLink, Link
+
+NAMES = ("a", "b", "c.txt", "d.txt", ".h", "a b", "é")
+FOLDERS = ("d", "e", "d/s", "d/s/t", "e.d")
+LINK_TARGETS = ("a", "b", "d", "../a", "d/s", "/a", "/d/a", "nowhere", "s", ".")
+VARIABLES = ("A", "B", "C", "NONE")
+PLACES = ("/x", "/x/y", "/x/a", "/w", "/f/dir", "/f/dir/sub", "/f/link-to-dir", "/f/absolute/n", "/f/chain", "/f/climber/c",
+          "/f/sticky/new", "/new/deep/er", "rel", "rel/more", "../up", ".", "/f/file", "/f/link-to-file")
+OWNERS = ("33", "33:8", "www-data", "bin:users", "7:users", "root", "0:5")
+MODES = ("600", "0755", "444", "711")
+PATTERNS = ("a", "d", "*.txt", "**/a", "d/*", "!d/a", "!*.txt", "**/s", "d/s/", "/e", "*", "!e", "?", "[ab]", "d/**", "!**/c.txt",
+            "# a", "**", "e/../a", "*/a", "**/*.txt")
+COMMANDS = (
+    "chmod 600 /f/file && chmod 711 /f/dir", "chown 11:12 /f/file /f/dir", "rm -r /f/dir", "rm -r /f/dir && mkdir /f/dir && touch /f/dir/n",
+    "rm -rf /x && mkdir -p /x/y && touch /x/y/z", "rm -rf /x && echo x > /x", "mkdir -p /x && ln -sf /f/dir /x/l", "mkdir -p /w && chmod 700 /w",
+    "mkdir -p /x; echo 1 > /x/h1; ln -f /x/h1 /x/h2", "mv /f/dir /f/moved", "rm -f /f/hard1", "ln /f/hard1 /f/hard3", "rm -rf /x/* /w",
+    "echo $A-$B-${C-unset} > /vars", "pwd > /where", "id > /tmp/id", "find / -xdev -name '*.txt' | sort > /tmp/list", "rm -r /home && ln -s f /home",
+)
+
+
+class Writer:
+    """One random Buildfile and its context."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.files = {}
+        self.lines = []
+        self.stages = 0
+
+    def one(self, choices):
+        return self.random.choice(choices)
+
+    def often(self, probability):
+        return self.random.random() < probability
+
+    def context(self):
+        for path in self.random.sample(FOLDERS, self.random.randint(1, 4)):
+            self.files[path] = Folder(self.one((0o755, 0o755, 0o700, 0o2755, 0o1777)))
+        folders = ["", *(path + "/" for path in self.files)]
+        for _ in range(self.random.randint(3, 9)):
+            path = self.one(folders) + self.one(NAMES)
+            plain = [name for name, what in self.files.items() if isinstance(what, File)]
+            if path in self.files:
+                continue
+            if self.often(0.15):
+                self.files[path] = Link(self.one(LINK_TARGETS))
+            elif plain and self.often(0.1):
+                self.files[path] = HardLink(self.one(plain))
+            else:
+                self.files[path] = File(self.one(("", "1\n", "some text\n")).encode(), self.one((0o644, 0o600, 0o755, 0o444)))
+        self.files.setdefault("a", File(b"always\n", 0o640))
+        if self.often(0.3):
+            self.files["t.tar"] = self.archive()
+        if self.often(0.3):
+            rules = [self.one(PATTERNS) for _ in range(self.random.randint(1, 4))]
+            self.files[".dockerignore"] = "\n".join(rules) + self.one(("", "\n"))
+
+    def archive(self):
+        entries = {}
+        for _ in range(self.random.randint(1, 6)):
+            name = self.one(("", "d/", "d/s/", "sub/", "l/")) + self.one(NAMES)
+            made = [path for path, what in entries.items() if isinstance(what[0], str)]
+            what = self.one((None, "tar\n", "tar\n", Link("d"), HardLink(self.one(made)) if made else "first\n"))
+            entries.setdefault(name, (what, self.one((0o644, 0o755, 0o700)), self.one((0, 5)), self.one((0, 6))))
+        # A name that is a file cannot be a directory on the way of another.
+        folders = {name for name, (what, *_) in entries.items() if what is None}
+        return tar(*((name, *what) for name, what in entries.items()
+                     if all(up in folders or up not in entries for up in ups(name))))
+
+    def word(self):
+        """A value as ENV, LABEL and ARG take it, quoted where it needs to be."""
+        name = self.one(VARIABLES)
+        form = self.one(("plain", "x", "", f"${name}", f"${{{name}}}", f"${{{name}:-d}}", f"${{{name}-d}}", f"${{{name}:+s}}",
+                         f"${{{name}+s}}", f"${{{name}:-$B}}", "a$" + name + "b", f"\\${name}", "a=b", "é", "x.y/z"))
+        return self.one((form, form, f'"{form}"', f'"{form} two"', f"'{form}'", f"{form}\\ two", f'{form}"q"'))
+
+    def pairs(self):
+        names = self.random.sample(("A", "B", "C", "D"), self.random.randint(1, 2))
+        return " ".join(f"{name}={self.word()}" for name in names)
+
+    def sources(self):
+        names = [path for path, what in self.files.items() if path not in (".dockerignore", "t.tar")]
+        found = []
+        for _ in range(self.one((1, 1, 1, 2, 3))):
+            path = self.one((self.one(names), self.one(names), self.one(names), ".", "*.txt", "*/a", "d*", "[ab]"))
+            found.append(path + self.one(("", "", "", "/", "/.")) if isinstance(self.files.get(path), Folder) else path)
+        return found
+
+    def destination(self, several):
+        place = self.one(PLACES)
+        return place + "/" if several or self.often(0.35) else place
+
+    def copy(self):
+        keyword, sources, flags = "COPY", self.sources(), []
+        if self.often(0.15):
+            keyword = "ADD"
+            if "t.tar" in self.files and self.often(0.8):
+                sources = ["t.tar"]
+        elif self.stages and self.often(0.4):
+            flags.append(f"--from={self.one((f's{self.stages - 1}', '0'))}")
+            sources = self.random.sample(("/x", "/f", "/f/dir", "/f/file", "/f/link-to-dir", "/f/*", "/f/hard*"), self.one((1, 1, 2)))
+        if self.often(0.25):
+            flags.append(f"--chown={self.one(OWNERS)}")
+        if self.often(0.15) and keyword == "COPY":
+            flags.append(f"--chmod={self.one(MODES)}")
+        destination = self.destination(len(sources) > 1 or any(mark in name for name in sources for mark in "*["))
+        words = [*sources, destination]
+        if any(" " in word for word in words) or self.often(0.1):
+            return " ".join([keyword, *flags, "[" + ", ".join(f'"{word}"' for word in words) + "]"])
+        return " ".join([keyword, *flags, *words])
+
+    def command(self):
+        return self.one(("echo $A", '["echo", "$A"]', '["x"]', "exec x  y", "[]", "[x]"))
+
+    def config(self):
+        kind = self.one(("ENV", "ENV", "ENV", "ARG", "LABEL", "WORKDIR", "WORKDIR", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL", "CMD",
+                         "CMD", "ENTRYPOINT", "ENTRYPOINT", "SHELL", "HEALTHCHECK", "ONBUILD"))
+        text = {
+            "ENV": self.pairs, "LABEL": self.pairs,
+            "ARG": lambda: f"{self.one(VARIABLES)}={self.word()}",
+            "WORKDIR": lambda: self.one(("/w", "rel", "/w/deep/er", "../up", "/f/dir", "/f/link-to-dir/n", "/$A/w", "/")),
+            "USER": lambda: self.one(("bin", "33", "33:8", "mail:users", "${A:-bin}", "0")),
+            "VOLUME": lambda: self.one(("/v", "/v /u", '["/v", "/u"]', "/$B/v")),
+            "EXPOSE": lambda: self.one(("80", "80/udp 81", "8000-8002", "443/tcp")),
+            "STOPSIGNAL": lambda: self.one(("SIGTERM", "9", "${A:-INT}")),
+            "CMD": self.command, "ENTRYPOINT": self.command,
+            "SHELL": lambda: self.one(('["/bin/sh", "-ec"]', '["/bin/ash", "-c"]')),
+            "HEALTHCHECK": lambda: self.one(("NONE", "CMD true", '--interval=3s --retries=2 CMD ["x", "$A"]')),
+            "ONBUILD": lambda: self.one(("ENV T=1", "COPY a /by-trigger/", "WORKDIR /by-trigger", "LABEL t=$A")),
+        }[kind]()
+        return f"{kind} {text}"
+
+    def stage(self, last):
+        bases = ["localhost/base"] * 4 + ["localhost/configured", "localhost/triggers"] + [f"s{n}" for n in range(self.stages)] * 2
+        self.lines.append(f"FROM {self.one(bases)}" + ("" if last else f" AS s{self.stages}"))
+        commands = self.one((0, 0, 1, 2))
+        for _ in range(self.random.randint(2, 7)):
+            if commands and self.often(0.3):
+                commands -= 1
+                self.lines.append(f"RUN {self.one(COMMANDS)}")
+            else:
+                self.lines.append(self.copy() if self.often(0.55) else self.config())
+        self.stages += 1
+
+    def write(self):
+        self.context()
+        count = self.one((1, 1, 2, 3))
+        for number in range(count):
+            self.stage(number == count - 1)
+
+
+def ups(path):
+    """The directories on the way to a path: d and d/s of d/s/a."""
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+
+
+def case_of(seed):
+    writer = Writer(seed)
+    writer.write()
+    return Case(f"seed {seed}", "\n".join(writer.lines) + "\n", writer.files)
+
+
+def kinds(found):
+    """What sort of difference there is, which stays the same while a case gets smaller."""
+    return {"files" if place.startswith("/") else "links" if place.startswith("links") else place for place in found}
+
+
+def smaller(case):
+    """Cases with one instruction, one file or one word less."""
+    lines = case.text.splitlines()
+    for number in reversed(range(len(lines))):
+        yield dataclasses.replace(case, text="\n".join(lines[:number] + lines[number + 1:]) + "\n")
+    for path in case.files:
+        rest = {name: what for name, what in case.files.items() if name != path and not name.startswith(path + "/")
+                and not (isinstance(what, HardLink) and what.path == path)}
+        yield dataclasses.replace(case, files=rest)
+    for number, line in enumerate(lines):
+        words = re.findall(r"\S+", line)
+        for place in range(1, len(words) if len(words) > 2 else 0):
+            fewer = " ".join(words[:place] + words[place + 1:])
+            yield dataclasses.replace(case, text="\n".join([*lines[:number], fewer, *lines[number + 1:]]) + "\n")
+
+
+def minimise(bench, case, found):
+    """The smallest case on the way that still differs in the same sort, and its differences."""
+    wanted = kinds(found)
+    going = True
+    while going:
+        going = False
+        for candidate in smaller(case):
+            now = bench.compare(candidate)
+            if kinds(now) & wanted:
+                case, found, going = candidate, now, True
+                break
+    return case, found
+
+
+def show(case):
+    """The lines of a case for people: the Buildfile, and the context as Python writes it."""
+    return ["Buildfile:", *("    " + line for line in case.text.splitlines()), "context:",
+            *(f"    {path!r}: {what if len(repr(what)) < 200 else '…'}" for path, what in sorted(case.files.items()))]
