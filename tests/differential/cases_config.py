@@ -161,7 +161,7 @@ CASES = {
     "HEALTHCHECK negative retries": "HEALTHCHECK --retries=-1 CMD true",
     "HEALTHCHECK lower case": "HEALTHCHECK cmd true",
     "MAINTAINER": "MAINTAINER Some One",
-    "everything of the base": "FROM localhost/configured",
+    "everything of the base": "FROM localhost/configured\nLABEL more=1",
     "everything of the base through a stage": "FROM localhost/configured AS one\nENV A=1\nFROM one\nENV B=$A$BASE",
     # ONBUILD
     "ONBUILD kept": 'ONBUILD COPY a /x\nONBUILD RUN echo "x  y"',

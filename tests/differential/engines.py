@@ -56,7 +56,6 @@ class Bench:
     def __init__(self, shared, name, program):
         self.folder = os.path.join(shared, name)
         self.program = program
-        self.both_refused = 0
         self.layout = os.path.join(shared, "bases")
         self.shared_context = os.path.join(shared, "context")
         os.makedirs(os.path.join(self.folder, "home"))
@@ -111,9 +110,7 @@ class Bench:
             os.mkdir(context)
             write_tree(context, case.files)
         try:
-            ours, theirs = self.ours(buildfile, context, case.arguments), self.theirs(buildfile, context, case.arguments)
-            self.both_refused += bool(ours.refusal and theirs.refusal)
-            return places(ours, theirs)
+            return places(self.ours(buildfile, context, case.arguments), self.theirs(buildfile, context, case.arguments))
         finally:
             if context != self.shared_context:
                 shutil.rmtree(context)
@@ -121,7 +118,7 @@ class Bench:
 
 def places(ours, theirs):
     if ours.refusal and theirs.refusal:
-        return {}
+        return {"refused by both": ours.refusal + "\n" + theirs.refusal}
     if ours.refusal:
         return {"refused by imgbuild": ours.refusal}
     if theirs.refusal:

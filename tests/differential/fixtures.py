@@ -31,7 +31,7 @@ def tar(*entries):
             elif isinstance(what, Link):
                 member.type, member.linkname, member.mode = tarfile.SYMTYPE, what.target, 0o777
             elif isinstance(what, HardLink):
-                member.type, member.linkname = tarfile.LNKTYPE, what.path
+                member.type, member.linkname, member.mode = tarfile.LNKTYPE, what.path, mode or 0o644
             else:
                 data = what.encode()
                 member.size, member.mode = len(data), mode or 0o644
@@ -40,17 +40,17 @@ def tar(*entries):
 
 
 PLAIN = tar(("t", None, 0o750, 3, 4), ("t/one", "1\n", 0o640, 5, 6), ("t/link", Link("one")),
-            ("t/again", HardLink("t/one")), ("t/sub/three", "3\n"), ("t/suid", "s\n", 0o4755))
+            ("t/again", HardLink("t/one"), 0o640, 5, 6), ("t/sub/three", "3\n"), ("t/suid", "s\n", 0o4755))
 
 # Modes differ, so that a mode that is lost shows.
 CONTEXT = {
     "a": "alpha\n", "b": File(b"beta\n", 0o600), "run": File(b"#!/bin/sh\necho run\n", 0o755),
     "suid": File(b"suid\n", 0o6755), "empty-file": "", "x.txt": "x\n", "y.txt": "y\n", "z.md": "z\n", ".dot": "dot\n",
-    "with space": "space\n", "[b].txt": "bracket\n", "star*name": "star\n", "q?": "question\n",
+    "with space": "space\n", "[b].odd": "bracket\n", "star*name": "star\n", "q?": "question\n",
     "dir/one": "1\n", "dir/two": File(b"2\n", 0o640), "dir/sub/three": "3\n", "dir/empty": None, "dir/.hidden": "h\n",
     "dir/link": Link("one"), "dir/up": Link("../a"), "dir/out": Link("/etc/passwd"), "dir/nowhere": Link("no/where"),
     "dir/sublink": Link("sub"), "dir/sub": Folder(0o711), "dir": Folder(0o750),
-    "dir2/one": "other one\n", "dir2/sub/four": "4\n", "dir2/two": None,
+    "dir2/one": "other one\n", "dir2/sub/four": "4\n", "dir2/five": None,
     "deep/er/est/file": "deep\n", "deep/er/est/file.txt": "deep text\n", "deep/other.txt": "other\n",
     "link": Link("a"), "dirlink": Link("dir"), "chain": Link("link"), "dangling": Link("nowhere"),
     "absolute": Link("/dir/one"), "climber": Link("../../../../a"),
@@ -63,6 +63,7 @@ CONTEXT = {
     "replaced.tar": tar(("f/file", "from the archive\n", 0o604), ("f/dir/file", None, 0o701), ("f/link-to-dir/in", "in\n")),
     "doubled.tar": tar(("f", "first\n"), ("f", "second\n", 0o600)),
     "through.tar": tar(("l", Link("d")), ("d", None), ("l/f", "f\n")),
+    "links.tar": tar(("one", "1\n", 0o640, 5, 6), ("two", HardLink("one"), 0o600, 7, 8)),
     "whiteout.tar": tar(("w", None), ("w/.wh.gone", "")), "opaque.tar": tar(("w", None), ("w/.wh..wh..opq", "")),
     "escape.tar": tar(("../escaped", "e\n")), "inner-dots.tar": tar(("d/../e", "e\n")), "rooted.tar": tar(("/r/f", "f\n")),
     "end.tar": bytes(10240),

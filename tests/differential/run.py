@@ -85,7 +85,7 @@ def judge_known(known):
 
 
 def judge_random(bench, case):
-    found = bench.compare(case)
+    found = generator.unknown(bench.compare(case))
     if not found:
         return []
     case, found = generator.minimise(bench, case, found)
@@ -110,9 +110,7 @@ def compare(options):
     prepare(options.inside)
     benches = [Bench(options.inside, f"bench{number}", PROGRAM) for number in range(max(options.jobs, 1))]
     bad = in_parallel(benches, cases, judge)
-    refused = sum(bench.both_refused for bench in benches)
-    print(f"{len(cases) - bad} of {len(cases)} cases as expected, in {time.monotonic() - begun:.0f} s; "
-          f"both refused {refused} times")
+    print(f"{len(cases) - bad} of {len(cases)} cases as expected, in {time.monotonic() - begun:.0f} s")
     return 1 if bad or not cases else 0
 
 
