@@ -18,7 +18,7 @@ CASES = {
     "ENV quotes in the middle": "ENV A=a\"b c\"d'e f'g",
     "ENV escapes": 'ENV A=\\$X B="\\$X" C=\'\\$X\' D=\\\\ E="\\"q\\"" F="\\x" G=\\x',
     "ENV equals signs": "ENV A=b=c=d",
-    "ENV other escape": "# escape=`\nENV A=`$X B=c:\\dir C=a`\n  b",
+    "ENV other escape": "# escape=`\nFROM localhost/base\nENV A=`$X B=c:\\dir C=a`\n  b",
     "ENV unterminated quote": 'ENV A="open',
     **{f"expansion: {name}": f"ENV SET=value EMPTY= DIR=/a/b/c.tar.gz\nENV R=\"{word}\"" for name, word in (
         ("plain", "$SET-${SET}-$NONE-${NONE}"), ("default", "${SET:-d}-${EMPTY:-d}-${NONE:-d}"),

@@ -64,7 +64,7 @@ CASES = {
     "RUN removes and makes": "RUN rm -r /f/dir\nRUN mkdir -p /f/dir/sub && touch /f/dir/sub/new",
     "RUN removes what another copied": "COPY dir /x\nRUN rm -r /x/sub /x/one\nCOPY a /x/sub",
     "RUN replaces a file by a link that COPY follows": "RUN rm -r /f/dir && ln -s /etc /f/dir\nCOPY a /f/dir/x",
-    "RUN makes odd names": "RUN touch '/a b' '/é' \"/new\nline\" /-x",
+    "RUN makes odd names": "RUN touch '/a b' '/é' \"$(printf '/new\\nline')\" /-x",
     "RUN fails": "RUN exit 3",
     "RUN exec": 'RUN ["/bin/touch", "/x", "$A"]',
     "RUN as a user": "RUN mkdir -m 777 /x\nUSER www-data\nRUN id > /x/id && touch /x/f",

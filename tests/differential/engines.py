@@ -78,8 +78,8 @@ class Bench:
     def ours(self, buildfile, context, arguments):
         out = os.path.join(self.folder, "ours")
         bases = [f"--build-context=localhost/{base}=oci-layout://{self.layout}:{base}" for base in fixtures.BASES]
-        done = self.run(self.program, "build", "--quiet", *bases, "--file", buildfile,
-                        "-o", f"type=oci,tar=false,dest={out}", *arguments, context)
+        done = self.run(self.program, "build", "--quiet", "--pull=never", *bases, "--file",
+                        buildfile, "-o", f"type=oci,tar=false,dest={out}", *arguments, context)
         return self.outcome(done, out, open_layout)
 
     def theirs(self, buildfile, context, arguments):

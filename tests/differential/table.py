@@ -33,7 +33,7 @@ def known_differences():
     with open(DIFFERENCES, encoding="utf-8") as file:
         for line in file:
             cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-            if len(cells) == 4 and cells[0] not in ("case", "---"):
+            if len(cells) == 4 and cells[0] not in ("case", "---", ""):
                 found[cells[0]] = [place.strip().strip("`") for place in cells[1].split(",")]
     return found
 
