@@ -18,7 +18,7 @@ CASES = {
     "ENV quotes in the middle": "ENV A=a\"b c\"d'e f'g",
     "ENV escapes": 'ENV A=\\$X B="\\$X" C=\'\\$X\' D=\\\\ E="\\"q\\"" F="\\x" G=\\x',
     "ENV equals signs": "ENV A=b=c=d",
-    "ENV other escape": "# escape=`\nFROM localhost/base\nENV A=`$X B=c:\\dir C=a`\n  b",
+    "ENV other escape": "# escape=`\nFROM localhost/base\nENV A=`$X B=c:\\dir C=a`\n  D=b",
     "ENV unterminated quote": 'ENV A="open',
     **{f"expansion: {name}": f"ENV SET=value EMPTY= DIR=/a/b/c.tar.gz\nENV R=\"{word}\"" for name, word in (
         ("plain", "$SET-${SET}-$NONE-${NONE}"), ("default", "${SET:-d}-${EMPTY:-d}-${NONE:-d}"),
@@ -140,6 +140,7 @@ CASES = {
     "EXPOSE unknown protocol": "EXPOSE 80/carrier",
     "EXPOSE too large": "EXPOSE 65536",
     "EXPOSE of the base": "FROM localhost/configured\nEXPOSE 81",
+    "EXPOSE another protocol": "FROM localhost/configured\nEXPOSE 80/udp",
     "EXPOSE nothing": "EXPOSE",
     "STOPSIGNAL name": "STOPSIGNAL SIGTERM",
     "STOPSIGNAL short name": "STOPSIGNAL TERM",
@@ -187,3 +188,14 @@ CASES = {
     "a syntax line": "# syntax=docker/dockerfile:1\nFROM localhost/base\nENV A=1",
     "an escape that is none": "# escape=x\nFROM localhost/base",
 }
+
+# Where both have to refuse.
+REFUSED = (
+    "ENV without a value", "ENV without an equals sign", "ENV nothing", "ENV unterminated quote",
+    "expansion: required and missing", "expansion: required and empty", "expansion: assignment", "expansion: no end",
+    "expansion: a colon", "LABEL without equals", "WORKDIR nothing", "USER nothing", "CMD numbers in JSON",
+    "SHELL words", "SHELL empty", "VOLUME nothing", "EXPOSE nothing", "STOPSIGNAL none", "STOPSIGNAL two",
+    "HEALTHCHECK without command", "HEALTHCHECK unknown type", "HEALTHCHECK bad interval",
+    "HEALTHCHECK negative retries", "ONBUILD of ONBUILD", "ONBUILD FROM", "ONBUILD MAINTAINER", "ONBUILD nothing",
+    "an unknown instruction", "no FROM", "an empty Buildfile", "only comments", "only ARG", "an escape that is none",
+)

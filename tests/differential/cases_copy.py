@@ -32,7 +32,7 @@ CASES = {
     "a source with a slash behind": "COPY a/ /x",
     "a source with dots inside": "COPY dir/../a /x",
     "an empty file": "COPY empty-file /x",
-    "set-id bits": "COPY bits/suid /x",
+    "set-id bits": ("COPY s /x", {"s": File(b"s\n", 0o6755)}),
     "names with spaces": 'COPY ["with space", "/to here/"]',
     "names in JSON that need no quotes": 'COPY ["a", "b", "/x/"]',
     "broken JSON is words": "COPY ['a', '/x/']",
@@ -69,6 +69,7 @@ CASES = {
     "the whole context by a slash": "COPY / /x",
     "hard links in a directory": "COPY hard /x",
     "hard links as two sources": "COPY hard/one hard/two /x/",
+    "hard links by a star": "COPY hard/* /x/",
     "a directory onto the root": "COPY deep /",
     "a directory onto the mode of an existing one": "COPY dir /f/\nCOPY dir2 /f/",
     # Links as sources
@@ -219,3 +220,12 @@ CASES = {
     "ignore: behind a link": ("COPY l /x/", {"l": Link("a"), "a": "1", ".dockerignore": "a\n"}),
     "ignore: the other name of the file": ("COPY . /x/", {"a": "1", ".containerignore": "a\n"}),
 }
+
+# Where both have to refuse.
+REFUSED = (
+    "file onto a file with a slash", "file below a file", "file onto a directory of its name", "a missing source",
+    "broken JSON is words", "directory onto a file", "a link to nowhere", "a link that leads out",
+    "below a loop of links", "a star that matches a link to nowhere", "owner unknown to the base",
+    "group unknown to the base", "mode that is none", "an unknown flag", "too few words", "ADD a tar to a file",
+    "a loop of links", "ignore: a broken class", "ignore: a source that is hidden", "ignore: behind a link",
+)

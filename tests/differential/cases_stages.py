@@ -9,8 +9,9 @@ CASES = {
     "COPY from a stage by number": ONE + "FROM localhost/base\nCOPY --from=0 /made /x",
     "COPY from a stage in another case": ONE + "FROM localhost/base\nCOPY --from=ONE /made /x",
     "COPY from a stage relative": ONE + "WORKDIR /made\nFROM localhost/base\nCOPY --from=one made/one /x",
-    "COPY from a stage, a star": ONE + "FROM localhost/base\nCOPY --from=one /made/* /x/",
+    "COPY from a stage, a star": ONE + "FROM localhost/base\nCOPY --from=one /made/s* /made/[o-t]* /x/",
     "COPY from a stage, hard links": ONE + "FROM localhost/base\nCOPY --from=one /hard /x",
+    "COPY from a stage, hard links by a star": ONE + "FROM localhost/base\nCOPY --from=one /hard/* /x/",
     "COPY from a stage with an owner": ONE + "FROM localhost/base\nCOPY --from=one --chown=9:9 /made /x",
     "COPY from a stage, all of it": "FROM scratch AS one\nCOPY dir /d\nFROM localhost/base\nCOPY --from=one / /x/",
     "COPY from a stage, missing": ONE + "FROM localhost/base\nCOPY --from=one /nothing /x",
@@ -86,3 +87,11 @@ CASES = {
     "heredoc COPY": "ENV A=1\nCOPY <<E /x\n$A ${B:-b}\nE",
     "heredoc COPY quoted": "ENV A=1\nCOPY <<'E' /x\n$A\nE",
 }
+
+# Where both have to refuse.
+REFUSED = (
+    "COPY from a stage, missing", "COPY from a stage, a link to nowhere",
+    "COPY from itself", "COPY from a later stage", "COPY from a number too large", "FROM a stage by number",
+    "FROM too many words", "FROM nothing", "FROM a missing variable", "target missing", "RUN fails",
+    "RUN as a user unknown to the base",
+)

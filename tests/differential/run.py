@@ -85,7 +85,7 @@ def judge_known(known):
 
 
 def judge_random(bench, case):
-    found = generator.unknown(bench.compare(case))
+    found = generator.unknown(case, bench.compare(case))
     if not found:
         return []
     case, found = generator.minimise(bench, case, found)
