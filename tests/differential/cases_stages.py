@@ -76,6 +76,7 @@ CASES = {
     "RUN sees the home": "RUN echo $HOME > /x",
     "RUN sees the home of a user": "RUN mkdir -m 777 /x\nUSER www-data\nRUN echo $HOME > /x/home",
     "RUN in a workdir": "WORKDIR /w/x\nRUN pwd > where",
+    "RUN in a workdir that the user may not enter": "WORKDIR /f/dir\nUSER 33:33\nRUN echo x > /tmp/x",
     "RUN continued": "RUN echo a > /x && \\\n  # a comment\n  echo b >> /x \\\n  && echo c >> /x",
     "RUN umask": "RUN umask > /x; mkdir /y; touch /z",
     "RUN changes the parents of a copy": "COPY a /x/y/z\nRUN chmod 700 /x /x/y\nCOPY b /x/y/w",

@@ -80,7 +80,7 @@ FIXTURES = [
 ]
 CONFIGURED = {
     "Env": [PATH, "BASE=of the base", "EMPTY=", "LIST=a b"], "Cmd": ["base", "command"], "Entrypoint": ["/bin/echo", "entry"],
-    "WorkingDir": "/f/dir", "User": "33:33", "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/base": {}},
+    "WorkingDir": "/f/sticky", "User": "33:33", "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/base": {}},
     "Labels": {"from": "base", "kept": "yes"}, "StopSignal": "SIGUSR1", "Shell": ["/bin/sh", "-xc"],
     "Healthcheck": {"Test": ["CMD", "true"], "Interval": 7_000_000_000, "Retries": 3},
 }

@@ -19,7 +19,9 @@ VARIABLES = ("A", "B", "C", "NONE")
 # Differences that a grammar cannot keep out: what is said of them, and of the Buildfile.
 KNOWN = (
     (r"^refused by both", ""),
+    (r"^refused by buildah: .*locating new copy of image", ""),  # what changes nothing is not written to a folder
     (r"^refused by buildah: .*[*\[].*(no such file|matched nothing)", ""),  # a pattern may match nothing
+    (r"^refused by buildah: .*fork/exec .*permission denied", ""),  # in a workdir that the user may not enter
     (r"^refused by imgbuild: .*cannot replace .* with ", ""),  # buildah removes what is in the way
     (r"^links of imgbuild", r"(?m)^(COPY|ADD) .*[*\[].* "),  # buildah takes what a pattern matches one by one
 )

@@ -20,7 +20,6 @@ import queue
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
@@ -131,7 +130,9 @@ def main():
     if not os.access(PROGRAM, os.X_OK):
         print(f"{PROGRAM}: no such program: build it, or name another in IMGBUILD", file=sys.stderr)
         return 2
-    folder = tempfile.mkdtemp(prefix="imgbuild-differential-", dir="/var/tmp")
+    # buildah makes a name of an image of this path, and not every one that mkdtemp thinks of is allowed.
+    folder = f"/var/tmp/imgbuild-differential-{os.getpid()}"
+    os.makedirs(folder, mode=0o700, exist_ok=True)
     try:
         return subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", INSIDE, "sh", folder,
                                sys.executable, os.path.abspath(__file__), *sys.argv[1:], "--inside", folder],
