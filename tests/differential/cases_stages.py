@@ -2,6 +2,7 @@
 """Stages, what commands do to files, and heredocs. A text without FROM starts from the base."""
 
 ONE = "FROM localhost/base AS one\nCOPY --chown=1:2 dir /made\nCOPY --chown=3:4 hard /hard\nCOPY a /made/sub/a\n"
+TWO = "FROM localhost/base AS one\nFROM localhost/base\n"
 
 CASES = {
     # Stages
@@ -15,10 +16,10 @@ CASES = {
     "COPY from a stage with an owner": ONE + "FROM localhost/base\nCOPY --from=one --chown=9:9 /made /x",
     "COPY from a stage, all of it": "FROM scratch AS one\nCOPY dir /d\nFROM localhost/base\nCOPY --from=one / /x/",
     "COPY from a stage, missing": ONE + "FROM localhost/base\nCOPY --from=one /nothing /x",
-    "COPY from a stage, through links": "FROM localhost/base AS one\nFROM localhost/base\nCOPY --from=one /f/absolute/file /f/link-to-file /x/",
-    "COPY from a stage, an absolute link": "FROM localhost/base AS one\nFROM localhost/base\nCOPY --from=one /f/absolute /x",
-    "COPY from a stage, a link to nowhere": "FROM localhost/base AS one\nFROM localhost/base\nCOPY --from=one /f/dangling /x",
-    "COPY from a stage, the fixtures": "FROM localhost/base AS one\nFROM localhost/base\nCOPY --from=one /f /x",
+    "COPY from a stage, through links": TWO + "COPY --from=one /f/absolute/file /f/link-to-file /x/",
+    "COPY from a stage, an absolute link": TWO + "COPY --from=one /f/absolute /x",
+    "COPY from a stage, a link to nowhere": TWO + "COPY --from=one /f/dangling /x",
+    "COPY from a stage, the fixtures": TWO + "COPY --from=one /f /x",
     "COPY from an image": "COPY --from=localhost/base /f/file /x",
     "COPY from itself": "FROM localhost/base AS one\nCOPY --from=one /f/file /x",
     "COPY from a later stage": "FROM localhost/base\nCOPY --from=two /f/file /x\nFROM localhost/base AS two\nENV A=1\nFROM 0",
@@ -39,7 +40,6 @@ CASES = {
     "target by name": (ONE + "FROM one AS two\nENV A=1\nFROM localhost/base\nENV B=1", None, ("--target", "two")),
     "target missing": (ONE, None, ("--target", "none")),
     "a stage that is not needed is not built": "FROM localhost/base AS one\nRUN false\nFROM localhost/base\nENV A=1",
-    "two stages of one name": "FROM localhost/base AS one\nENV A=1\nFROM localhost/base AS one\nENV A=2\nFROM one\nENV B=1",
     "the environment of a stage": "FROM localhost/base AS one\nENV A=1\nWORKDIR /w\nUSER bin\nFROM one\nCOPY a b",
     "files of the base stay when copied from it": "FROM localhost/base AS one\nRUN rm -r /f/dir\nFROM one\nCOPY a /f/dir/x",
     # Commands

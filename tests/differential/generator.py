@@ -33,15 +33,18 @@ MODES = ("600", "0755", "444", "711")
 PATTERNS = ("a", "d", "*.txt", "**/a", "d/*", "!d/a", "!*.txt", "**/s", "d/s/", "/e", "*", "!e", "?", "[ab]", "d/**",
             "# a", "**", "e/../a", "*/a", "**/*.txt")
 COMMANDS = (
-    "chmod 600 /f/file && chmod 711 /f/dir", "chown 11:12 /f/file /f/dir", "rm -r /f/dir", "rm -r /f/dir && mkdir /f/dir && touch /f/dir/n",
-    "rm -rf /x && mkdir -p /x/y && touch /x/y/z", "rm -rf /x && echo x > /x", "mkdir -p /x && ln -sf /f/dir /x/l", "mkdir -p /w && chmod 700 /w",
+    "chmod 600 /f/file && chmod 711 /f/dir", "chown 11:12 /f/file /f/dir", "rm -r /f/dir",
+    "rm -r /f/dir && mkdir /f/dir && touch /f/dir/n",
+    "rm -rf /x && mkdir -p /x/y && touch /x/y/z", "rm -rf /x && echo x > /x",
+    "mkdir -p /x && ln -sf /f/dir /x/l", "mkdir -p /w && chmod 700 /w",
     "mv /f/dir /f/moved", "rm -f /f/hard1", "ln /f/hard1 /f/hard3", "rm -rf /x/* /w",
-    "echo $A-$B-${C-unset} > /vars", "pwd > /where", "id > /tmp/id", "find / -xdev -name '*.txt' | sort > /tmp/list", "rm -r /home && ln -s f /home",
+    "echo $A-$B-${C-unset} > /vars", "pwd > /where", "id > /tmp/id",
+    "find / -xdev -name '*.txt' | sort > /tmp/list", "rm -r /home && ln -s f /home",
 )
 
 # What the random commands change.
-TOUCHED = ("/x", "/x/a", "/x/b", "/x/d", "/x/d/a", "/x/d/e", "/x/d/e/f", "/f/dir", "/f/dir/file", "/f/dir/sub", "/f/dir/sub/deep", "/f/file",
-           "/f/hard1", "/f/hard2", "/f/link-to-dir", "/f/link-to-dir/n", "/f/suid", "/f/sticky", "/f/empty", "/w", "/home", "/n")
+TOUCHED = ("/x", "/x/a", "/x/b", "/x/d", "/x/d/a", "/x/d/e", "/x/d/e/f", "/f/dir", "/f/dir/file", "/f/dir/sub", "/f/dir/sub/deep",
+           "/f/file", "/f/hard1", "/f/hard2", "/f/link-to-dir", "/f/link-to-dir/n", "/f/suid", "/f/sticky", "/f/empty", "/w", "/home", "/n")
 
 
 class Writer:
@@ -101,7 +104,8 @@ class Writer:
     def word(self):
         """A value as ENV, LABEL and ARG take it, quoted where it needs to be."""
         name = self.one((*VARIABLES, *self.arguments))
-        form = self.one(("plain", "x", "", f"${name}", f"${{{name}}}", f"${{{name}:-d}}", f"${{{name}:+s}}", f"${{{name}:-$B}}", "a$" + name + "b", f"\\${name}", "a=b", "é", "x.y/z"))
+        form = self.one(("plain", "x", "", f"${name}", f"${{{name}}}", f"${{{name}:-d}}", f"${{{name}:+s}}",
+                         f"${{{name}:-$B}}", "a$" + name + "b", f"\\${name}", "a=b", "é", "x.y/z"))
         return self.one((form, form, f'"{form}"', f'"{form} two"', f"'{form}'", f"{form}\\ two", f'{form}"q"'))
 
     def pairs(self):
@@ -128,7 +132,8 @@ class Writer:
                 sources = ["t.tar"]
         elif self.stages and self.often(0.4):
             flags.append(f"--from={self.one((f's{self.stages - 1}', '0'))}")
-            sources = self.random.sample(("/x", "/f", "/f/dir", "/f/file", "/f/link-to-dir", "/f/*", "/f/hard*"), self.one((1, 1, 2)))
+            sources = self.random.sample(("/x", "/f", "/f/dir", "/f/file", "/f/link-to-dir", "/f/*", "/f/hard*"),
+                                         self.one((1, 1, 2)))
         if self.often(0.25) and sources != ["t.tar"]:  # buildah ignores it for archives
             flags.append(f"--chown={self.one(OWNERS)}")
         if self.often(0.15) and keyword == "COPY":
