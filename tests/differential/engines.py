@@ -109,9 +109,10 @@ class Bench:
         context = self.shared_context
         if case.files is not None:
             context = os.path.join(self.folder, "context")
-            os.mkdir(context)
-            write_tree(context, case.files)
         try:
+            if case.files is not None:
+                os.mkdir(context)
+                write_tree(context, case.files)
             return places(self.ours(buildfile, context, case.arguments), self.theirs(buildfile, context, case.arguments))
         finally:
             if context != self.shared_context:

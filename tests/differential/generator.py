@@ -245,9 +245,9 @@ def smaller(case):
     for number in reversed(range(len(lines))):
         yield dataclasses.replace(case, text="\n".join(lines[:number] + lines[number + 1:]) + "\n")
     for path in case.files:
-        rest = {name: what for name, what in case.files.items() if name != path and not name.startswith(path + "/")
-                and not (isinstance(what, HardLink) and what.path == path)}
-        yield dataclasses.replace(case, files=rest)
+        rest = {name: what for name, what in case.files.items() if name != path and not name.startswith(path + "/")}
+        if all(what.path in rest for what in rest.values() if isinstance(what, HardLink)):
+            yield dataclasses.replace(case, files=rest)
     for number, line in enumerate(lines):
         words = re.findall(r"\S+", line)
         for place in range(1, len(words) if len(words) > 2 else 0):
