@@ -33,6 +33,7 @@ from support.case import PROGRAM  # noqa: E402
 
 SAMPLE_STEP = 16
 SKIPPED = 77
+VERSION = "1.28"
 # The builds write to memory, in a mount namespace that takes everything with it: buildah waits for the disk often.
 INSIDE = 'mount -t tmpfs -o size=2g,mode=755 imgbuild-differential "$1" && shift && exec "$@"'
 
@@ -44,6 +45,9 @@ def why_not():
             return f"{tool} is not installed"
     if os.geteuid() != 0:
         return "needs root"
+    version = subprocess.run(["buildah", "--version"], capture_output=True, text=True, check=False).stdout
+    if f"version {VERSION}." not in version:
+        return f"differences.md is about buildah {VERSION}, and this is {version.strip()}"
     return ""
 
 
