@@ -77,11 +77,11 @@ FIXTURES = [
     ("f/absolute", Link("/f/dir")), ("f/chain", Link("absolute")), ("f/link-to-file", Link("file")),
     ("f/dangling", Link("new/target")), ("f/climber", Link("../../../../f/dir")), ("f/loop", Link("loop")),
     ("f/hard1", "hard\n"), ("f/hard2", HardLink("f/hard1")), ("f/suid", "suid\n", 0o4755), ("f/sticky", None, 0o1777),
-    ("f/empty", None, 0o700, 1, 1),
+    ("f/empty", None, 0o700, 1, 1), ("vol", None),
 ]
 CONFIGURED = {
     "Env": [PATH, "BASE=of the base", "EMPTY=", "LIST=a b"], "Cmd": ["base", "command"], "Entrypoint": ["/bin/echo", "entry"],
-    "WorkingDir": "/f/sticky", "User": "33:33", "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/base": {}},
+    "WorkingDir": "/f/sticky", "User": "33:33", "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/vol": {}},
     "Labels": {"from": "base", "kept": "yes"}, "StopSignal": "SIGUSR1", "Shell": ["/bin/sh", "-xc"],
     "Healthcheck": {"Test": ["CMD", "true"], "Interval": 7_000_000_000, "Retries": 3},
 }

@@ -165,8 +165,8 @@ class Writer:
             "ARG": self.argument,
             "WORKDIR": lambda: self.one(("/w", "rel", "/w/deep/er", "../up", "/f/dir", "/f/link-to-dir/n", "/${A:-q}/w", "/")),
             "USER": lambda: self.one(("bin", "33", "33:8", "mail:users", "${A:-bin}", "0")),
-            # Of directories that are there: buildah makes the others.
-            "VOLUME": lambda: self.one(("/tmp", "/tmp /home", '["/tmp", "/home"]', "/${NONE:-home}")),
+            # Directories that are there, since buildah makes others; where no command writes, since buildah drops that.
+            "VOLUME": lambda: self.one(("/vol", "/vol /var/log", '["/vol", "/var/log"]', "/${NONE:-var}/log")),
             "EXPOSE": lambda: self.one(("80", "90/udp 81", "443/tcp")),
             "STOPSIGNAL": lambda: self.one(("SIGTERM", "9", "${A:-INT}")),
             "CMD": self.command, "ENTRYPOINT": self.command,
