@@ -142,7 +142,7 @@ def main():
                                sys.executable, os.path.abspath(__file__), *sys.argv[1:], "--inside", folder],
                               check=False).returncode
     finally:
-        os.rmdir(folder)
+        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
