@@ -50,14 +50,33 @@ class Link:
     target: str
 
 
+@dataclasses.dataclass
+class HardLink:
+    """Another name in a context for a file that stands above it in the table."""
+
+    path: str
+
+
+@dataclasses.dataclass
+class Folder:
+    """A directory of a context, where its mode matters."""
+
+    mode: int
+
+
 def write_tree(folder, tree):
-    """Writes {path: text, bytes, File, Link or None (a directory)} below a folder, times fixed."""
+    """Writes {path: text, bytes, File, Link, HardLink, Folder or None (a directory)} below a folder, times fixed."""
     for path, what in tree.items():
         full = os.path.join(folder, path)
-        if what is None:
+        if what is None or isinstance(what, Folder):
             os.makedirs(full, exist_ok=True)
+            if what is not None:
+                os.chmod(full, what.mode)
             continue
         os.makedirs(os.path.dirname(full), exist_ok=True)
+        if isinstance(what, HardLink):
+            os.link(os.path.join(folder, what.path), full)
+            continue
         if isinstance(what, Link):
             os.symlink(what.target, full)
             continue

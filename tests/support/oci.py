@@ -52,6 +52,28 @@ class TarLayout:
         return self.files[name]
 
 
+class DockerFolder:
+    """An image of Docker's schema 2 as a directory of blobs, which keeps the fields of configs that OCI has no place for."""
+
+    def __init__(self, path):
+        self.path = path
+        self.manifest = json.loads(self.read("manifest.json"))
+        self.config = json.loads(self.blob(self.manifest["config"]))
+
+    def read(self, name):
+        with open(os.path.join(self.path, name), "rb") as file:
+            return file.read()
+
+    def blob(self, descriptor):
+        data = self.read(descriptor["digest"].partition(":")[2])
+        assert sha256(data) == descriptor["digest"], f"{descriptor['digest']}: other bytes"
+        return data
+
+    def layers(self):
+        """The layers as open tar files, lowest first."""
+        return [tarfile.open(fileobj=io.BytesIO(decompress(self.blob(layer)))) for layer in self.manifest["layers"]]
+
+
 class Image:
     """One image of a layout; every document and blob is verified as it is read."""
 

@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 
 from support import summary  # noqa: E402  (the path is set above)
 from support.oci import open_layout, sha256  # noqa: E402
-from support.tree import apply_layer, differences  # noqa: E402
+from support.tree import apply_layer, differences, link_groups  # noqa: E402
 
 
 def layer(*entries):
@@ -61,6 +61,8 @@ class Layers(unittest.TestCase):
     def test_a_hard_link_is_what_it_links_to(self):
         tree = applied(self.BASE, layer(("g", tarfile.LNKTYPE, "f")))
         self.assertEqual(tree["g"], tree["f"])
+        self.assertEqual(link_groups(tree), {frozenset(("f", "g"))})
+        self.assertEqual(link_groups(applied(self.BASE, layer(("d/b", b"f")))), set(), "equal files are not one file")
 
     def test_differences_name_path_and_both_sides(self):
         other = applied(layer(("f", b"F")))

@@ -94,6 +94,14 @@ def tree_of_image(image):
     return tree
 
 
+def link_groups(tree):
+    """The sets of paths of an image's tree that are one file each."""
+    names = {}
+    for path, node in tree.items():
+        names.setdefault(id(node), []).append(path)
+    return {frozenset(paths) for paths in names.values() if len(paths) > 1}
+
+
 def tree_of_tar(path):
     tree = {}
     with tarfile.open(path) as archive:
