@@ -10,7 +10,7 @@ namespace {
 
 using Place = Annotation::Place;
 
-constexpr std::string_view flag = "--annotation";
+constexpr std::string_view annotation_flag = "--annotation";
 
 const std::map<std::string, Place, std::less<>>& places() {
     static const std::map<std::string, Place, std::less<>> known{{"manifest", Place::manifest},
@@ -33,13 +33,15 @@ Annotation read_type(std::string_view type, std::string_view text) {
     const std::size_t bracket = type.find('[');
     const auto place = places().find(type.substr(0, bracket));
     if (place == places().end())
-        refuse_value(flag, text, "no such type", "there are manifest, manifest-descriptor, index and index-descriptor");
+        refuse_value(annotation_flag, text, "no such type",
+                     "there are manifest, manifest-descriptor, index and index-descriptor");
     annotation.place = place->second;
     if (bracket == std::string_view::npos) return annotation;
-    if (!type.ends_with(']')) refuse_value(flag, text, "the platform does not end in ]");
-    if (annotation.is_of_index()) refuse_value(flag, text, "an index is for all its platforms");
+    if (!type.ends_with(']')) refuse_value(annotation_flag, text, "the platform does not end in ]");
+    if (annotation.is_of_index()) refuse_value(annotation_flag, text, "an index is for all its platforms");
     const std::string_view platform = type.substr(bracket + 1, type.size() - bracket - 2);
-    annotation.platform = with_context(std::string(flag), [&] { return layerstore::Platform::parse(platform); });
+    annotation.platform =
+        with_context(std::string(annotation_flag), [&] { return layerstore::Platform::parse(platform); });
     return annotation;
 }
 
@@ -47,7 +49,7 @@ Annotation read_type(std::string_view type, std::string_view text) {
 
 std::vector<Annotation> parse_annotation(std::string_view text) {
     const std::size_t length = length_of_types(text);
-    const auto [name, value] = parse_pair(length == 0 ? text : text.substr(length + 1), flag);
+    const auto [name, value] = parse_pair(length == 0 ? text : text.substr(length + 1), annotation_flag);
     std::vector<Annotation> annotations;
     for (const std::string_view type : split(length == 0 ? "manifest" : text.substr(0, length), ',')) {
         annotations.push_back(read_type(type, text));
