@@ -50,6 +50,7 @@ CASES = {
     "RUN removes one of two names": "RUN rm /f/hard1",
     "RUN adds a name": "RUN ln /f/hard1 /f/hard3 && ln /f/file /f/file2",
     "RUN makes hard links": "RUN mkdir /x && echo 1 > /x/a && ln /x/a /x/b && ln /x/a /f/c",
+    "RUN adds a name of a link": "RUN ln /f/link-to-file /f/second",
     "RUN only reads": "RUN cat /f/file > /dev/null",
     "RUN touches": "RUN touch /f/file /f/dir",
     "RUN removes a file": "RUN rm /f/file",

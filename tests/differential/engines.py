@@ -134,8 +134,9 @@ def places(ours, theirs):
         place, _, text = line.partition(": ")
         found[place] = text
     for group in link_groups(ours.tree) ^ link_groups(theirs.tree):
-        side = "imgbuild" if group in link_groups(ours.tree) else "buildah"
-        found[f"links of {side}: " + " ".join("/" + path for path in sorted(group))] = "one file there"
+        side, tree = ("imgbuild", ours.tree) if group in link_groups(ours.tree) else ("buildah", theirs.tree)
+        paths = sorted(group)
+        found[f"links of {side}: " + " ".join("/" + path for path in paths)] = f"one {tree[paths[0]].kind} there"
     for field in FIELDS:
         # Nothing and an empty list say the same.
         if (ours.config.get(field) or None) != (theirs.config.get(field) or None):

@@ -23,6 +23,7 @@ KNOWN = (
     (r"^refused by buildah: .*[*\[].*(no such file|matched nothing)", ""),  # a pattern may match nothing
     (r"^refused by buildah: .*fork/exec .*permission denied", ""),  # in a workdir that the user may not enter
     (r"^refused by imgbuild: .*cannot replace .* with ", ""),  # buildah removes what is in the way
+    (r"^links of buildah: .*: one (symlink|fifo) there", ""),  # imgbuild keeps names together of files only
     (r"^links of imgbuild", r"(?m)^(COPY|ADD) .*[*\[].* "),  # buildah takes what a pattern matches one by one
 )
 PLACES = ("/x", "/x/y", "/x/a", "/w", "/f/dir", "/f/dir/sub", "/f/link-to-dir", "/f/absolute/n", "/f/chain", "/f/climber/c",
