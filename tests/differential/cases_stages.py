@@ -51,6 +51,8 @@ CASES = {
     "RUN adds a name": "RUN ln /f/hard1 /f/hard3 && ln /f/file /f/file2",
     "RUN makes hard links": "RUN mkdir /x && echo 1 > /x/a && ln /x/a /x/b && ln /x/a /f/c",
     "RUN adds a name of a link": "RUN ln /f/link-to-file /f/second",
+    "RUN removes its workdir": "WORKDIR /w\nRUN rmdir /w\nENV A=1",
+    "RUN removes its workdir's link": "WORKDIR /f/link-to-dir/n\nRUN rm /f/link-to-dir\nENV A=1",
     "RUN only reads": "RUN cat /f/file > /dev/null",
     "RUN touches": "RUN touch /f/file /f/dir",
     "RUN removes a file": "RUN rm /f/file",

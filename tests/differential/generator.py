@@ -164,7 +164,8 @@ class Writer:
         text = {
             "ENV": self.pairs, "LABEL": self.pairs,
             "ARG": self.argument,
-            "WORKDIR": lambda: self.one(("/w", "rel", "/w/deep/er", "../up", "/f/dir", "/f/link-to-dir/n", "/${A:-q}/w", "/")),
+            # None that a command removes: buildah makes those again.
+            "WORKDIR": lambda: self.one(("/v", "rel", "/v/deep/er", "../up", "/f", "/${A:-q}/v", "/")),
             "USER": lambda: self.one(("bin", "33", "33:8", "mail:users", "${A:-bin}", "0")),
             # Directories that are there, since buildah makes others; where no command writes, since buildah drops that.
             "VOLUME": lambda: self.one(("/vol", "/vol /var/log", '["/vol", "/var/log"]', "/${NONE:-var}/log")),
