@@ -37,6 +37,16 @@ GitRevision resolve_git(const GitAccess& access, const std::string& reference);
 /// seconds since 1970. Errors as above.
 std::int64_t check_out_git(const GitAccess& access, const GitRevision& revision, bool submodules);
 
+/// The commit that a work tree of this machine is at.
+struct WorkTree {
+    std::int64_t time = 0;  ///< of the commit, seconds since 1970
+    bool is_dirty = false;  ///< files that git knows differ from it
+};
+
+/// Looks at the work tree that `access.remote`, an absolute path, lies in. Nothing is written there, and nothing that
+/// its configuration names is run. Error{not_found} where it is in none, or that has no commit.
+WorkTree read_work_tree(const GitAccess& access);
+
 /// What of git's `ls-remote` output is meant by `reference`; an empty commit where nothing is.
 GitRevision choose_revision(std::string_view listing, const std::string& reference);
 

@@ -2,6 +2,7 @@
 #include "fetch/git.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <filesystem>
 #include <fstream>
@@ -146,4 +147,37 @@ TEST_CASE("git: a submodule on this machine is not reached from a repository" * 
     TemporaryDirectory other = TemporaryDirectory::create();
     check_out_git({access.remote, other.path(), {}, {}}, {commit, "refs/heads/main"}, false);
     CHECK(text_of_file(other.path() + "/files/a") == "alpha\n");
+}
+
+TEST_CASE("git: a work tree says the time of its commit and whether files differ, and starts no program of its own") {
+    if (!has_git()) return;
+    const Repository origin;
+    const TemporaryDirectory scratch = TemporaryDirectory::create();
+    std::size_t number = 0;
+    const auto read = [&](const std::string& path) {
+        const std::string folder = fmt::format("{}/{}", scratch.path(), number++);
+        std::filesystem::create_directory(folder);
+        return read_work_tree({path, folder, {}, {}});
+    };
+    const std::string marker = scratch.path() + "/started";
+    origin.write(".gitattributes", "a filter=spy\n");
+    commit_all("second", origin.path);
+    for (const char* key : {"filter.spy.clean", "core.fsmonitor"})
+        run_git({"config", key, "touch " + marker + "; cat"}, origin.path);
+    run_git({"config", "core.bare", "false"}, origin.path);
+    const WorkTree clean = read(origin.path);
+    CHECK(clean.time > 0);
+    CHECK_FALSE(clean.is_dirty);
+    origin.write("untracked", "x");
+    CHECK_FALSE(read(origin.path).is_dirty);
+    origin.write("a", "changed\n");
+    std::filesystem::create_directory(origin.path + "/sub");
+    const WorkTree changed = read(origin.path + "/sub");
+    CHECK(changed.time == clean.time);
+    CHECK(changed.is_dirty);
+    CHECK_FALSE(std::filesystem::exists(marker));
+    CHECK(test::refusal([&] { read(scratch.path()); }).starts_with("not_found: git " + scratch.path() + ": "));
+    const std::string empty = scratch.path() + "/empty";
+    run_git({"init", "--quiet", empty}, scratch.path());
+    CHECK(test::refusal([&] { read(empty); }) == "not_found: git " + empty + ": has no commit");
 }

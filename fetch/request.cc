@@ -96,6 +96,10 @@ Json carry_out_git(const std::string& kind, const Json& request) {
         const GitRevision revision = resolve_git(access, one_line(request, "reference"));
         return Json{{"commit", revision.commit}, {"reference", revision.reference}};
     }
+    if (kind == "git-work-tree") {
+        const WorkTree found = read_work_tree(access);
+        return Json{{"time", found.time}, {"dirty", found.is_dirty}};
+    }
     const GitRevision revision{required_string(request, "commit", what), one_line(request, "reference")};
     return Json{{"time", check_out_git(access, revision, says(request, "submodules"))}};
 }
@@ -105,7 +109,7 @@ Json carry_out_git(const std::string& kind, const Json& request) {
 Json carry_out(std::string_view text, ByteWriter& out) {
     Json request = parse_json(text, what);
     std::string kind = required_string(request, "kind", what);
-    if (kind == "git-resolve" || kind == "git-checkout") return carry_out_git(kind, request);
+    if (kind == "git-resolve" || kind == "git-checkout" || kind == "git-work-tree") return carry_out_git(kind, request);
     HttpClient client;
     if (kind == "http") return carry_out_http(client, request, out);
     if (kind == "manifest") {

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/image_path.h"
 #include "base/json.h"
+#include "base/temporary_directory.h"
 #include "base/text.h"
 #include "builder/fetch/helper_program.h"
 #include "layerstore/image/image.h"
@@ -116,6 +117,19 @@ std::int64_t check_out_git(const GitRemote& remote, const GitRevision& revision,
     request["submodules"] = submodules;
     MemoryWriter no_output;
     return required_integer(fetch(request, no_output), "time", helper_name);
+}
+
+WorkTreeHead read_work_tree(const std::string& path, const Directory& scratch) {
+    const TemporaryDirectory folder = TemporaryDirectory::create_in(scratch);
+    const std::string absolute = std::filesystem::absolute(path).lexically_normal().string();
+    MemoryWriter no_output;
+    try {
+        const Json status = fetch(request_for_git("git-work-tree", {absolute, {}, {}}, folder.directory()), no_output);
+        return {required_integer(status, "time", helper_name), status.value("dirty", false)};
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::unavailable) throw;
+        throw Error(ErrorKind::usage, error.message(), error.hint());
+    }
 }
 
 }  // namespace imgbuild::builder

@@ -77,4 +77,15 @@ GitRevision resolve_git(const GitRemote& remote, const std::string& reference, c
 std::int64_t check_out_git(const GitRemote& remote, const GitRevision& revision, bool submodules,
                            const Directory& scratch);
 
+/// The commit that a work tree of this machine is at.
+struct WorkTreeHead {
+    std::int64_t time = 0;  ///< seconds since 1970
+    bool is_dirty = false;  ///< files that git knows differ from it
+};
+
+/// Asks git about the work tree that the directory `path` lies in; git keeps files in a folder below `scratch` while it
+/// works. Nothing is written to the work tree, and nothing that its configuration names is run. Error{usage} where it is
+/// in none, or in one without a commit.
+WorkTreeHead read_work_tree(const std::string& path, const Directory& scratch);
+
 }  // namespace imgbuild::builder

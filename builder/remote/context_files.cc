@@ -5,6 +5,9 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <charconv>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/fetch/unpack.h"
@@ -70,14 +73,46 @@ std::string size_of(const Tree& tree) {
     return fmt::format("{}, {}", counted(files, "file", "files"), human_size(bytes));
 }
 
+std::optional<std::int64_t> newest_file(const layerstore::TreeDelta& delta) {
+    std::optional<std::int64_t> newest;
+    for (const layerstore::Change& change : delta.changes())
+        if (change.entry.is_file())
+            newest = std::max(newest.value_or(change.entry.mtime.seconds), change.entry.mtime.seconds);
+    return newest;
+}
+
+StepKey time_key(const Digest& archive) {
+    StepKey key("archive time");
+    key.add("archive", archive);
+    return key;
+}
+
+// The tree that is kept has no times. A memo with no words: there is no file in it.
+void put_time(const Digest& archive, std::optional<std::int64_t> time, Memos& memos) {
+    std::vector<std::string> words;
+    if (time) words.push_back(std::to_string(*time));
+    memos.put_words(time_key(archive), words);
+}
+
+std::optional<std::int64_t> time_in(const std::vector<std::string>& words) {
+    if (words.empty()) return std::nullopt;
+    std::int64_t seconds = 0;
+    const char* end = words[0].data() + words[0].size();
+    const auto [rest, error] = std::from_chars(words[0].data(), end, seconds);
+    return error == std::errc() && rest == end ? std::optional(seconds) : std::nullopt;
+}
+
 // Empty where it is no archive after all.
 std::optional<ContextTree> load_archive(const Digest& digest, const OpenArchive& open_archive, const std::string& name,
                                         RemoteAccess& access) {
     StepKey key("context archive");
     key.add("archive", digest);
     ContextTree context;
-    if (auto known = access.ignore_cache ? std::nullopt : access.memos.find_tree(key)) {
+    auto known = access.ignore_cache ? std::nullopt : access.memos.find_tree(key);
+    const auto known_time = known ? access.memos.find_words(time_key(digest)) : std::nullopt;
+    if (known && known_time) {
         context.tree = std::move(*known);
+        context.time = time_in(*known_time);
         context.contents = std::make_shared<ArchiveContents>(open_archive, access.store.pending(), name);
         context.cached = true;
     } else {
@@ -87,7 +122,10 @@ std::optional<ContextTree> load_archive(const Digest& digest, const OpenArchive&
         if (!read) return std::nullopt;
         context.tree = tree_of(read->delta);
         context.contents = std::move(read->contents);
+        context.time = newest_file(read->delta);
+        layerstore::Records::Transaction transaction(access.store.records());
         access.memos.put_tree(key, context.tree);
+        put_time(digest, context.time, access.memos);
     }
     context.detail = size_of(context.tree);
     return context;
@@ -148,7 +186,7 @@ ContextTree single_file(const std::string& url, const FetchedContent& content, R
 }
 
 ContextTree load(const UrlContext& place, RemoteAccess& access) {
-    const RemoteFile file = fetch_to_store(place.url, "", access);
+    const RemoteFile file = fetch_to_store(place.url, place.checksum, access);
     const FetchedContent content = file.content;
     const OpenArchive open_archive = [&store = access.store, content, url = place.url] {
         return copy_if_archive(*store.blobs().open(content.blob, content.size, url), store.pending(), url);
@@ -156,12 +194,17 @@ ContextTree load(const UrlContext& place, RemoteAccess& access) {
     auto archive = load_archive(content.blob, open_archive, place.url, access);
     ContextTree context = archive ? std::move(*archive) : single_file(place.url, content, access);
     context.cached = file.cached;
+    if (content.modified != 0) context.time = content.modified;
     return context;
 }
 
 ContextTree load(const GitContext& place, RemoteAccess& access) {
     GitFiles files = fetch_git_files(place.source, place.keep_git_dir, access);
-    return {std::move(files.tree), std::move(files.contents), std::nullopt, "commit " + short_commit(files.commit),
+    return {std::move(files.tree),
+            std::move(files.contents),
+            std::nullopt,
+            files.time,
+            "commit " + short_commit(files.commit),
             files.cached};
 }
 
@@ -177,6 +220,14 @@ ContextTree load_context(const RemoteContext& context, RemoteAccess& access) {
     ContextTree loaded = std::visit([&](const auto& place) { return load(place, access); }, context);
     loaded.tree = remember_context(loaded.tree, name_of(context), access);
     return loaded;
+}
+
+std::optional<std::int64_t> time_of(const RemoteContext& context, RemoteAccess& access) {
+    if (const auto* url = std::get_if<UrlContext>(&context)) {
+        const std::int64_t modified = fetch_to_store(url->url, url->checksum, access).content.modified;
+        if (modified != 0) return modified;
+    }
+    return std::visit([&](const auto& place) { return load(place, access).time; }, context);
 }
 
 std::optional<std::string> read_text(const ContextTree& context, const ImagePath& path, std::uint64_t limit) {

@@ -26,6 +26,7 @@ struct ArchiveContext {
 /// What an http or https URL gives: an archive, else a single file.
 struct UrlContext {
     std::string url;
+    std::string checksum = {};  ///< "sha256:HEX"; empty where nobody pins it
 };
 struct GitContext {
     parser::GitSource source;
@@ -41,12 +42,18 @@ struct ContextTree {
     layerstore::Tree tree;
     std::shared_ptr<layerstore::ContentSource> contents;
     std::optional<std::string> single_file;  ///< its name, where an URL gave no archive
-    std::string detail;                      ///< for people: how much it is, or which commit
-    bool cached = false;                     ///< nothing was fetched or unpacked
+    /// When it was made, in seconds since 1970: of the commit; as the server says (Last-Modified), else of the newest
+    /// regular file in the archive. Empty where nothing says it.
+    std::optional<std::int64_t> time;
+    std::string detail;   ///< for people: how much it is, or which commit
+    bool cached = false;  ///< nothing was fetched or unpacked
 };
 
 /// Brings a context. Error{usage} for an archive that is none, is damaged or holds what no image may, Error{not_found} for a missing file, and those of fetch_to_store() and fetch_git_files().
 ContextTree load_context(const RemoteContext& context, RemoteAccess& access);
+
+/// Its time alone, as in ContextTree; an archive is unpacked only where nothing else says it. Errors as load_context().
+std::optional<std::int64_t> time_of(const RemoteContext& context, RemoteAccess& access);
 
 /// A file of the tree as text, links followed inside; empty where no regular file stands there. At most `limit` bytes,
 /// else Error{invalid_input}.

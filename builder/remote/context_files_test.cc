@@ -126,6 +126,26 @@ TEST_CASE("what an URL gives is an archive, or a single file called as the URL s
     CHECK(text_at(file, "My.Buildfile") == "FROM scratch\n");
 }
 
+TEST_CASE(
+    "a context's time is what the server says, else that of the newest file in the archive, also from the cache") {
+    const std::string tar = ended(tar_file("Buildfile", "FROM scratch\n"));
+    RegistryStub server([&](const StubRequest& request, StubReply& reply) {
+        const bool is_dated = request.target.starts_with("/dated");
+        reply.send(200, is_dated ? header("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT") : "",
+                   request.target.ends_with(".tar") ? tar : "text");
+    });
+    const std::string address = "http://" + server.domain();
+    Place place;
+    const auto newest = load_context(UrlContext{address + "/c.tar"}, place.access).time;
+    REQUIRE(newest);
+    CHECK(load_context(UrlContext{address + "/c.tar"}, place.access).time == newest);
+    CHECK(time_of(UrlContext{address + "/c.tar"}, place.access) == newest);
+    CHECK(load_context(UrlContext{address + "/dated.tar"}, place.access).time == 784111777);
+    CHECK(time_of(UrlContext{address + "/dated"}, place.access) == 784111777);
+    CHECK_FALSE(load_context(UrlContext{address + "/text"}, place.access).time);
+    CHECK_FALSE(time_of(UrlContext{address + "/text"}, place.access));
+}
+
 TEST_CASE("a file that the server calls unchanged is not sent again") {
     std::string etag = "\"one\"", body = "first";
     RegistryStub server([&](const StubRequest& request, StubReply& reply) {

@@ -12,6 +12,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/delivery.h"
 #include "cli/commands/planning.h"
+#include "cli/commands/source_epoch.h"
 #include "cli/common/environment.h"
 #include "cli/common/error_report.h"
 #include "cli/common/terminal.h"
@@ -90,18 +91,17 @@ int build(BuildOptions options) {
     const std::unique_ptr<layerstore::Store> store = open_store(options.common);
     const std::unique_ptr<layerstore::Store::Lease> lease = store->lease();
 
-    const BuildInput input = read_build_input(options, *store, lease.get());
+    BuildInput input = read_build_input(options, *store, lease.get());
     tell_fetched(options, input);
     if (options.call.method != Call::Method::build) return answer_call(options, input, *store);
     const std::optional<ParsedInput> parsed = parse_input(options, input);
     if (!parsed) return exit_status::usage;
     const parser::Buildfile& buildfile = parsed->buildfile;
-    const std::optional<builder::PlanResult> planned = plan_input(options, buildfile, input, *store);
+    const std::optional<builder::PlanResult> planned = plan_with_time(options, buildfile, input, *store, lease.get());
     if (!planned) return exit_status::usage;
-    if (planned->default_epoch) set_file_time(options, *planned->default_epoch);
     const Advice advice = check_input(options, buildfile, input, &*planned);
     if (advice.is_fatal) refuse_violations(advice, input.source);
-    for (const auto& warnings : {parsed->warnings, planned->warnings})
+    for (const auto& warnings : {input.warnings, parsed->warnings, planned->warnings})
         for (const std::string& warning : warnings) progress->warning(warning);
     for (const std::string& stage : stages_that_are_not_there(options, buildfile))
         progress->warning(fmt::format("--no-cache-filter: there is no stage {}", printable(stage)));

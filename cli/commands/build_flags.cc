@@ -34,6 +34,7 @@ void declare_output(OptionSet& options, BuildFlags& flags) {
     options.value("--metadata-file", flags.metadata_file, "FILE", "write what was made there, as JSON");
     options.flag("-q,--quiet", flags.quiet, "print the digest alone, and no progress");
     options.value("--progress", flags.progress, "MODE", "auto, tty, plain, rawjson or quiet");
+    options.value("--created", flags.created, "git", "SOURCE_DATE_EPOCH is the time of the commit that CONTEXT is at");
     options.value("--timestamps", flags.timestamps, "fixed", "times in layers: always SOURCE_DATE_EPOCH, or 1980");
     options.word("--provenance", flags.provenance, "true", "accepted; only false has an effect, namely none");
     options.word("--sbom", flags.sbom, "true", "accepted; only false has an effect, namely none");
@@ -68,7 +69,6 @@ void declare_unsupported(OptionSet& options) {
     options.unsupported("-m,--memory", limits);
     options.unsupported("--cpus", limits);
     options.unsupported("--cgroup-parent", limits);
-    options.unsupported("--created", "times come from SOURCE_DATE_EPOCH in the environment");
     options.unsupported("--explain", "imgbuild cannot say why a step was not cached");
     options.unsupported("--squash", "use a last stage that copies from the others");
 }

@@ -45,11 +45,7 @@ class InputReader {
   private:
     // Made when something has to be brought: most contexts are directories.
     ContextLoader& loader() {
-        if (!lease_)
-            throw Error(ErrorKind::denied,
-                        fmt::format("bring a context: {}: the store is opened for reading only", store_.path()),
-                        "name another with --store");
-        if (!loader_) loader_.emplace(options_, store_, *lease_);
+        if (!loader_) loader_.emplace(options_, store_, required_lease(store_, lease_));
         return *loader_;
     }
 
@@ -81,7 +77,7 @@ class InputReader {
             throw Error(ErrorKind::usage,
                         fmt::format("--file: {}: the Buildfile is on standard input", printable(*options_.file)));
         auto empty = TemporaryDirectory::create_in(store_.pending());
-        BuildInput input{parser::Source("standard input", std::move(text)), {}, {}, {}};
+        BuildInput input{parser::Source("standard input", std::move(text)), {}, {}, {}, {}};
         input.contexts.emplace("", read_directory(empty.path(), "", options_.git_modes));
         input.empty_context = std::move(empty);
         return input;
@@ -89,7 +85,7 @@ class InputReader {
 
     BuildInput read_local(const std::string& directory) {
         const std::string file = options_.file ? *options_.file : find_buildfile(directory);
-        BuildInput input{parser::is_http_url(file) ? fetch_source(file) : read_source(file), {}, {}, {}};
+        BuildInput input{parser::is_http_url(file) ? fetch_source(file) : read_source(file), {}, {}, {}, {}};
         const bool has_path = file != "-" && !parser::is_http_url(file);
         input.contexts.emplace("", read_directory(directory, has_path ? file : "", options_.git_modes));
         return input;
@@ -100,7 +96,7 @@ class InputReader {
     BuildInput read_elsewhere(builder::RemoteContext place) {
         const std::string name = builder::name_of(place);
         std::shared_ptr<const builder::ContextTree> loaded = loader().load(place);
-        BuildInput input{find_source(*loaded, name), {}, {}, {}};
+        BuildInput input{find_source(*loaded, name), {}, {}, {}, {}};
         input.fetched = fmt::format("{}: {}{}", name, loaded->detail, loaded->cached ? ", as before" : "");
         input.contexts.emplace("", builder::ContextElsewhere{std::move(place), std::move(loaded)});
         return input;

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/temporary_directory.h"
 #include "builder/solve/solver.h"
@@ -24,6 +25,7 @@ struct BuildInput {
     std::map<std::string, builder::BuildContext> contexts;  ///< by name; "" is the main one
     std::optional<TemporaryDirectory> empty_context;        ///< of `imgbuild -` with a Buildfile
     std::string fetched;                                    ///< for people: what was brought for the main context
+    std::vector<std::string> warnings;                      ///< about the contexts
 
     /// The ignore rules of the main context; empty where it is no directory.
     const parser::IgnoreRules& ignore() const;

@@ -18,7 +18,6 @@
 namespace imgbuild::cli {
 namespace {
 
-constexpr std::string_view epoch_name = "SOURCE_DATE_EPOCH";
 constexpr std::uint64_t latest_epoch = 253'402'300'799;  // 9999-12-31T23:59:59Z: the last one RFC 3339 can say
 constexpr std::uint64_t max_arg_file_bytes = 1 << 20;
 constexpr std::uint64_t max_jobs = 4096;
@@ -47,10 +46,19 @@ void read_build_args(BuildOptions& options, const BuildFlags& flags, const Envir
     for (const std::string& text : flags.build_args) add_build_arg(options, text, "--build-arg", environment);
 }
 
-void read_file_time(BuildOptions& options) {
+// What is no number may be a name, which only the Buildfile and the contexts can tell (source_epoch.h).
+void read_file_time(BuildOptions& options, const BuildFlags& flags) {
+    if (flags.created && *flags.created != "git")
+        refuse_value("--created", *flags.created, "no such time", "there is git; any other is a SOURCE_DATE_EPOCH");
+    const auto output =
+        std::ranges::find_if(options.outputs, [](const OutputOption& o) { return o.epoch.has_value(); });
+    if (output != options.outputs.end())
+        options.build_args.insert_or_assign(std::string(epoch_name), *output->epoch);
+    else
+        options.created_from_git = flags.created.has_value();
     const auto epoch = options.build_args.find(std::string(epoch_name));
     if (epoch == options.build_args.end() || epoch->second.empty()) return;
-    set_file_time(options, epoch->second);
+    if (epoch->second.find_first_not_of("0123456789") == std::string::npos) set_file_time(options, epoch->second);
 }
 
 builder::NamedContext read_named_context(std::string_view place) {
@@ -261,9 +269,14 @@ void read_reporting(BuildOptions& options, const BuildFlags& flags, const Enviro
 
 }  // namespace
 
+void refuse_epoch(std::string_view epoch) {
+    throw Error(ErrorKind::usage, fmt::format("invalid {}: {}", epoch_name, printable(epoch)),
+                "give seconds since 1970, context, or the name of a context or stage that is fetched");
+}
+
 void set_file_time(BuildOptions& options, std::string_view epoch) {
     const std::optional<std::uint64_t> seconds = parse_unsigned(epoch);
-    if (!seconds || *seconds > latest_epoch) refuse_value(epoch_name, epoch, "no number of seconds since 1970");
+    if (!seconds || *seconds > latest_epoch) refuse_epoch(epoch);
     options.file_time = {static_cast<std::int64_t>(*seconds), 0};
     options.solve.file_time = options.file_time;
 }
@@ -281,12 +294,12 @@ std::optional<BuildOptions> read_build_options(const std::string& command, Argum
     options.common = flags.common;
     read_input(options, flags);
     read_build_args(options, flags, environment);
-    read_file_time(options);
     read_platforms(options, flags, environment);
     options.pull = read_pull(flags.pull);
     read_network(options, flags);
     read_names(options, flags);
     read_outputs(options, flags);
+    read_file_time(options, flags);
     read_solve(options, flags, environment);
     read_reporting(options, flags, environment);
     return options;

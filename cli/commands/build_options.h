@@ -48,6 +48,7 @@ struct BuildOptions {
 
     // How it is built; `solve` has no contexts and no goal yet.
     builder::SolveOptions solve;
+    bool created_from_git = false;  ///< --created=git: the time is that of the context's commit
     layerstore::FileTime file_time = layerstore::default_file_time;
     ProgressMode progress = ProgressMode::automatic;
 
@@ -65,7 +66,12 @@ struct BuildOptions {
     bool makes_index() const;
 };
 
-/// Sets the file time from a SOURCE_DATE_EPOCH. Error{usage} for what is no number of seconds.
+inline constexpr std::string_view epoch_name = "SOURCE_DATE_EPOCH";
+
+/// Error{usage}: this is no SOURCE_DATE_EPOCH.
+[[noreturn]] void refuse_epoch(std::string_view epoch);
+
+/// Sets the file time from a number of seconds. Error{usage} for what is none, or later than a date can be written.
 void set_file_time(BuildOptions& options, std::string_view epoch);
 
 /// A variable of the process's environment.

@@ -108,6 +108,14 @@ std::variant<builder::ArchiveContext, std::string> read_standard_input(layerstor
     return builder::ArchiveContext{input.name, std::move(file)};
 }
 
+layerstore::Store::Lease& required_lease(const layerstore::Store& store, layerstore::Store::Lease* lease) {
+    if (!lease)
+        throw Error(ErrorKind::denied,
+                    fmt::format("bring a context: {}: the store is opened for reading only", store.path()),
+                    "name another with --store");
+    return *lease;
+}
+
 ContextLoader::ContextLoader(const BuildOptions& options, layerstore::Store& store, layerstore::Store::Lease& lease)
     : memos_(store.records()),
       workers_(available_processors()),
@@ -122,6 +130,10 @@ ContextLoader::ContextLoader(const BuildOptions& options, layerstore::Store& sto
 
 std::shared_ptr<const builder::ContextTree> ContextLoader::load(const builder::RemoteContext& context) {
     return std::make_shared<const builder::ContextTree>(builder::load_context(context, access_));
+}
+
+std::optional<std::int64_t> ContextLoader::time_of(const builder::RemoteContext& context) {
+    return builder::time_of(context, access_);
 }
 
 std::string ContextLoader::fetch_text(const std::string& url, std::uint64_t limit) {

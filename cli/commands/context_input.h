@@ -30,6 +30,9 @@ builder::ContextDirectory read_directory(const std::string& path, const std::str
 /// Standard input where it is an archive, as a context; else its bytes, up to `limit`, as text.
 std::variant<builder::ArchiveContext, std::string> read_standard_input(layerstore::Store& store, std::uint64_t limit);
 
+/// The lease that bringing something takes. Error{denied} where it is null: the store can only be read.
+layerstore::Store::Lease& required_lease(const layerstore::Store& store, layerstore::Store::Lease* lease);
+
 /// What brings contexts and Buildfiles before anything is planned, with the secrets and agents of the command line.
 class ContextLoader {
   public:
@@ -37,6 +40,8 @@ class ContextLoader {
     ContextLoader(const BuildOptions& options, layerstore::Store& store, layerstore::Store::Lease& lease);
 
     std::shared_ptr<const builder::ContextTree> load(const builder::RemoteContext& context);
+    /// Its time alone (builder::time_of()).
+    std::optional<std::int64_t> time_of(const builder::RemoteContext& context);
     /// The text that an URL gives.
     std::string fetch_text(const std::string& url, std::uint64_t limit);
 

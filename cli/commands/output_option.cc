@@ -21,8 +21,15 @@ const std::vector<std::string_view>& known_types() {
     return types;
 }
 const std::vector<std::string_view>& known_keys() {
-    static const std::vector<std::string_view> keys{
-        "type", "dest", "tar", "compression", "compression-level", "force-compression", "oci-mediatypes", "name"};
+    static const std::vector<std::string_view> keys{"type",
+                                                    "dest",
+                                                    "tar",
+                                                    "compression",
+                                                    "compression-level",
+                                                    "force-compression",
+                                                    "oci-mediatypes",
+                                                    "name",
+                                                    "source-date-epoch"};
     return keys;
 }
 
@@ -102,6 +109,7 @@ OutputOption parse_output(std::string_view text) {
     output.kind = kind_of(*type, fields, !output.destination.empty());
     if (!output.is_file_tree()) read_packing(fields, output);
     take_settled(fields);
+    output.epoch = take(fields, "source-date-epoch");
     if (const std::optional<std::string> names = take(fields, "name")) {
         for (const std::string_view name : split(*names, ','))
             output.names.push_back(layerstore::Reference::parse(trim(name)).full());
@@ -117,6 +125,13 @@ OutputOption parse_output(std::string_view text) {
 void check_outputs(const std::vector<OutputOption>& outputs) {
     if (std::ranges::count_if(outputs, &OutputOption::is_standard_output) > 1)
         refuse("two outputs cannot both go to standard output");
+    const OutputOption* dated = nullptr;
+    for (const OutputOption& output : outputs) {
+        if (!output.epoch) continue;
+        if (!dated) dated = &output;
+        if (output.epoch != dated->epoch)
+            refuse("two outputs want different times", "source-date-epoch= is that of the whole build");
+    }
     const OutputOption* first = nullptr;
     for (const OutputOption& output : outputs) {
         if (!output.is_image()) continue;

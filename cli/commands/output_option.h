@@ -28,6 +28,7 @@ struct OutputOption {
     layerstore::PackOptions packing;
     bool force_compression = false;
     bool oci_media_types = true;
+    std::optional<std::string> epoch;  ///< source-date-epoch=: of the whole build; "" turns every other one off
 
     /// True when it needs manifest, config and layers; else it needs files, or nothing.
     bool is_image() const noexcept {
@@ -41,7 +42,8 @@ struct OutputOption {
 /// Error{usage} for an unknown type, key or value, with the nearest known one, and for what cannot be done.
 OutputOption parse_output(std::string_view text);
 
-/// Error{usage} when two outputs ask for standard output, or two images for different layers: a build packs once.
+/// Error{usage} when two outputs ask for standard output, two images for different layers, or two times:
+/// a build packs once.
 void check_outputs(const std::vector<OutputOption>& outputs);
 
 }  // namespace imgbuild::cli

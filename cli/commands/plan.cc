@@ -3,6 +3,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/plan_json.h"
 #include "cli/commands/planning.h"
+#include "cli/commands/source_epoch.h"
 #include "cli/common/environment.h"
 #include "cli/common/error_report.h"
 #include "cli/common/terminal.h"
@@ -10,16 +11,17 @@
 namespace imgbuild::cli {
 
 int run_plan(Arguments arguments) {
-    const std::optional<BuildOptions> options = read_build_options("plan", arguments, process_environment);
+    std::optional<BuildOptions> options = read_build_options("plan", arguments, process_environment);
     if (!options) return exit_status::ok;
     const std::unique_ptr<layerstore::Store> store = open_store(options->common);
     const auto lease = store->is_writable() ? store->lease() : nullptr;
-    const BuildInput input = read_build_input(*options, *store, lease.get());
+    BuildInput input = read_build_input(*options, *store, lease.get());
     const std::optional<ParsedInput> parsed = parse_input(*options, input);
     if (!parsed) return exit_status::usage;
-    const std::optional<builder::PlanResult> planned = plan_input(*options, parsed->buildfile, input, *store);
+    const std::optional<builder::PlanResult> planned =
+        plan_with_time(*options, parsed->buildfile, input, *store, lease.get());
     if (!planned) return exit_status::usage;
-    for (const auto& warnings : {parsed->warnings, planned->warnings})
+    for (const auto& warnings : {input.warnings, parsed->warnings, planned->warnings})
         for (const std::string& warning : warnings) tell("warning: " + warning + "\n");
     print(write_json_indented(plan_to_json(*planned->plan)) + "\n");
     return exit_status::ok;
