@@ -3,10 +3,10 @@
 
 import datetime
 import hashlib
-import io
 import os
 import tarfile
 
+from support.archives import tar_of
 from support.git import Repository
 from support.language import Language
 from support.oci import open_layout
@@ -77,18 +77,17 @@ class EpochSources(Language):
 
     def put_archive(self, name, buildfile=""):
         """An archive whose newest regular file is of NEWEST, on a server that says MODIFIED of it."""
-        archive = io.BytesIO()
-        with tarfile.open(fileobj=archive, mode="w:gz") as tar:
-            for path, time, kind in (("Buildfile", self.OLD, tarfile.REGTYPE), ("new", self.NEWEST, tarfile.REGTYPE),
-                                     ("later", self.NEWEST + 99, tarfile.DIRTYPE)):
-                member = tarfile.TarInfo(path)
-                member.mtime, member.type = time, kind
-                data = buildfile.encode() if path == "Buildfile" else b""
-                member.size = len(data)
-                tar.addfile(member, io.BytesIO(data))
+        times = {"Buildfile": self.OLD, "new": self.NEWEST, "later": self.NEWEST + 99}
+
+        def date(member):
+            member.mtime = times[member.name]
+            if member.name == "later":
+                member.type = tarfile.DIRTYPE
+
+        archive = tar_of({"Buildfile": buildfile, "new": "", "later": ""}, "w:gz", date)
         path = os.path.join(self.web, name)
         with open(path, "wb") as file:
-            file.write(archive.getvalue())
+            file.write(archive)
         os.utime(path, (self.MODIFIED, self.MODIFIED))
 
     def expect(self, seconds, *arguments):

@@ -1,35 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every example of docs/buildfile.md gives what the page says."""
 
-import io
 import os
 import re
-import tarfile
 
+from support.archives import tar_of
 from support.case import ROOT, EndToEnd, Link, write_tree
 from support.examples import Outcome, examples_of
 from support.oci import open_layout
 
-
-def archive():
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w") as out:
-        member = tarfile.TarInfo("packed/inside.txt")
-        member.size = len(b"inside\n")
-        out.addfile(member, io.BytesIO(b"inside\n"))
-    return data.getvalue()
-
-
 # The context that the page shows at its beginning.
-CONTEXT = {"hello.txt": "hello\n", "world.txt": "world\n", "link.txt": Link("hello.txt"), "files.tar": archive(),
+CONTEXT = {"hello.txt": "hello\n", "world.txt": "world\n", "link.txt": Link("hello.txt"),
+           "files.tar": tar_of({"packed/inside.txt": "inside\n"}),
            "src/main.c": "int main;\n", "src/util/util.c": "int util;\n", "src/util/util.h": "extern int util;\n",
            "conf/app.conf": "port=80\n"}
 SECRET = "hush\n"
 
 
-def page():
+def read_examples():
     with open(os.path.join(ROOT, "docs", "buildfile.md"), encoding="utf-8") as file:
-        return file.read()
+        return examples_of(file.read())
+
+
+EXAMPLES = read_examples()
 
 
 class Language(EndToEnd):
@@ -37,7 +30,7 @@ class Language(EndToEnd):
 
     def check(self, heading):
         write_tree(self.folder, {"token": SECRET})
-        for number, example in enumerate(e for e in examples_of(page()) if e.heading == heading):
+        for number, example in enumerate(e for e in EXAMPLES if e.heading == heading):
             with self.subTest(line=example.line):
                 outcome = self.outcome_of(example, f"example-{number}")
                 self.assertEqual([outcome.found(fact) for fact in example.claims], example.claims, outcome.result.stderr)
@@ -57,7 +50,7 @@ class Language(EndToEnd):
 
 
 def add_cases():
-    for heading in dict.fromkeys(example.heading for example in examples_of(page())):
+    for heading in dict.fromkeys(example.heading for example in EXAMPLES):
         def case(self, heading=heading):
             self.check(heading)
         name = "test_" + re.sub(r"\W+", "_", heading.lower()).strip("_")

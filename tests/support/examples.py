@@ -107,6 +107,7 @@ class Outcome:
     def content(self, node):
         for archive in self.image.layers():
             for member in archive:
-                if member.isreg() and digest(archive.extractfile(member).read()) == node.content:
-                    return archive.extractfile(member).read()
+                data = archive.extractfile(member).read() if member.isreg() else b""
+                if digest(data) == node.content:
+                    return data
         return b""
