@@ -18,6 +18,9 @@ namespace {
 struct FreeDeflate {
     void operator()(libdeflate_compressor* c) const noexcept { libdeflate_free_compressor(c); }
 };
+struct FreeInflate {
+    void operator()(libdeflate_decompressor* d) const noexcept { libdeflate_free_decompressor(d); }
+};
 struct FreeZstd {
     void operator()(ZSTD_CCtx* c) const noexcept { ZSTD_freeCCtx(c); }
     void operator()(ZSTD_DCtx* c) const noexcept { ZSTD_freeDCtx(c); }
@@ -49,6 +52,23 @@ std::string compress_zstd(std::string_view chunk, int level) {
         throw Error(ErrorKind::internal, fmt::format("compress: zstd: {}", ZSTD_getErrorName(size)));
     out.resize(size);
     return out;
+}
+
+bool decompress_gzip(std::string_view packed, std::string& out) {
+    thread_local const std::unique_ptr<libdeflate_decompressor, FreeInflate> decompressor(
+        libdeflate_alloc_decompressor());
+    if (!decompressor) throw Error(ErrorKind::internal, "decompress: gzip: out of memory");
+    std::size_t read = 0;
+    // Without a place for the number of bytes written, any other number than asked for is refused.
+    const libdeflate_result result = libdeflate_gzip_decompress_ex(decompressor.get(), packed.data(), packed.size(),
+                                                                   out.data(), out.size(), &read, nullptr);
+    return result == LIBDEFLATE_SUCCESS && read == packed.size();
+}
+
+bool decompress_zstd(std::string_view packed, std::string& out) {
+    thread_local const std::unique_ptr<ZSTD_DCtx, FreeZstd> context(ZSTD_createDCtx());
+    if (!context) throw Error(ErrorKind::internal, "decompress: zstd: out of memory");
+    return ZSTD_decompressDCtx(context.get(), out.data(), out.size(), packed.data(), packed.size()) == out.size();
 }
 
 // What both decompressors share: the input block, the counts and the limits.
@@ -254,6 +274,17 @@ std::string compress_chunk(std::string_view chunk, Compression compression, int 
         case Compression::zstd: return compress_zstd(chunk, level);
     }
     return {};
+}
+
+std::string decompress_chunk(std::string_view packed, Compression compression, std::size_t size) {
+    if (compression == Compression::none && packed.size() == size) return std::string(packed);
+    std::string out(size, '\0');
+    const bool is_sound = compression == Compression::gzip   ? decompress_gzip(packed, out)
+                          : compression == Compression::zstd ? decompress_zstd(packed, out)
+                                                             : false;
+    if (!is_sound)
+        throw Error(ErrorKind::corrupt, fmt::format("decompress: {}: a damaged chunk", name_of(compression)));
+    return out;
 }
 
 Compression detect_compression(std::string_view first_bytes) noexcept {

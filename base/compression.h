@@ -32,6 +32,10 @@ std::string compressor_version(Compression compression);
 /// may be called by any number of threads. Throws Error{internal} when the library fails.
 std::string compress_chunk(std::string_view chunk, Compression compression, int level);
 
+/// The `size` bytes that compress_chunk() made `packed` of. May be called by any number of threads. Error{corrupt} where
+/// `packed` is damaged or holds another number of bytes.
+std::string decompress_chunk(std::string_view packed, Compression compression, std::size_t size);
+
 /// What a decompressor refuses to exceed; numbers of docs/limits.md.
 struct DecompressionLimits {
     std::uint64_t max_output = std::uint64_t{1} << 40;    ///< bytes

@@ -81,10 +81,12 @@ std::optional<layerstore::LayerRecord> Memos::find_packed(const PackKey& key) {
     return blob ? records_.find_layer(*blob) : std::nullopt;
 }
 
-void Memos::put_packed(const PackKey& key, const layerstore::LayerRecord& layer) {
+void Memos::put_packed(const PackKey& key, const layerstore::LayerRecord& layer,
+                       std::span<const layerstore::PackedChunk> chunks) {
     StepKey parts = pack_key(key);
     Records::Transaction transaction(records_);
     records_.save_layer(layer);
+    records_.save_chunks(layer.blob.digest, chunks);
     records_.put_memo(MemoKind::pack, parts.digest(), WireWriter().digest(layer.blob.digest).take(), parts.preimage());
 }
 

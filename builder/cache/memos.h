@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -54,7 +55,9 @@ class Memos {
     void put_applied(const layerstore::Tree& root, const DeltaId& delta, const layerstore::Tree& result);
 
     std::optional<layerstore::LayerRecord> find_packed(const PackKey& key);
-    void put_packed(const PackKey& key, const layerstore::LayerRecord& layer);
+    /// `chunks` are those of the layer that later ones may use again.
+    void put_packed(const PackKey& key, const layerstore::LayerRecord& layer,
+                    std::span<const layerstore::PackedChunk> chunks);
 
     std::optional<ImageContent> find_image(const Digest& manifest);
     /// The records of the layers are saved already.

@@ -67,13 +67,13 @@ Descriptor put_document(Store& store, std::string_view type, const std::string& 
 Descriptor make_image(Store& store, const EmbeddedBase& base, ImageConfig config, const std::string& what) {
     const auto writer = store.blobs().begin();
     const layerstore::PackedLayer layer = pack(base, what, *writer);
-    writer->commit_expecting(layer.blob, layer.blob_size, what);
+    const Digest blob = writer->commit();
     config.diff_ids = {layer.diff_id};
     layerstore::Manifest manifest{.media_type = std::string(layerstore::media_type::oci_manifest)};
     manifest.config = put_document(store, layerstore::media_type::oci_config, config.encode());
     manifest.layers = {{.media_type = std::string(layerstore::oci_layer_type(layerstore::PackOptions{}.compression)),
-                        .digest = layer.blob,
-                        .size = layer.blob_size}};
+                        .digest = blob,
+                        .size = writer->size()}};
     return put_document(store, manifest.media_type, manifest.encode());
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/solve/pack_step.h"
 
+#include "layerstore/store/stored_chunks.h"
+
 namespace imgbuild::builder {
 namespace {
 
@@ -25,15 +27,15 @@ FinishedLayer pack(const StackLayer& layer, Services& services, FileContents& co
     const layerstore::TreeDelta delta = layerstore::with_times(services.load_delta(layer.delta), key.time);
     auto sources = contents.of_layer(layer);
     std::unique_ptr<layerstore::BlobWriter> blob = services.store.blobs().begin();
+    layerstore::StoredChunks earlier(services.store);
     const layerstore::PackedLayer packed =
-        layerstore::pack_layer(delta, *sources, key.options, services.workers, *blob);
-    services.lease.add(packed.blob);
-    blob->commit_expecting(packed.blob, packed.blob_size, "layer");
+        layerstore::pack_layer(delta, *sources, key.options, services.workers, *blob, &earlier);
+    services.lease.add(blob->finish());
     layerstore::LayerRecord record{
-        {std::string(layerstore::oci_layer_type(key.options.compression)), packed.blob, packed.blob_size},
+        {std::string(layerstore::oci_layer_type(key.options.compression)), blob->commit(), blob->size()},
         packed.diff_id,
         layer.delta};
-    services.memos.put_packed(key, record);
+    services.memos.put_packed(key, record, packed.chunks);
     return finished(record);
 }
 

@@ -36,11 +36,11 @@ builder::FinishedLayer import_layer(Input& input, layerstore::Store& store) {
     TaskPool pool(available_processors());
     const auto blob = store.blobs().begin();
     const layerstore::PackedLayer packed = layerstore::pack_layer(delta, contents, packing, pool, *blob);
-    blob->commit_expecting(packed.blob, packed.blob_size, input.name);
+    const Digest digest = blob->commit();
     layerstore::Descriptor descriptor;
     descriptor.media_type = layerstore::oci_layer_type(packing.compression);
-    descriptor.digest = packed.blob;
-    descriptor.size = packed.blob_size;
+    descriptor.digest = digest;
+    descriptor.size = blob->size();
     return {descriptor, packed.diff_id};
 }
 

@@ -44,23 +44,28 @@ BlobWriter::BlobWriter(const Directory& scratch, const Directory& blobs)
 
 void BlobWriter::write(std::span<const std::byte> bytes) { hash_.write(bytes); }
 
+const Digest& BlobWriter::finish() {
+    if (!digest_) digest_ = hash_.finish();
+    return *digest_;
+}
+
 Digest BlobWriter::commit() {
-    Digest digest = hash_.finish();
-    publish(digest);
-    return digest;
+    publish();
+    return finish();
 }
 
 void BlobWriter::commit_expecting(const Digest& digest, std::uint64_t size, std::string_view what) {
     if (hash_.count() != size)
         throw Error(ErrorKind::corrupt, fmt::format("{}: {} bytes instead of {}", what, hash_.count(), size));
-    Digest found = hash_.finish();
+    const Digest& found = finish();
     if (found != digest)
         throw Error(ErrorKind::corrupt,
                     fmt::format("{}: its content is {} and not {}", what, found.text(), digest.text()));
-    publish(digest);
+    publish();
 }
 
-void BlobWriter::publish(const Digest& digest) {
+void BlobWriter::publish() {
+    const Digest& digest = finish();
     auto there = blobs_.status(blob_path(digest));
     // A file of another size is what a power loss left of an earlier attempt: it is replaced.
     if (there && S_ISREG(there->st_mode) && static_cast<std::uint64_t>(there->st_size) == hash_.count()) {
@@ -103,6 +108,22 @@ std::string BlobStore::read(const Digest& digest, std::uint64_t limit, std::stri
         throw Error(ErrorKind::invalid_input,
                     fmt::format("{}: larger than {}", name_of_blob(what, digest), human_size(limit)));
     return read_all(*open(digest, bytes, std::string(what)), limit, what);
+}
+
+std::optional<std::string> BlobStore::read_range(const Digest& digest, std::uint64_t offset, std::size_t size) const {
+    const auto there = this->size(digest);
+    if (!there || offset > *there || *there - offset < size) return std::nullopt;
+    auto fd = blobs_.try_open(blob_path(digest), O_RDONLY | O_NONBLOCK, FollowLinks::never);
+    if (!fd) return std::nullopt;
+    if (::lseek(fd->get(), static_cast<off_t>(offset), SEEK_SET) < 0) throw_errno("read", name_of_blob("", digest));
+    FdReader reader(*std::move(fd), name_of_blob("", digest));
+    std::string bytes(size, '\0');
+    for (std::size_t done = 0; done < size;) {
+        const std::size_t count = reader.read(std::as_writable_bytes(std::span(bytes)).subspan(done));
+        if (count == 0) return std::nullopt;
+        done += count;
+    }
+    return bytes;
 }
 
 std::unique_ptr<BlobWriter> BlobStore::begin() const {

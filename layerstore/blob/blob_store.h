@@ -25,6 +25,8 @@ class BlobWriter final : public ByteWriter {
     void write(std::span<const std::byte> bytes) override;
     std::uint64_t size() const noexcept { return hash_.count(); }
 
+    /// The digest of what was written; nothing is written afterwards. For whoever must lease it before it is visible.
+    const Digest& finish();
     /// Makes the blob visible under the digest of its bytes (a blob of that size that is there already stays)
     /// and returns that digest. Not synced: BlobStore::sync() does that for all of them at once.
     Digest commit();
@@ -33,11 +35,12 @@ class BlobWriter final : public ByteWriter {
     void commit_expecting(const Digest& digest, std::uint64_t size, std::string_view what);
 
   private:
-    void publish(const Digest& digest);
+    void publish();
 
     const Directory& blobs_;
     AtomicFile file_;
     HashingWriter hash_;
+    std::optional<Digest> digest_;
 };
 
 class BlobStore {
@@ -54,6 +57,9 @@ class BlobStore {
     std::unique_ptr<ByteReader> open(const Digest& digest, std::uint64_t size, std::string what) const;
     /// A whole small blob (manifest, config), verified; Error{invalid_input} above `limit` bytes.
     std::string read(const Digest& digest, std::uint64_t limit, std::string_view what) const;
+
+    /// `size` bytes of a blob from `offset` on, not verified; empty where the blob is missing or shorter.
+    std::optional<std::string> read_range(const Digest& digest, std::uint64_t offset, std::size_t size) const;
 
     /// Error{denied} on a store that is only read.
     std::unique_ptr<BlobWriter> begin() const;

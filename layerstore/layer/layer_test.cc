@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <map>
+
 #include "base/error.h"
 #include "layerstore/layer/layer_codec.h"
 #include "layerstore/layer/packing.h"
@@ -14,9 +17,22 @@ namespace {
 
 ImagePath at(std::string_view text) { return ImagePath::clean(text); }
 
+class CountedContents final : public ContentSource {
+  public:
+    Digest add(std::string bytes) { return memory_.add(std::move(bytes)); }
+    std::unique_ptr<ByteReader> open(const Digest& content, std::uint64_t size) override {
+        ++reads;
+        return memory_.open(content, size);
+    }
+    std::atomic<int> reads = 0;
+
+  private:
+    MemoryContents memory_;
+};
+
 // Entries whose bytes are kept where packing finds them.
 struct Fixture {
-    std::shared_ptr<MemoryContents> memory = std::make_shared<MemoryContents>();
+    std::shared_ptr<CountedContents> memory = std::make_shared<CountedContents>();
     ContentSources contents;
     Fixture() { contents.add(memory); }
 
@@ -40,6 +56,45 @@ struct Fixture {
         return out.take();
     }
 };
+
+// Chunks of every layer that keep() saw.
+class EarlierChunks final : public ChunkSource {
+  public:
+    std::optional<Found> find(const Digest& key) override {
+        const auto found = chunks.find(key);
+        return found == chunks.end() || loses_all ? std::nullopt : std::optional(found->second);
+    }
+    bool has(const Digest& key) override { return chunks.contains(key); }
+    void keep(const PackedLayer& layer, const std::string& blob) {
+        for (const PackedChunk& chunk : layer.chunks) {
+            const std::string packed = blob.substr(chunk.offset, chunk.size);
+            CHECK(Sha256::of(packed) == chunk.sum);
+            chunks[chunk.key] = {chunk, packed};
+        }
+    }
+    // As a source that does not look at sums would give them.
+    void damage() {
+        for (auto& [key, found] : chunks) found.packed.resize(found.packed.size() / 2);
+    }
+    std::map<Digest, Found> chunks;
+    bool loses_all = false;
+};
+
+// Packs with what is there and without; both give the same bytes.
+void pack_again(Fixture& fixture, const TreeDelta& delta, Compression compression, EarlierChunks& earlier) {
+    TaskPool pool(2);
+    const PackOptions options{compression, default_level(compression)};
+    MemoryWriter out;
+    const PackedLayer packed = pack_layer(delta, fixture.contents, options, pool, out, &earlier);
+    const int reads = fixture.memory->reads;
+    MemoryWriter fresh;
+    const PackedLayer expected = pack_layer(delta, fixture.contents, options, pool, fresh);
+    fixture.memory->reads = reads;
+    CHECK(out.bytes() == fresh.bytes());
+    CHECK(packed.diff_id == expected.diff_id);
+    CHECK(expected.chunks.empty());
+    earlier.keep(packed, std::string(out.bytes()));
+}
 
 TreeDelta read(std::string_view tar, const Tree& below = {}) {
     MemoryReader source(tar);
@@ -113,10 +168,9 @@ TEST_CASE("packing gives the written tar, and the same blob for any number of th
                 pack_layer(delta, fixture.contents, {compression, default_level(compression)}, pool, out);
             CHECK(packed.diff_id.value == Sha256::of(tar));
             CHECK(packed.tar_size == tar.size());
-            CHECK(packed.blob == Sha256::of(out.bytes()));
-            CHECK(packed.blob_size == out.bytes().size());
-            CHECK(first.value_or(packed.blob) == packed.blob);
-            first = packed.blob;
+            const Digest blob = Sha256::of(out.bytes());
+            CHECK(first.value_or(blob) == blob);
+            first = blob;
             MemoryReader source(out.bytes());
             auto plain = make_detecting_decompressor(source, "layer");
             CHECK(read_all(*plain, UINT64_MAX, "layer") == tar);
@@ -141,6 +195,44 @@ TEST_CASE("an inserted file leaves the later chunks of a layer as they were") {
     std::string after = pack(changes);
     std::size_t tail = before.size() / 2;
     CHECK(after.ends_with(before.substr(tail)));
+}
+
+TEST_CASE("chunks of an earlier layer are used again, and of the files only those of changed chunks are read") {
+    Fixture fixture;
+    std::vector<Change> changes;
+    for (int i = 0; i < 8000; ++i)
+        changes.push_back({at("/f" + std::to_string(100000 + i)), ChangeKind::put,
+                           fixture.file(std::string(2000, char('a' + i % 26)) + std::to_string(i))});
+    changes.push_back({at("/large"), ChangeKind::put, fixture.file(std::string(9'000'001, 'L'))});
+    for (Compression compression : {Compression::none, Compression::gzip, Compression::zstd}) {
+        EarlierChunks earlier;
+        pack_again(fixture, TreeDelta::build(changes), compression, earlier);
+        std::vector<Change> changed = changes;
+        changed[4000].entry = fixture.file("edited");
+        changed.push_back({at("/f0"), ChangeKind::put, fixture.file("inserted at the front")});
+        fixture.memory->reads = 0;
+        pack_again(fixture, TreeDelta::build(changed), compression, earlier);
+        CHECK(fixture.memory->reads < 2 * 4000);
+        CHECK(fixture.memory->reads > 0);
+
+        earlier.damage();
+        pack_again(fixture, TreeDelta::build(changed), compression, earlier);
+    }
+}
+
+TEST_CASE("a piece of a large file whose chunk is gone is made of the file again") {
+    Fixture fixture;
+    std::string bytes(9'000'001, 'L');
+    for (std::size_t i = 0; i < bytes.size(); i += 7) bytes[i] = static_cast<char>(i >> 8);
+    const TreeDelta delta = TreeDelta::build({{at("/large"), ChangeKind::put, fixture.file(bytes)}});
+    EarlierChunks earlier;
+    pack_again(fixture, delta, Compression::zstd, earlier);
+    CHECK(earlier.chunks.size() == 3);
+    // Known when it is asked for, and gone when it is wanted.
+    earlier.loses_all = true;
+    fixture.memory->reads = 0;
+    pack_again(fixture, delta, Compression::zstd, earlier);
+    CHECK(fixture.memory->reads == 3);
 }
 
 TEST_CASE("content that nobody holds stops the packing and names the file") {

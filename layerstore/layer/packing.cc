@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <deque>
 #include <future>
+#include <optional>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -21,6 +23,8 @@ constexpr std::uint64_t large_chunk = 4 << 20;
 constexpr std::uint8_t boundary_mask = 0x0f;
 
 struct Chunk {
+    std::optional<Digest> key;  // of chunks that later layers may use again
+    Digest sum;
     std::string tar;
     std::string packed;
 };
@@ -28,13 +32,15 @@ struct Chunk {
 class Packer {
   public:
     Packer(const TreeDelta& delta, ContentSources& contents, const PackOptions& options, TaskPool& pool,
-           ByteWriter& out)
+           ByteWriter& out, ChunkSource* earlier)
         : delta_(delta),
           contents_(contents),
           options_(options),
+          compressor_(compressor_version(options.compression)),
           pool_(pool),
-          out_(out),
-          targets_(link_targets(delta)) {}
+          earlier_(earlier),
+          targets_(link_targets(delta)),
+          out_(out) {}
 
     // Jobs refer to this object: none may outlive it, also when something throws.
     ~Packer() {
@@ -57,7 +63,7 @@ class Packer {
                 held = 0;
             }
             if (size > large_chunk) {
-                stream_large(changes[i], std::move(header));
+                submit_large(changes[i], std::move(header));
                 begin = i + 1;
                 continue;
             }
@@ -65,14 +71,10 @@ class Packer {
             held += size;
         }
         if (!headers.empty()) submit_entries(begin, std::move(headers));
-        submit(std::string(tar_end()));
+        submit([this] { return compress(std::nullopt, std::string(tar_end())); });
         while (!running_.empty()) finish_one();
-        PackedLayer packed;
-        packed.diff_id = DiffId{tar_hash_.finish()};
-        packed.tar_size = tar_size_;
-        packed.blob = blob_.finish();
-        packed.blob_size = blob_.count();
-        return packed;
+        packed_.diff_id = DiffId{tar_hash_.finish()};
+        return std::move(packed_);
     }
 
   private:
@@ -86,20 +88,64 @@ class Packer {
         return has_data(targets_, delta_, change) ? change.entry.size + tar_padding(change.entry.size) : 0;
     }
 
-    Chunk compress(std::string tar) const {
-        std::string packed = compress_chunk(tar, options_.compression, options_.level);
-        return {std::move(tar), std::move(packed)};
+    // Whatever a chunk's bytes depend on is part of its key.
+    KeyHasher begin_key() const {
+        return std::move(KeyHasher("chunk")
+                             .add("compression", name_of(options_.compression))
+                             .add("level", static_cast<std::uint64_t>(options_.level))
+                             .add("compressor", compressor_));
     }
 
-    void submit(std::string tar) {
-        make_room();
-        running_.push_back(pool_.submit([this, tar = std::move(tar)]() mutable { return compress(std::move(tar)); }));
+    Digest key_of(std::size_t begin, const Headers& headers) const {
+        KeyHasher key = begin_key();
+        for (std::size_t i = 0; i < headers.size(); ++i) {
+            const Change& change = delta_.changes()[begin + i];
+            key.add("header", headers[i]);
+            if (has_data(targets_, delta_, change)) key.add("content", change.entry.content);
+        }
+        return key.finish();
+    }
+
+    Digest key_of_piece(const Change& change, std::string_view header, std::uint64_t index) const {
+        return begin_key()
+            .add("header", index == 0 ? header : "")
+            .add("content", change.entry.content)
+            .add("piece", index)
+            .finish();
+    }
+
+    Chunk compress(std::optional<Digest> key, std::string tar) const {
+        std::string packed = compress_chunk(tar, options_.compression, options_.level);
+        const Digest sum = key ? Sha256::of(packed) : Digest();
+        return {key, sum, std::move(tar), std::move(packed)};
+    }
+
+    // The chunk of an earlier layer; its tar comes out of it, so that no file of it is opened.
+    std::optional<Chunk> find_earlier(const Digest& key) const {
+        auto found = earlier_->find(key);
+        if (!found) return std::nullopt;
+        try {
+            std::string tar = decompress_chunk(found->packed, options_.compression, found->chunk.tar_size);
+            return Chunk{key, found->chunk.sum, std::move(tar), std::move(found->packed)};
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::corrupt) throw;
+            return std::nullopt;
+        }
+    }
+
+    template <class Job>
+    void submit(Job job) {
+        while (running_.size() >= 2 * pool_.threads() + 2) finish_one();
+        running_.push_back(pool_.submit(std::move(job)));
     }
 
     void submit_entries(std::size_t begin, Headers headers) {
-        make_room();
-        running_.push_back(pool_.submit(
-            [this, begin, headers = std::move(headers)] { return compress(read_entries(begin, headers)); }));
+        submit([this, begin, headers = std::move(headers)] {
+            if (!earlier_) return compress(std::nullopt, read_entries(begin, headers));
+            const Digest key = key_of(begin, headers);
+            auto chunk = find_earlier(key);
+            return chunk ? *std::move(chunk) : compress(key, read_entries(begin, headers));
+        });
     }
 
     std::string read_entries(std::size_t begin, const Headers& headers) const {
@@ -108,19 +154,38 @@ class Packer {
             const Change& change = delta_.changes()[begin + i];
             tar.write(as_bytes(headers[i]));
             if (!has_data(targets_, delta_, change)) continue;
-            auto reader = contents_.require(change.entry.content, change.entry.size, change.path.bytes());
-            check_size(change, copy_all(*reader, tar));
+            check_size(change, copy_all(*open(change), tar));
             tar.write(as_bytes(std::string(tar_padding(change.entry.size), '\0')));
         }
         return tar.take();
     }
 
-    // A file larger than a chunk is read here, in order, and cut at multiples of the chunk's size.
-    void stream_large(const Change& change, std::string tar) {
-        auto reader = contents_.require(change.entry.content, change.entry.size, change.path.bytes());
+    // A file larger than a chunk has chunks of its own, cut at multiples of the chunk's size.
+    void submit_large(const Change& change, std::string header) {
+        if (!earlier_) return stream_large(change, std::move(header), {});
+        std::vector<Digest> keys((change.entry.size + large_chunk - 1) / large_chunk);
+        for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = key_of_piece(change, header, i);
+        const bool is_known = std::ranges::all_of(keys, [&](const Digest& key) { return earlier_->has(key); });
+        if (!is_known) return stream_large(change, std::move(header), keys);
+        for (std::size_t i = 0; i < keys.size(); ++i)
+            submit([this, &change, header, i, key = keys[i]] {
+                auto chunk = find_earlier(key);
+                return chunk ? *std::move(chunk) : compress(key, read_piece(change, header, i));
+            });
+    }
+
+    // Read here, in order.
+    void stream_large(const Change& change, std::string tar, const std::vector<Digest>& keys) {
+        auto reader = open(change);
         std::vector<std::byte> buffer(stream_block);
         std::uint64_t total = 0;
         std::uint64_t in_piece = 0;
+        auto submit_piece = [&] {
+            const std::uint64_t index = (total - 1) / large_chunk;
+            const std::optional<Digest> key = keys.empty() ? std::nullopt : std::optional(keys.at(index));
+            submit([this, key, tar = std::exchange(tar, {})]() mutable { return compress(key, std::move(tar)); });
+            in_piece = 0;
+        };
         for (;;) {
             std::size_t room = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), large_chunk - in_piece));
             std::size_t count = reader->read(std::span(buffer).first(room));
@@ -128,13 +193,36 @@ class Packer {
             tar.append(as_text(std::span(buffer).first(count)));
             total += count;
             in_piece += count;
-            if (in_piece < large_chunk) continue;
-            submit(std::exchange(tar, {}));
-            in_piece = 0;
+            if (total > change.entry.size) break;
+            if (in_piece == large_chunk) submit_piece();
         }
         check_size(change, total);
         tar.append(tar_padding(total), '\0');
-        if (!tar.empty()) submit(std::move(tar));
+        if (!tar.empty()) submit_piece();
+    }
+
+    // One piece of a large file, where the earlier layer that held it is gone meanwhile. Reads the file to its end,
+    // which alone shows that it is what it was.
+    std::string read_piece(const Change& change, const std::string& header, std::uint64_t index) const {
+        std::string tar = index == 0 ? header : "";
+        const std::uint64_t begin = index * large_chunk;
+        const std::uint64_t end = std::min(begin + large_chunk, change.entry.size);
+        auto reader = open(change);
+        StreamBlock block;
+        std::uint64_t at = 0;
+        while (std::size_t count = reader->read(block.bytes())) {
+            const std::uint64_t first = std::clamp(begin, at, at + count);
+            const std::uint64_t last = std::clamp(end, at, at + count);
+            tar.append(as_text(block.bytes().subspan(first - at, last - first)));
+            at += count;
+        }
+        check_size(change, at);
+        if (end == change.entry.size) tar.append(tar_padding(end), '\0');
+        return tar;
+    }
+
+    std::unique_ptr<ByteReader> open(const Change& change) const {
+        return contents_.require(change.entry.content, change.entry.size, change.path.bytes());
     }
 
     static void check_size(const Change& change, std::uint64_t found) {
@@ -144,37 +232,37 @@ class Packer {
                                     change.entry.size));
     }
 
-    void make_room() {
-        std::size_t in_flight = 2 * pool_.threads() + 2;
-        while (running_.size() >= in_flight) finish_one();
-    }
-
     void finish_one() {
         std::future<Chunk> job = std::move(running_.front());
         running_.pop_front();
         Chunk chunk = job.get();
         tar_hash_.update(chunk.tar);
-        tar_size_ += chunk.tar.size();
-        blob_.write(as_bytes(chunk.packed));
+        packed_.tar_size += chunk.tar.size();
+        if (chunk.key)
+            packed_.chunks.push_back({*chunk.key, chunk.sum, written_, chunk.packed.size(), chunk.tar.size()});
+        written_ += chunk.packed.size();
+        out_.write(as_bytes(chunk.packed));
     }
 
     const TreeDelta& delta_;
     ContentSources& contents_;
     PackOptions options_;
+    std::string compressor_;
     TaskPool& pool_;
-    ByteWriter& out_;
+    ChunkSource* earlier_;
     LinkTargets targets_;
     std::deque<std::future<Chunk>> running_;
     Sha256 tar_hash_;
-    std::uint64_t tar_size_ = 0;
-    HashingWriter blob_{&out_};
+    PackedLayer packed_;
+    std::uint64_t written_ = 0;  // bytes of the blob
+    ByteWriter& out_;
 };
 
 }  // namespace
 
 PackedLayer pack_layer(const TreeDelta& delta, ContentSources& contents, const PackOptions& options, TaskPool& pool,
-                       ByteWriter& out) {
-    return Packer(delta, contents, options, pool, out).pack();
+                       ByteWriter& out, ChunkSource* earlier) {
+    return Packer(delta, contents, options, pool, out, earlier).pack();
 }
 
 }  // namespace imgbuild::layerstore

@@ -242,6 +242,31 @@ std::vector<LayerRecord> Records::layers_of(const DeltaId& delta) {
     return layers;
 }
 
+void Records::save_chunks(const Digest& blob, std::span<const PackedChunk> chunks) {
+    const Lock lock(mutex_);
+    require_writable();
+    unless_damaged([&] {
+        const Transaction transaction(*this);
+        for (const PackedChunk& chunk : chunks)
+            Query(*database_, "INSERT OR REPLACE INTO chunk(id, blob, value) VALUES(?, ?, ?)")
+                .bind(chunk.key)
+                .bind(blob)
+                .bind(detail::encode_chunk(chunk))
+                .run();
+    });
+}
+
+std::optional<Records::ChunkPlace> Records::find_chunk(const Digest& key) {
+    const Lock lock(mutex_);
+    return unless_damaged(std::optional<ChunkPlace>(), [&]() -> std::optional<ChunkPlace> {
+        Query query(*database_, "SELECT blob, value FROM chunk WHERE id = ?");
+        if (!query.bind(key).step()) return std::nullopt;
+        const auto chunk = detail::decode_chunk(key, query.view(1));
+        if (!chunk) return std::nullopt;
+        return ChunkPlace{query.digest(0), *chunk};
+    });
+}
+
 void Records::begin() {
     mutex_.lock();
     try {

@@ -14,6 +14,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,6 +22,7 @@
 
 #include "base/digest.h"
 #include "layerstore/image/descriptor.h"
+#include "layerstore/layer/packed_chunk.h"
 #include "layerstore/tree/tree.h"
 #include "layerstore/tree/tree_delta.h"
 
@@ -100,6 +102,14 @@ class Records final : public NodeSource {
     /// Blobs that hold `delta`, newest first. They need not stand in the store any more.
     std::vector<LayerRecord> layers_of(const DeltaId& delta);
 
+    /// Keeps where the chunks of `blob` lie. Of equal chunks the newest blob's counts.
+    void save_chunks(const Digest& blob, std::span<const PackedChunk> chunks);
+    struct ChunkPlace {
+        Digest blob;  ///< which may be gone
+        PackedChunk chunk;
+    };
+    std::optional<ChunkPlace> find_chunk(const Digest& key);
+
     struct Counts {
         std::uint64_t nodes = 0, deltas = 0, memos = 0, layers = 0;
     };
@@ -125,6 +135,8 @@ class Records final : public NodeSource {
     void remove_link_table(const Digest& id);
     void remove_delta(const DeltaId& id);
     void remove_layer(const Digest& blob);
+    /// The chunks of blobs that have no layer record.
+    void remove_lost_chunks();
     /// Gives the pages that removals freed back to the file system.
     void shrink();
 

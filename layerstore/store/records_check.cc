@@ -134,6 +134,8 @@ std::vector<std::string> Records::check_rows(bool repair) {
     });
     inspect("layer", "SELECT blob, value FROM layer", "DELETE FROM layer WHERE blob = ?",
             [](Query& row, const Digest& id) { return detail::decode_layer(id, row.view(1)).has_value(); });
+    inspect("chunk", "SELECT id, value FROM chunk", "DELETE FROM chunk WHERE id = ?",
+            [](Query& row, const Digest& id) { return detail::decode_chunk(id, row.view(1)).has_value(); });
     inspect("memo", "SELECT key, kind, value, preimage, created, sum FROM memo", "DELETE FROM memo WHERE key = ?",
             [](Query& row, const Digest& key) {
                 const Memo memo{row.bytes(2), row.bytes(3), row.number(4)};

@@ -95,6 +95,11 @@ void Records::remove_layer(const Digest& blob) {
     Query(*database_, "DELETE FROM layer WHERE blob = ?").bind(blob).run();
 }
 
+void Records::remove_lost_chunks() {
+    const Lock lock(mutex_);
+    database_->execute("DELETE FROM chunk WHERE blob NOT IN (SELECT blob FROM layer)");
+}
+
 void Records::shrink() {
     const Lock lock(mutex_);
     database_->execute("PRAGMA incremental_vacuum");

@@ -208,10 +208,10 @@ TEST_CASE("damage that shows only while records are read is a miss, and the next
 TEST_CASE("a newer schema is refused and left as it is") {
     Place at;
     { Records records(at.path()); }
-    at.sql("PRAGMA user_version = 2");
+    at.sql("PRAGMA user_version = 3");
     CHECK(refusal([&] { Records records(at.path()); }) ==
           "unsupported: open the store: " + at.path() +
-              "/store.db: written by a newer imgbuild (schema 2, this one knows 1)");
+              "/store.db: written by a newer imgbuild (schema 3, this one knows 2)");
     CHECK(::access((at.path() + "/store.db.damaged").c_str(), F_OK) != 0);
 }
 
@@ -302,4 +302,47 @@ TEST_CASE("a lost tree node takes with it what stands above and the memos of its
     CHECK(records.nodes().size() == nodes);
     CHECK(Tree::from_ref(tree.ref(), records).find(ImagePath::clean("/a/b/file")));
     CHECK(records.check().empty());
+}
+
+TEST_CASE("chunks are found by what they were made of, in the newest blob, until its layer is gone") {
+    Place at;
+    Records records(at.path());
+    const Digest old_blob = Sha256::of("old blob");
+    const Digest new_blob = Sha256::of("new blob");
+    const PackedChunk chunk{.key = key, .sum = Sha256::of("packed"), .offset = 7, .size = 6, .tar_size = 1024};
+    records.save_chunks(old_blob, std::vector{chunk});
+    records.save_chunks(new_blob, std::vector{chunk});
+    CHECK(records.find_chunk(key)->blob == new_blob);
+    CHECK(records.find_chunk(key)->chunk.sum == chunk.sum);
+    CHECK(records.find_chunk(key)->chunk.offset == 7);
+    CHECK(records.find_chunk(key)->chunk.size == 6);
+    CHECK(records.find_chunk(key)->chunk.tar_size == 1024);
+    CHECK_FALSE(records.find_chunk(Sha256::of("another")));
+
+    records.save_layer({{.media_type = "a/b", .digest = new_blob, .size = 13}, {key}, {key}});
+    records.remove_lost_chunks();
+    CHECK(records.find_chunk(key));
+    records.remove_layer(new_blob);
+    records.remove_lost_chunks();
+    CHECK_FALSE(records.find_chunk(key));
+}
+
+TEST_CASE("a damaged chunk record is a miss, and found by a check") {
+    Place at;
+    { Records(at.path()).save_chunks(key, std::vector{PackedChunk{.key = key}}); }
+    at.sql("UPDATE chunk SET value = x'00'");
+    Records records(at.path());
+    CHECK_FALSE(records.find_chunk(key));
+    CHECK(records.check(true) == std::vector<std::string>{"chunk " + key.text() + ": damaged"});
+    CHECK(records.check().empty());
+}
+
+TEST_CASE("records of schema 1 are kept and get what they lack") {
+    Place at;
+    { Records(at.path()).put_memo(MemoKind::run, key, "value", ""); }
+    at.sql("DROP TABLE chunk; PRAGMA user_version = 1");
+    Records records(at.path());
+    CHECK(records.find_memo(MemoKind::run, key)->value == "value");
+    records.save_chunks(key, std::vector{PackedChunk{.key = key}});
+    CHECK(records.find_chunk(key));
 }

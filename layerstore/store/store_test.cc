@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "layerstore/store/stored_chunks.h"
 #include "layerstore/store/test_support.h"
 
 using namespace imgbuild;
@@ -158,4 +159,26 @@ TEST_CASE("the store's place is a flag's, else root's, else the user's data fold
         CHECK(with(nullptr, nullptr, nullptr) == "usage: open the store: neither HOME nor XDG_DATA_HOME is set");
     }
     with(nullptr, nullptr, home.c_str());
+}
+
+TEST_CASE("a chunk of a stored layer is given out as long as its bytes are what they were") {
+    StorePlace place;
+    const auto store = place.open();
+    const std::string blob = "before packed after";
+    const Digest digest = store->blobs().put(blob);
+    const PackedChunk chunk{.key = Sha256::of("key"), .sum = Sha256::of("packed"), .offset = 7, .size = 6};
+    store->records().save_chunks(digest, std::vector{chunk});
+    StoredChunks chunks(*store);
+    CHECK(chunks.has(chunk.key));
+    CHECK(chunks.find(chunk.key)->packed == "packed");
+    CHECK_FALSE(chunks.has(Sha256::of("another")));
+    CHECK_FALSE(chunks.find(Sha256::of("another")));
+
+    place.overwrite("blobs/sha256/" + digest.hex(), "before PACKED after");
+    CHECK_FALSE(chunks.find(chunk.key));
+    place.overwrite("blobs/sha256/" + digest.hex(), "before");
+    CHECK_FALSE(chunks.find(chunk.key));
+    store->blobs().remove(digest);
+    CHECK_FALSE(chunks.find(chunk.key));
+    CHECK_FALSE(chunks.has(chunk.key));
 }

@@ -38,6 +38,8 @@ class Walker {
     Walker(const Directory& root, const WantedPaths& wanted, const ContextIndex& index, const WalkOptions& options)
         : root_(root), ignore_(options.ignore), settled_before_(options.settled_before), old_(index) {
         found_.kept.resize(index.count());
+        // A context is mostly as large as it was: growing on the way costs more than all else here.
+        found_.entries.reserve(index.count() + index.count() / 16 + 64);
         struct stat status {};
         if (::fstat(root.fd(), &status) < 0) throw_unreadable({});
         status.st_mode = S_IFDIR | 0755;  // whoever made the directory said nothing about the image's root

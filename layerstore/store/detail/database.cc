@@ -14,7 +14,7 @@
 namespace imgbuild::layerstore::detail {
 namespace {
 
-constexpr int schema_version = 1;
+constexpr int schema_version = 2;
 constexpr int busy_milliseconds = 60'000;
 constexpr int checkpoint_frames = 4000;  // 16 MiB of log
 constexpr int leave_frames = 256;        // 1 MiB: the next opening reads so much in a millisecond
@@ -29,7 +29,14 @@ constexpr const char* schema = R"(
     CREATE TABLE memo(kind INTEGER NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, preimage BLOB NOT NULL,
                       created INTEGER NOT NULL, used INTEGER NOT NULL, sum BLOB NOT NULL, PRIMARY KEY(kind, key));
     CREATE INDEX memo_age ON memo(kind, created);
-    PRAGMA user_version = 1;
+    CREATE TABLE chunk(id BLOB PRIMARY KEY, blob BLOB NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
+    PRAGMA user_version = 2;
+)";
+
+// What a file of schema 1 lacks.
+constexpr const char* schema_2 = R"(
+    CREATE TABLE chunk(id BLOB PRIMARY KEY, blob BLOB NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
+    PRAGMA user_version = 2;
 )";
 
 // Shared memory between processes, which the write-ahead log needs, does not reach across machines.
@@ -136,7 +143,7 @@ void Database::set_up() {
     if (!is_writable()) return;
     execute("PRAGMA synchronous = NORMAL");
     if (is_on_network(directory_)) execute("PRAGMA journal_mode = TRUNCATE");
-    if (version == 0) make_schema();
+    if (version < schema_version) make_schema();
 }
 
 void Database::make_schema() {
@@ -153,6 +160,7 @@ void Database::make_schema() {
     }
     // Another process may have been faster.
     if (version == 0) execute(schema);
+    if (version == 1) execute(schema_2);
     execute("COMMIT");
 }
 

@@ -61,6 +61,26 @@ std::optional<LayerRecord> decode_layer(const Digest& blob, std::string_view sea
     return layer;
 }
 
+std::string encode_chunk(const PackedChunk& chunk) {
+    WireWriter out;
+    out.digest(chunk.sum).varint(chunk.offset).varint(chunk.size).varint(chunk.tar_size);
+    return seal("chunk", chunk.key, out.bytes());
+}
+
+std::optional<PackedChunk> decode_chunk(const Digest& key, std::string_view sealed) {
+    const auto value = unseal("chunk", key, sealed);
+    if (!value) return std::nullopt;
+    WireReader in(*value, "chunk record");
+    PackedChunk chunk;
+    chunk.key = key;
+    chunk.sum = in.digest();
+    chunk.offset = in.varint();
+    chunk.size = in.varint();
+    chunk.tar_size = in.varint();
+    in.expect_end();
+    return chunk;
+}
+
 std::vector<TreeId> children_in(std::string_view node) {
     std::vector<TreeId> children;
     WireReader in(node, "tree node");

@@ -26,6 +26,10 @@ std::string encode_layer(const LayerRecord& layer);
 /// Empty when the value is damaged.
 std::optional<LayerRecord> decode_layer(const Digest& blob, std::string_view sealed);
 
+std::string encode_chunk(const PackedChunk& chunk);
+/// Empty when the value is damaged.
+std::optional<PackedChunk> decode_chunk(const Digest& key, std::string_view sealed);
+
 /// The directories right below an encoded tree node. Throws Error{corrupt}.
 std::vector<TreeId> children_in(std::string_view node);
 
