@@ -2,9 +2,11 @@
 """Build contexts to measure with. Bytes, modes and times of every file are a function of the seed alone, so that two
 machines measure the same trees."""
 
+import io
 import math
 import os
 import random
+import tarfile
 
 BASE = "localhost/busybox"
 FILE_TIME = 1_700_000_000
@@ -103,6 +105,43 @@ def change_one_file(folder, text):
     """What a developer does between two builds of wide_copy()."""
     with open(os.path.join(folder, "tree", "d000", "s00", "f000000"), "w", encoding="ascii") as file:
         file.write(text)
+
+
+def read(folder, name):
+    with open(os.path.join(folder, name), encoding="utf-8") as file:
+        return file.read()
+
+
+def append(folder, text):
+    """More steps at the end of a Buildfile."""
+    context(folder, read(folder, "Buildfile") + text)
+
+
+def unpacked_tar(folder, count):
+    """A RUN that unpacks a tar of so many files, 30 KiB on average, in a stage of its own. Gives their bytes."""
+    context(folder, f"FROM {BASE} AS data\nCOPY data.tar /data.tar\n"
+                    "FROM data AS last\nRUN mkdir /out && tar -xf /data.tar -C /out\n")
+    content = Content(5)
+    total = 0
+    with tarfile.open(os.path.join(folder, "data.tar"), "w") as archive:
+        for i in range(count):
+            member = tarfile.TarInfo(f"d{i // FILES_PER_DIRECTORY:03d}/f{i:05d}")
+            member.size = content.random.randrange(1 << 10, 60 << 10)
+            member.mtime = FILE_TIME
+            archive.addfile(member, io.BytesIO(content.file_of(member.size)))
+            total += member.size
+    return total
+
+
+def many_layers(folder, count, size):
+    """A COPY a layer, each of files of 1 MiB."""
+    context(folder, f"FROM {BASE}\n" + "".join(f"COPY layer-{i} /layer-{i}\n" for i in range(count)))
+    content = Content(6)
+    for i in range(count):
+        os.makedirs(os.path.join(folder, f"layer-{i}"), exist_ok=True)
+        for part in range(size >> 20):
+            write(os.path.join(folder, f"layer-{i}", f"part-{part}"), content.file_of(1 << 20))
+    return folder
 
 
 def one_file(folder, size):

@@ -46,9 +46,7 @@ class Service {
         : channel_(channel),
           place_(place),
           deltas_(place.store, place.spelling_name, place.spelling),
-          caches_(place.store, place.spelling_name, deltas_) {
-        if (place.sweep) deltas_.sweep();
-    }
+          caches_(place.store, place.spelling_name, deltas_) {}
 
     void materialise(WireReader& in);
     void run(WireReader& in, std::vector<Fd> fds);
@@ -57,6 +55,8 @@ class Service {
     void remove_cache(WireReader& in);
     void changed(WireReader& in);
     void check(WireReader& in);
+    /// Takes away what killed processes left. Nobody waits for an answer.
+    void sweep() { deltas_.sweep(); }
 
   private:
     StopCheck stop() const {
@@ -258,13 +258,14 @@ void answer_request(Channel& channel) {
         case Request::remove_cache: return service.remove_cache(in);
         case Request::changed: return service.changed(in);
         case Request::check: return service.check(in);
+        case Request::sweep: return service.sweep();
     }
 }
 
 }  // namespace
 
 void RequestPlace::encode(WireWriter& out) const {
-    out.text(store).text(spelling_name).byte(static_cast<std::uint8_t>(spelling)).byte(sweep);
+    out.text(store).text(spelling_name).byte(static_cast<std::uint8_t>(spelling));
 }
 
 RequestPlace RequestPlace::decode(WireReader& in) {
@@ -272,7 +273,6 @@ RequestPlace RequestPlace::decode(WireReader& in) {
     place.store = in.text();
     place.spelling_name = in.text();
     place.spelling = static_cast<layerstore::OverlaySpelling>(in.byte());
-    place.sweep = in.byte() != 0;
     return place;
 }
 

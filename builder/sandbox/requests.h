@@ -12,7 +12,7 @@
 
 namespace imgbuild::builder {
 
-enum class Request : std::uint8_t { materialise, run, open_files, remove_delta, remove_cache, changed, check };
+enum class Request : std::uint8_t { materialise, run, open_files, remove_delta, remove_cache, changed, check, sweep };
 enum class Answer : std::uint8_t { done, error };
 
 /// Where a request works: part of every one of them.
@@ -20,7 +20,6 @@ struct RequestPlace {
     std::string store;
     std::string spelling_name;
     layerstore::OverlaySpelling spelling = layerstore::OverlaySpelling::trusted;
-    bool sweep = false;  ///< first take away what killed processes left
 
     void encode(WireWriter& out) const;
     static RequestPlace decode(WireReader& in);

@@ -117,7 +117,7 @@ class HelperSandbox final : public Sandbox {
   private:
     std::string map_digest() const;
     Helper& helper();
-    WireWriter begin(Request kind);
+    WireWriter begin(Request kind) const;
     Channel ask(const WireWriter& request, std::span<const int> fds = {});
     bool files_are_ours() const { return rung_.mode == RootMode::root; }
     std::vector<Fd> open_ourselves(const DeltaId& delta, std::span<const ImagePath> paths) const;
@@ -126,7 +126,6 @@ class HelperSandbox final : public Sandbox {
     RequestPlace place_;
     std::mutex mutex_;
     std::optional<Helper> helper_;
-    bool swept_ = false;
 };
 
 std::string HelperSandbox::map_digest() const {
@@ -140,20 +139,19 @@ std::string HelperSandbox::map_digest() const {
     return key.finish().hex().substr(0, 16);
 }
 
+// What killed processes left is taken away beside the first request, not before it: a large delta takes seconds.
 Helper& HelperSandbox::helper() {
     std::lock_guard guard(mutex_);
-    if (!helper_) helper_.emplace(rung_);
+    if (!helper_) {
+        helper_.emplace(rung_);
+        helper_->connect().send(begin(Request::sweep).bytes());
+    }
     return *helper_;
 }
 
-WireWriter HelperSandbox::begin(Request kind) {
-    RequestPlace place = place_;
-    {
-        std::lock_guard guard(mutex_);
-        place.sweep = !std::exchange(swept_, true);
-    }
+WireWriter HelperSandbox::begin(Request kind) const {
     WireWriter out;
-    place.encode(out.byte(static_cast<std::uint8_t>(kind)));
+    place_.encode(out.byte(static_cast<std::uint8_t>(kind)));
     return out;
 }
 
