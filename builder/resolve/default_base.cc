@@ -48,7 +48,7 @@ detail::SourceKey key_of(const EmbeddedBase& base, const ImageConfig& config) {
 layerstore::PackedLayer pack(const EmbeddedBase& base, const std::string& what, ByteWriter& out) {
     auto files = std::make_shared<layerstore::MemoryContents>();
     std::string file;
-    auto keep = [&](const ImagePath&, std::span<const std::byte> bytes) {
+    auto keep = [&](std::string_view, std::span<const std::byte> bytes) {
         file.append(as_text(bytes));
         if (bytes.empty()) files->add(std::exchange(file, {}));
     };

@@ -3,6 +3,10 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <future>
+#include <vector>
+
 #include "base/cancel.h"
 #include "base/compression.h"
 #include "base/error.h"
@@ -19,8 +23,9 @@ class AccountFileKeeper {
   public:
     explicit AccountFileKeeper(Memos& memos) : memos_(memos) {}
 
-    void operator()(const ImagePath& path, std::span<const std::byte> bytes) {
-        if (path.bytes() != "/etc/passwd" && path.bytes() != "/etc/group") return;
+    void operator()(std::string_view name, std::span<const std::byte> bytes) {
+        const auto path = ImagePath::parse_strict(name);
+        if (!path || (path->bytes() != "/etc/passwd" && path->bytes() != "/etc/group")) return;
         if (!bytes.empty()) {
             if (kept_.size() <= max_account_file_bytes) kept_ += as_text(bytes);
             return;
@@ -34,18 +39,52 @@ class AccountFileKeeper {
     std::string kept_;
 };
 
-layerstore::TreeDelta read_one(Services& services, const layerstore::Descriptor& blob, const DiffId& diff_id,
-                               const layerstore::Tree& below, const std::string& what) {
-    layerstore::TreeDelta delta;
+layerstore::LayerEntries read_entries(Services& services, const layerstore::Descriptor& blob, const DiffId& diff_id,
+                                      const std::string& what) {
+    layerstore::LayerEntries entries;
     AccountFileKeeper keeper(services.memos);
     read_layer_tar(services.store.blobs(), blob, what, [&](ByteReader& tar) {
         HashingReader hashing(tar);
-        delta = layerstore::read_layer(hashing, below, what, std::ref(keeper));
+        entries = layerstore::read_layer_entries(hashing, what, std::ref(keeper));
         if (hashing.finish() != diff_id.value)
             throw Error(ErrorKind::invalid_input, what + ": the uncompressed layer is not what the config says");
     });
-    return layerstore::complete_for(delta, below);
+    return entries;
 }
+
+/// Reads the layers of an image side by side: each as soon as its bytes are here.
+class LayerReaders {
+  public:
+    LayerReaders(Services& services, const ResolvedImage& image) : services_(services), image_(image) {}
+    // The readers refer to this object: none may outlive it, also when something throws.
+    ~LayerReaders() {
+        for (auto& reading : readings_)
+            if (reading.valid()) reading.wait();
+    }
+    LayerReaders(const LayerReaders&) = delete;
+    LayerReaders& operator=(const LayerReaders&) = delete;
+
+    std::string name_of(std::size_t i) const {
+        return fmt::format("{}: layer {}", image_.name, image_.image.manifest.layers[i].digest.short_hex());
+    }
+
+    void start(std::size_t i) {
+        const layerstore::Descriptor& blob = image_.image.manifest.layers[i];
+        services_.lease.add(blob.digest);
+        image_.blobs->bring(blob);
+        readings_.push_back(services_.workers.submit([this, &blob, i] {
+            throw_if_cancelled();
+            return read_entries(services_, blob, image_.image.config.diff_ids.at(i), name_of(i));
+        }));
+    }
+
+    layerstore::LayerEntries take(std::size_t i) { return readings_.at(i).get(); }
+
+  private:
+    Services& services_;
+    const ResolvedImage& image_;
+    std::vector<std::future<layerstore::LayerEntries>> readings_;
+};
 
 }  // namespace
 
@@ -68,19 +107,20 @@ std::optional<ImageContent> known_content(Services& services, const ResolvedImag
 ImageContent read_content(Services& services, const ResolvedImage& image) {
     ImageContent content;
     const auto& layers = image.image.manifest.layers;
-    for (std::size_t i = 0; i < layers.size(); ++i) {
+    LayerReaders readers(services, image);
+    // A few ahead: what was read of a layer stays in memory until those below it are done.
+    const std::size_t ahead = services.workers.threads() + 1;
+    for (std::size_t started = 0, i = 0; i < layers.size(); ++i) {
         throw_if_cancelled();
-        services.lease.add(layers[i].digest);
-        image.blobs->bring(layers[i]);
-        const std::string what = fmt::format("{}: layer {}", image.name, layers[i].digest.short_hex());
-        const DiffId& diff_id = image.image.config.diff_ids.at(i);
-        layerstore::TreeDelta delta = read_one(services, layers[i], diff_id, content.tree, what);
+        for (; started < std::min(i + ahead, layers.size()); ++started) readers.start(started);
+        const layerstore::TreeDelta delta = layerstore::complete_for(
+            layerstore::make_layer(readers.take(i), content.tree, readers.name_of(i)), content.tree);
         content.tree = layerstore::apply(content.tree, delta);
         std::string encoded = delta.encode();
         content.layers.push_back({Sha256::of(encoded)});
         layerstore::Records::Transaction transaction(services.records);
         services.records.save_delta(content.layers.back(), encoded);
-        services.records.save_layer({layers[i], diff_id, content.layers.back()});
+        services.records.save_layer({layers[i], image.image.config.diff_ids.at(i), content.layers.back()});
     }
     services.memos.put_image(image.image.descriptor.digest, content);
     return content;

@@ -172,36 +172,50 @@ class LayerBuilder {
     std::uint64_t next_set_ = 0;
 };
 
-Digest hash_file(TarReader& tar, const ImagePath& path, const FileBytes& on_file) {
+Digest hash_file(TarReader& tar, std::string_view name, const FileBytes& on_file) {
     StreamBlock block;
     Sha256 hash;
     while (std::size_t count = tar.read(block.bytes())) {
         std::span<const std::byte> bytes = block.bytes().first(count);
         hash.update(bytes);
-        if (on_file) on_file(path, bytes);
+        if (on_file) on_file(name, bytes);
     }
-    if (on_file) on_file(path, {});
+    if (on_file) on_file(name, {});
     return hash.finish();
 }
 
 }  // namespace
 
-TreeDelta read_layer(ByteReader& tar, const Tree& below, const std::string& what, const FileBytes& on_file) {
+LayerEntries read_layer_entries(ByteReader& tar, const std::string& what, const FileBytes& on_file) {
     TarReader reader(tar, what);
-    LayerBuilder builder(below, what);
+    LayerEntries entries;
     while (auto found = reader.next()) {
-        ImagePath path = builder.place(found->name);
-        if (builder.take_marker(path, *found)) continue;
-        if (found->is_hard_link) {
-            builder.add_hard_link(path, found->link_name);
-            continue;
-        }
-        if (found->entry.is_file()) found->entry.content = hash_file(reader, path, on_file);
-        builder.add(path, std::move(found->entry));
+        if (found->entry.is_file() && !found->is_hard_link)
+            found->entry.content = hash_file(reader, found->name, on_file);
+        entries.push_back(*std::move(found));
     }
     // The diff ID covers what stands behind the end marker as well.
     drain(tar);
+    return entries;
+}
+
+TreeDelta make_layer(LayerEntries entries, const Tree& below, const std::string& what) {
+    LayerBuilder builder(below, what);
+    // Each goes when it is used: of a layer with millions both lists would not fit.
+    for (; !entries.empty(); entries.pop_front()) {
+        TarEntry& found = entries.front();
+        ImagePath path = builder.place(found.name);
+        if (builder.take_marker(path, found)) continue;
+        if (found.is_hard_link)
+            builder.add_hard_link(path, found.link_name);
+        else
+            builder.add(path, std::move(found.entry));
+    }
     return builder.finish();
+}
+
+TreeDelta read_layer(ByteReader& tar, const Tree& below, const std::string& what, const FileBytes& on_file) {
+    return make_layer(read_layer_entries(tar, what, on_file), below, what);
 }
 
 void check_packable(const Change& change) {

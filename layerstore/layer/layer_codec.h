@@ -4,6 +4,7 @@
 // Between a TreeDelta and the tar of an OCI layer (image-spec layer.md), both ways.
 
 #include <cstddef>
+#include <deque>
 #include <functional>
 #include <map>
 #include <string>
@@ -16,13 +17,22 @@
 
 namespace imgbuild::layerstore {
 
-/// Sees the bytes of a regular file as they pass: (path, content so far), and an empty span at its end.
-using FileBytes = std::function<void(const ImagePath&, std::span<const std::byte>)>;
+/// Sees the bytes of a regular file as they pass: (name as it stands in the archive, some bytes), and an empty span at
+/// its end.
+using FileBytes = std::function<void(std::string_view, std::span<const std::byte>)>;
 
-/// Reads the tar of a layer that lies on `below`: whiteouts and opaque markers in any order, missing parents,
+/// What the tar of a layer says, in its order, every file's content hashed: all that can be told without what lies
+/// below, so that the layers of an image can be read side by side.
+using LayerEntries = std::deque<TarEntry>;
+/// Reads to the very end of `tar`, also behind the end marker.
+LayerEntries read_layer_entries(ByteReader& tar, const std::string& what, const FileBytes& on_file = {});
+
+/// The layer that `entries` make on `below`: whiteouts and opaque markers in any order, missing parents,
 /// parents that are links, a path twice (the last one counts), hard links to this layer or to a file of a lower
 /// one. Names that leave the root ("..") and links to what is not a file are Error{invalid_input}. Times are
-/// kept. Reads to the very end of `tar`, also behind the end marker.
+/// kept.
+TreeDelta make_layer(LayerEntries entries, const Tree& below, const std::string& what);
+/// Both of these.
 TreeDelta read_layer(ByteReader& tar, const Tree& below, const std::string& what, const FileBytes& on_file = {});
 
 /// Writes the canonical tar of `delta` (docs/formats/layer.md), file bytes taken from `contents`.
