@@ -137,6 +137,7 @@ Evaluated Evaluator::bring(const PlanNode& node, const ContextElsewhere& context
     }
     result->tree = loaded->tree;
     result->own_contents = loaded->contents;
+    result->revision = loaded->revision;
     return {std::move(result), loaded->detail, !context.loaded && loaded->cached};
 }
 
@@ -145,6 +146,7 @@ Evaluated Evaluator::take(const PlanNode& node, FetchOutcome outcome) const {
     result->node = &node;
     result->tree = std::move(outcome.tree);
     result->own_contents = std::move(outcome.contents);
+    result->revision = std::move(outcome.revision);
     return {std::move(result), std::move(outcome.detail), outcome.cached};
 }
 

@@ -74,8 +74,9 @@ class Solver {
         throw_if_cancelled();
         throw_failure();
         if (not_cached_) return *not_cached_;
-        Solved solved{.images = {}, .steps = steps_, .cached_steps = cached_steps_};
+        Solved solved{.images = {}, .revisions = {}, .steps = steps_, .cached_steps = cached_steps_};
         for (const PlannedImage& image : plan_.images) solved.images.push_back(solved_image(image));
+        for (const auto& result : ground_->results) solved.revisions.push_back(result->revision);
         return solved;
     }
 

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/commands/plan_json.h"
+#include "builder/plan/plan_json.h"
 
 #include <fmt/format.h>
 
 #include "base/json.h"
 #include "base/text.h"
 
-namespace imgbuild::cli {
+namespace imgbuild::builder {
 namespace {
-
-using namespace builder;
 
 Json texts(const std::vector<std::string>& list) {
     Json array = Json::array();
@@ -118,6 +116,8 @@ struct Details {
     }
 };
 
+}  // namespace
+
 Json node_to_json(const PlanNode& node, NodeId id) {
     Json object{{"id", id}, {"operation", name_of(node.operation)}, {"inputs", node.inputs}};
     object["label"] = printable(node.label);
@@ -126,8 +126,6 @@ Json node_to_json(const PlanNode& node, NodeId id) {
     std::visit(Details{object}, node.operation);
     return object;
 }
-
-}  // namespace
 
 Json plan_to_json(const BuildPlan& plan) {
     Json nodes = Json::array();
@@ -141,4 +139,4 @@ Json plan_to_json(const BuildPlan& plan) {
     return Json{{"target", printable(plan.target_stage)}, {"nodes", std::move(nodes)}, {"images", std::move(images)}};
 }
 
-}  // namespace imgbuild::cli
+}  // namespace imgbuild::builder
