@@ -30,7 +30,7 @@ class ProvenanceWriter {
         metadata["imgbuild_hermetic"] = steps_.is_hermetic();
         metadata["imgbuild_completeness"] = {{"request", is_max()}, {"resolvedDependencies", knows_all_materials()}};
         if (options_.reproducible) metadata["imgbuild_reproducible"] = true;
-        metadata[own_metadata] = own(layers);
+        if (is_max()) metadata[own_metadata] = own(layers);
         return {{"buildDefinition",
                  {{"buildType", build_type},
                   {"externalParameters", {{"configSource", config_source("path")}, {"request", request()}}},
@@ -53,7 +53,7 @@ class ProvenanceWriter {
         metadata["completeness"] = {
             {"parameters", is_max()}, {"environment", true}, {"materials", knows_all_materials()}};
         metadata["reproducible"] = options_.reproducible;
-        metadata[own_metadata] = own(layers);
+        if (is_max()) metadata[own_metadata] = own(layers);
         predicate["metadata"] = std::move(metadata);
         predicate["materials"] = materials();
         return predicate;
@@ -105,7 +105,6 @@ class ProvenanceWriter {
 
     Json own(const std::vector<layerstore::Descriptor>& layers) const {
         Json own = Json::object();
-        if (!is_max()) return own;
         own["source"] = {{"infos", Json::array({{{"filename", printable(facts_.buildfile)},
                                                  {"language", "Dockerfile"},
                                                  {"data", encode_base64(facts_.source.text())}}})},
