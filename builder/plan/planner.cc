@@ -329,8 +329,10 @@ void Planner::begin_stage(const Stage& stage, StageState& state) {
 
 void Planner::begin_with_nothing(const Stage& stage, StageState& state) {
     state.root = add({FromScratch{}, {}, "FROM scratch", stage.display_name()});
-    state.environment.set("PATH", std::string(default_path));
-    state.config.set_environment("PATH", default_path);
+    if (has_default_path(state.config.platform)) {
+        state.environment.set("PATH", std::string(default_path));
+        state.config.set_environment("PATH", default_path);
+    }
     state.config.working_directory = "/";
     plan_.base_environments[stage.index] = state.environment;
 }
@@ -362,7 +364,8 @@ void Planner::begin_with_image(const Stage& stage, StageState& state, std::share
     if (!platform.os_version.empty()) state.config.platform.os_version = platform.os_version;
     state.config.created.clear();
     state.base_history = state.config.history.size();
-    if (!state.config.find_environment("PATH")) state.config.set_environment("PATH", default_path);
+    if (has_default_path(state.config.platform) && !state.config.find_environment("PATH"))
+        state.config.set_environment("PATH", default_path);
     for (const std::string& variable : state.config.environment) {
         std::size_t equals = variable.find('=');
         state.environment.set(variable.substr(0, equals), variable.substr(equals + 1));
