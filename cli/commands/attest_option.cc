@@ -2,6 +2,7 @@
 #include "cli/commands/attest_option.h"
 
 #include "base/error.h"
+#include "base/image_path.h"
 #include "base/text.h"
 #include "cli/common/option_values.h"
 
@@ -33,7 +34,7 @@ Version read_version(const std::string& word, std::string_view flag) {
 }
 
 std::string read_file_name(const std::string& name, std::string_view flag) {
-    if (!is_file_name(name)) refuse_value(flag, "filename=" + name, "no file name", "a name without '/'");
+    if (!is_path_component(name)) refuse_value(flag, "filename=" + name, "no file name", "a name without '/'");
     return name;
 }
 

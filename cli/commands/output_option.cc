@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/image_path.h"
 #include "base/text.h"
 #include "cli/common/option_values.h"
 #include "layerstore/image/reference.h"
@@ -82,7 +83,7 @@ void read_packing(CsvFields& fields, OutputOption& output) {
 void read_attestation_places(CsvFields& fields, OutputOption& output) {
     output.platform_split = take_bool(fields, "platform-split", flag);
     output.attestation_prefix = take(fields, "attestation-prefix").value_or("");
-    if (!is_file_name(output.attestation_prefix + "x"))
+    if (!is_path_component(output.attestation_prefix + "x"))
         refuse(fmt::format("attestation-prefix={}: no beginning of a file name", printable(output.attestation_prefix)));
 }
 

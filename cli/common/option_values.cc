@@ -12,7 +12,6 @@
 #include <chrono>
 
 #include "base/error.h"
-#include "base/image_path.h"
 #include "base/text.h"
 #include "parser/instruction/values.h"
 
@@ -114,11 +113,6 @@ std::vector<std::pair<std::string, std::string>> parse_added_host(std::string_vi
         hosts.emplace_back(text.substr(0, cut), part);
     }
     return hosts;
-}
-
-bool is_file_name(std::string_view text) {
-    const std::optional<ImagePath> path = ImagePath::parse_strict(text);
-    return path && !text.empty() && path->name() == text;
 }
 
 builder::ResourceLimit parse_limit(std::string_view text) {

@@ -47,9 +47,6 @@ void refuse_others(const CsvFields& fields, const std::vector<std::string_view>&
 /// "HOST:ADDRESS" or "HOST=ADDRESS", IPv6 also in brackets; several addresses with commas give several entries.
 std::vector<std::pair<std::string, std::string>> parse_added_host(std::string_view text);
 
-/// True for what one file in a folder can be called.
-bool is_file_name(std::string_view text);
-
 /// "nofile=1024[:2048]"; -1 is no limit.
 builder::ResourceLimit parse_limit(std::string_view text);
 
