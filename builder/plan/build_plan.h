@@ -166,6 +166,7 @@ struct PlannedImage {
     std::vector<NodeId> layers;      ///< nodes that give a layer each (or, FromImage, all of an image's), lowest first
     layerstore::ImageConfig config;  ///< without diff IDs; history of the base and of every instruction
     std::size_t base_history = 0;    ///< how many leading entries of the history came with the base
+    std::optional<NodeId> scan;      ///< the step that scanned it, where one was asked for
 };
 
 struct BuildPlan {

@@ -44,6 +44,7 @@ class Merger {
         }
         for (PlannedImage& image : plan.images) {
             move(image.root);
+            if (image.scan) move(*image.scan);
             std::ranges::for_each(image.layers, move);
             merged_.images.push_back(std::move(image));
         }

@@ -131,11 +131,13 @@ Json plan_to_json(const BuildPlan& plan) {
     Json nodes = Json::array();
     for (NodeId id = 0; id < plan.nodes.size(); ++id) nodes.push_back(node_to_json(plan.nodes[id], id));
     Json images = Json::array();
-    for (const PlannedImage& image : plan.images)
+    for (const PlannedImage& image : plan.images) {
         images.push_back({{"platform", image.platform.text()},
                           {"root", image.root},
                           {"layers", image.layers},
                           {"config", parse_json(image.config.encode(), "the planned config")}});
+        set_if(images.back(), "scan", image.scan);
+    }
     return Json{{"target", printable(plan.target_stage)}, {"nodes", std::move(nodes)}, {"images", std::move(images)}};
 }
 

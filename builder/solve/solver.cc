@@ -15,6 +15,7 @@
 #include "builder/solve/evaluator.h"
 #include "builder/solve/mailbox.h"
 #include "builder/solve/pack_step.h"
+#include "builder/solve/scan_reports.h"
 #include "layerstore/tree/algebra.h"
 
 namespace imgbuild::builder {
@@ -284,6 +285,7 @@ class Solver {
             if (std::holds_alternative<FromImage>(plan_.nodes[layer].operation)) image.base_layers += packed.size();
             image.layers.insert(image.layers.end(), packed.begin(), packed.end());
         }
+        if (planned.scan) image.reports = read_scan_reports(*ground_->results[*planned.scan], contents_);
         return image;
     }
 

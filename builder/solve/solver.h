@@ -86,11 +86,18 @@ struct SolveOptions {
     SolveGoal goal;
 };
 
+/// What a scanner says of an image (PlannedImage::scan).
+struct ScanReport {
+    std::string name;  ///< "sbom.spdx.json"
+    std::string bytes;
+};
+
 struct SolvedImage {
     layerstore::Tree tree;
     std::vector<FinishedLayer> layers;  ///< with SolveGoal::layers; lowest first
     std::size_t base_layers = 0;
     std::shared_ptr<layerstore::ContentSources> contents;
+    std::vector<ScanReport> reports;
 };
 
 struct Solved {

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "builder/attest/purl.h"
+#include "builder/attest/sbom.h"
 
 namespace imgbuild::cli {
 namespace {
@@ -61,6 +62,8 @@ std::map<std::string, std::string> arguments_of(const BuildOptions& options, con
     return arguments;
 }
 
+std::string name_of(const builder::ScanReport& report) { return "--sbom: " + printable(report.name); }
+
 std::vector<builder::Subject> subjects_of(const layerstore::Tree& tree) {
     std::vector<builder::Subject> subjects;
     tree.walk([&](const ImagePath& path, const layerstore::Child& child) {
@@ -102,6 +105,8 @@ std::vector<builder::Statement> Attestations::of_image(std::size_t number, const
     if (const auto& provenance = options_.attest.provenance)
         statements.push_back(builder::make_provenance(facts(), number, builder::subjects_of(image, names),
                                                       image.manifest.layers, provenance->options));
+    for (const builder::ScanReport& report : solved_.images[number].reports)
+        statements.push_back(builder::make_sbom(report.bytes, builder::subjects_of(image, names), name_of(report)));
     return statements;
 }
 
@@ -113,6 +118,10 @@ std::vector<Attestations::File> Attestations::of_files(std::size_t number) const
             {provenance->file_name, builder::make_provenance(facts(), number, subjects_of(solved_.images[number].tree),
                                                              {}, provenance->options)
                                         .bytes});
+    for (const builder::ScanReport& report : solved_.images[number].reports)
+        files.push_back(
+            {report.name,
+             builder::make_sbom(report.bytes, subjects_of(solved_.images[number].tree), name_of(report)).bytes});
     return files;
 }
 

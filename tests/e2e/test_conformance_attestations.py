@@ -8,11 +8,24 @@ import socket
 
 from support.case import EndToEnd, need_tool, write_tree
 from support.git import Repository
-from support.oci import INDEX_TYPE, TarLayout, open_index, open_layout, sha256
+from support.oci import INDEX_TYPE, TarLayout, open_index, open_layout, read_blob, sha256
 from support.tree import tree_of_folder, tree_of_tar
 from support.web import serve_folder
 
 V1, V0_2 = "https://slsa.dev/provenance/v1", "https://slsa.dev/provenance/v0.2"
+SPDX = "https://spdx.dev/Document"
+# Says of each tree that it is shown which files are there.
+SCANNER = r"""#!/bin/sh
+set -e
+for source in "$BUILDKIT_SCAN_SOURCE" "${BUILDKIT_SCAN_SOURCE_EXTRAS:-/none}"/*; do
+  test -d "$source" || continue
+  files=$(cd "$source" && find . -type f | sort | sed 's/.*/"&"/' | tr '\n' ',')
+  printf '{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"https://spdx.dev/Document","subject":[],
+"predicate":{"spdxVersion":"SPDX-2.3","files":[%s]}}' "${files%,}" > "$BUILDKIT_SCAN_DESTINATION/${source##*/}.spdx.json"
+done
+touch "$BUILDKIT_SCAN_SOURCE/x" 2> /dev/null && exit 1
+test ! -e /sys/class/net/eth0
+"""
 BOTH = "--platform=linux/amd64,linux/arm64"
 
 
@@ -354,3 +367,62 @@ class Files(Attested):
         self.assertEqual(os.listdir(out["local"]), ["provenance.json"])
         self.assertEqual(len(json.loads(self.imgbuild("manifest", "app:1").stdout)["manifests"]), 2)
         self.build("--provenance", "-o", "type=cacheonly", files)
+
+
+class Scans(Attested):
+    def setUp(self):
+        super().setUp()
+        self.build("-t", "scanner:1", self.context({"Buildfile": "FROM busybox\nCOPY --chmod=755 scan /scan\nENTRYPOINT [\"/scan\"]\n",
+                                                    "scan": SCANNER}, "scanner"))
+
+    def scanned(self, *arguments, attest="--sbom=generator=scanner:1"):
+        """What the reports say of the files that each scan saw, the result's own first."""
+        index = self.attested("--offline", *arguments, attest=attest)
+        layers = index.attestations[0].manifest["layers"]
+        reports = [json.loads(read_blob(index.attestations[0].layout, layer)) for layer in layers]
+        for report in reports:
+            self.assertEqual(report["predicateType"], SPDX)
+            self.assertEqual("sha256:" + report["subject"][0]["digest"]["sha256"], index.images[0].digest)
+        return sorted(report["predicate"]["files"] for report in reports)
+
+    def test_a_scanner_is_shown_the_image_and_its_report_stands_beside_it(self):
+        files = self.context({"Buildfile": "FROM scratch\nCOPY f /d/f\n", "f": "x\n"})
+        self.assertEqual(self.scanned(files), [["./d/f"]])
+        self.assertEqual(self.scanned(files, attest="--attest=type=sbom,generator=scanner:1"), [["./d/f"]])
+        index = self.attested("--offline", "--provenance", BOTH, files, attest="--sbom=generator=scanner:1")
+        self.assertEqual([sorted(attestation.statements) for attestation in index.attestations], [[V1, SPDX]] * 2)
+        self.assertEqual([image.manifest["layers"] for image in index.images][0],
+                         open_layout(self.export("plain", files)).manifest["layers"])
+        again = self.build("--offline", "--sbom=generator=scanner:1", files)
+        self.assertIn("scan with scanner:1", again.stderr)
+        self.assertEqual(again.cached_steps, 2)
+        out = self.path("files")
+        self.build("--offline", "--sbom=generator=scanner:1", "-o", out, files)
+        self.assertEqual(set(os.listdir(out)), {"d", "sbom.spdx.json"})
+        self.assertEqual(self.scanned(self.context({"Buildfile": "FROM scratch\nENV a=b\n"}, "empty")), [[]])
+
+    def test_arguments_widen_the_scan(self):
+        text = ("{0}FROM scratch AS base\n{1}COPY f /of-base\nFROM scratch AS other\nCOPY f /of-other\n"
+                "FROM scratch AS unused\nCOPY f /of-none\nFROM base\nCOPY --from=other /of-other /\nCOPY f /of-last\n")
+        last, base, other = ["./of-base", "./of-last", "./of-other"], ["./of-base"], ["./of-other"]
+        whole = ["./Buildfile", "./f", "./g"]
+        stage, context = "BUILDKIT_SBOM_SCAN_STAGE", "BUILDKIT_SBOM_SCAN_CONTEXT"
+        for number, (before, inside, arguments, wanted) in enumerate([
+                ("", "", [], [last]),
+                (f"ARG {stage}=true\n", "", [], [last, base, other]),
+                (f"ARG {stage}=true\n", "", [f"--build-arg={stage}=false"], [last]),
+                (f"ARG {stage}=other\n", "", [], [last, other]),
+                ("", f"ARG {stage}=true\n", ["--target=base"], [base]),
+                ("", "", [f"--build-arg={stage}=base,other"], [last, base, other]),
+                ("", f"ARG {context}=true\n", [], [last, whole]),
+                (f"ARG {context}=1\nARG {stage}=base\n", "", [], [last, base, whole])]):
+            files = self.context({"Buildfile": text.format(before, inside), "f": "x\n", "g": "y\n"}, f"context{number}")
+            self.assertEqual(self.scanned(*arguments, files), sorted(wanted), (before, inside, arguments))
+
+    def test_a_scanner_that_fails_or_says_nothing_fails_the_build(self):
+        files = self.context({"Buildfile": "FROM scratch\nCOPY f /f\n", "f": "x\n"})
+        for name, command, status, says in (("silent", "true", 6, "left no report"), ("broken", "exit 4", 1, "exit status 4"),
+                                            ("wrong", "echo {} > $BUILDKIT_SCAN_DESTINATION/a.spdx.json", 6, "a.spdx.json")):
+            self.build("-t", name, self.context({"Buildfile": f"FROM busybox\nENTRYPOINT {command}\n"}, name))
+            self.refuse("--offline", "-t", "app:1", f"--sbom=generator={name}", files, status=status, says=says)
+        self.refuse("--offline", "--sbom=true", files, status=3, says="docker/buildkit-syft-scanner")
