@@ -136,26 +136,30 @@ Json ImageSteps::steps() const {
     return list;
 }
 
+void ImageSteps::each_span(const std::function<void(NodeId, std::size_t, std::size_t)>& visit) const {
+    const auto tell = [&](NodeId id, parser::Span span) {
+        if (!span.empty()) visit(id, facts_.source.line_of(span.begin), facts_.source.line_of(span.end - 1));
+    };
+    for (const NodeId id : nodes_) {
+        tell(id, facts_.plan.nodes[id].span);
+        for (const parser::Span span : facts_.plan.nodes[id].others) tell(id, span);
+    }
+}
+
 Json ImageSteps::locations() const {
     Json locations = Json::object();
-    for (const NodeId id : nodes_) {
-        const parser::Span span = facts_.plan.nodes[id].span;
-        if (span.empty()) continue;
-        const Json range{{"start", {{"line", facts_.source.line_of(span.begin)}}},
-                         {"end", {{"line", facts_.source.line_of(span.end - 1)}}}};
-        locations[name_of_step(id)] = {{"locations", Json::array({{{"ranges", Json::array({range})}}})}};
-    }
+    each_span([&](NodeId id, std::size_t first, std::size_t last) {
+        const Json range{{"start", {{"line", first}}}, {"end", {{"line", last}}}};
+        locations[name_of_step(id)]["locations"].push_back({{"ranges", Json::array({range})}});
+    });
     return locations;
 }
 
 Json ImageSteps::lines() const {
     std::map<std::size_t, Json> steps;
-    for (const NodeId id : nodes_) {
-        const parser::Span span = facts_.plan.nodes[id].span;
-        if (span.empty()) continue;
-        for (std::size_t line = facts_.source.line_of(span.begin); line <= facts_.source.line_of(span.end - 1); ++line)
-            steps[line].push_back(name_of_step(id));
-    }
+    each_span([&](NodeId id, std::size_t first, std::size_t last) {
+        for (std::size_t line = first; line <= last; ++line) steps[line].push_back(name_of_step(id));
+    });
     Json lines = Json::object();
     for (auto& [line, list] : steps) lines[std::to_string(line)] = std::move(list);
     return lines;

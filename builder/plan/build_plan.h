@@ -149,6 +149,7 @@ struct PlanNode {
     /// Of a step, that of its stage, "linux/arm64"; "linux/amd64->arm64" for one that belongs to the image for another
     /// platform alone; empty for one that stages of several platforms share.
     std::string platform;
+    std::vector<parser::Span> others;  ///< of further FROM lines that name the same image
 };
 
 /// An ARG that decides something about the target.

@@ -379,6 +379,8 @@ void Planner::begin_with_image(const Stage& stage, StageState& state, std::share
     if (base.stage.empty()) {
         base.stage = stage.display_name();
         base.span = stage.declaration.span;
+    } else if (base.span != stage.declaration.span) {
+        base.others.push_back(stage.declaration.span);
     }
     state.layers = {state.root};
 }

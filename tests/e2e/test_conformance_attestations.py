@@ -241,6 +241,13 @@ class Sources(Attested):
         self.assertEqual(set(source["lines"]), {"1", "2", "3", "5", "7", "8", "9", "10"})
         self.assertEqual({number for numbers in source["lines"].values() for number in numbers}, set(source["locations"]))
 
+    def test_lines_that_name_the_same_base_are_one_step(self):
+        text = "FROM busybox AS one\nRUN echo 1 > /one\nFROM busybox\nCOPY --from=one /one /\n"
+        source = own_of(self.statement(self.context({"Buildfile": text})))["source"]
+        self.assertEqual(source["lines"]["1"], source["lines"]["3"])
+        places = source["locations"][source["lines"]["1"][0]]["locations"]
+        self.assertEqual([place["ranges"][0]["start"]["line"] for place in places], [1, 3])
+
     def test_layers_of_a_step_are_listed_once(self):
         files = self.context({"Buildfile": "FROM busybox AS base\nCOPY f /f\nFROM base AS left\nCOPY f /g\n"
                                            "FROM base\nCOPY --from=left /g /g\nCOPY f /g\n", "f": "x\n"})

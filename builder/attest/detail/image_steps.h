@@ -5,6 +5,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include <functional>
 #include <vector>
 
 #include "builder/attest/provenance.h"
@@ -45,6 +46,8 @@ class ImageSteps {
   private:
     template <class Kind, class Visit>
     void each(const Visit& visit) const;
+    /// Calls with a node and the first and last line of each place in the Buildfile that it stands for.
+    void each_span(const std::function<void(NodeId, std::size_t, std::size_t)>& visit) const;
     std::string uri_of(const ResolvedImage& image) const;
     std::string name_of_step(NodeId node) const;
 
