@@ -50,6 +50,7 @@ FOLDERS = {
         "sandbox": (),
         "image": (),
         "fetch": (),
+        "attest": ("plan",),
         "edit": ("plan",),
         "cache": ("plan",),
         "resolve": ("plan", "fetch"),

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
+#include <vector>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -24,6 +26,21 @@ using layerstore::EntryKind;
 constexpr std::string_view what = "archive";
 constexpr std::int64_t largest_id = UINT32_MAX - 1;  // the last value is "no owner" to the kernel
 constexpr std::int64_t largest_time = INT64_MAX / 4;
+
+// A step up goes back over the part before it, as other programs that unpack read it. Empty where that leaves the archive.
+std::optional<ImagePath> path_inside(std::string_view name) {
+    std::vector<std::string> parts;
+    for (const std::string_view part : split(name, '/')) {
+        if (part.empty() || part == ".") continue;
+        if (part != "..")
+            parts.emplace_back(part);
+        else if (parts.empty())
+            return std::nullopt;
+        else
+            parts.pop_back();
+    }
+    return ImagePath::parse_strict(join(parts, "/"));
+}
 
 // Headers are small and writes are system calls.
 class BufferedWriter final : public ByteWriter {
@@ -104,7 +121,7 @@ class Unpacker {
     }
 
     ImagePath path_of(std::string_view name, std::string_view role) const {
-        auto path = name.size() <= limits_.max_name_bytes ? ImagePath::parse_strict(name) : std::nullopt;
+        auto path = name.size() <= limits_.max_name_bytes ? path_inside(name) : std::nullopt;
         if (!path) fail(fmt::format("a {} that leaves the archive or is too long", role));
         for (std::string_view part : path->components())
             if (part.starts_with(layerstore::whiteout_prefix))

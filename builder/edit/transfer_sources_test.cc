@@ -190,10 +190,24 @@ TEST_CASE("an archive goes through links of the root to directories") {
     fixture.root.folder("usr/bin", 0711).link("bin", "usr/bin").link("lib", "/usr/lib").link("gone", "no/where");
     CHECK(fixture.from_to({"x.tar"}, "/").result() ==
           "no/ no/where/ usr/bin/tool=x usr/lib/ usr/lib/deep/ usr/lib/deep/f=y");
-    fixture.root.file("q/bin");
-    CHECK(fixture.from_to({"x.tar"}, "/q").refusal() == "usage: cannot replace file /q/bin with a directory");
+    fixture.root.file("q/lib");
+    CHECK(fixture.from_to({"x.tar"}, "/q").refusal() == "usage: cannot replace file /q/lib with a directory");
     fixture.root.folder("r/bin/tool");
     CHECK(fixture.from_to({"x.tar"}, "/r").refusal() == "usage: cannot replace directory /r/bin/tool with a file");
+}
+
+TEST_CASE("a directory that an archive lists replaces a file, of which other names stay") {
+    EditFixture fixture;
+    fixture.unpacks = true;
+    fixture.source.file("x.tar");
+    fixture.archive.folder("d", 0700).file("d/f", "x");
+    fixture.root.file("d", "old").file("other", "old").same({"d", "other"});
+    EditInputs inputs = fixture.inputs();
+    const auto result = layerstore::apply(inputs.root, transfer_files(fixture.from_to({"x.tar"}, "/").copy, inputs));
+    CHECK(result.find(at("d"))->is_directory());
+    CHECK(result.find(at("d/f"))->is_file());
+    CHECK(result.find(at("other"))->is_file());
+    CHECK(result.links().empty());
 }
 
 TEST_CASE("many files come to where they belong") {

@@ -88,9 +88,9 @@ void write_image_archive(const Image& image, const std::vector<std::string>& nam
 }
 
 void write_image_archive(const Descriptor& root, const std::vector<std::string>& names, const BlobStore& blobs,
-                         const std::string& path) {
+                         const std::string& path, const Image* loadable) {
     check_names(names);
-    detail::write_to_file(path, [&](ByteWriter& out) { layerstore::write_archive(root, names, blobs, out); });
+    detail::write_to_file(path, [&](ByteWriter& out) { layerstore::write_archive(root, names, blobs, out, loadable); });
 }
 
 }  // namespace imgbuild::builder

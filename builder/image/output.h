@@ -29,9 +29,10 @@ void write_layout(const layerstore::Descriptor& root, const std::vector<std::str
 void write_image_archive(const layerstore::Image& image, const std::vector<std::string>& names,
                          const layerstore::BlobStore& blobs, layerstore::ArchiveFormat format, const std::string& path);
 
-/// A manifest or index `root` as one file in OCI's form, with all images of an index.
+/// A manifest or index `root` as one file, with all images of an index; `loadable` as in layerstore::write_archive().
 void write_image_archive(const layerstore::Descriptor& root, const std::vector<std::string>& names,
-                         const layerstore::BlobStore& blobs, const std::string& path);
+                         const layerstore::BlobStore& blobs, const std::string& path,
+                         const layerstore::Image* loadable = nullptr);
 
 /// The file tree as a tar, `path` or "-" for standard output.
 void write_tree_archive(const layerstore::Tree& tree, layerstore::ContentSources& contents, const std::string& path);

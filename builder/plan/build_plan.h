@@ -149,6 +149,7 @@ struct PlanNode {
     /// Of a step, that of its stage, "linux/arm64"; "linux/amd64->arm64" for one that belongs to the image for another
     /// platform alone; empty for one that stages of several platforms share.
     std::string platform;
+    std::vector<parser::Span> others;  ///< of further FROM lines that name the same image
 };
 
 /// An ARG that decides something about the target.
@@ -166,6 +167,7 @@ struct PlannedImage {
     std::vector<NodeId> layers;      ///< nodes that give a layer each (or, FromImage, all of an image's), lowest first
     layerstore::ImageConfig config;  ///< without diff IDs; history of the base and of every instruction
     std::size_t base_history = 0;    ///< how many leading entries of the history came with the base
+    std::optional<NodeId> scan;      ///< the step that scanned it, where one was asked for
 };
 
 struct BuildPlan {

@@ -44,6 +44,7 @@ class Merger {
         }
         for (PlannedImage& image : plan.images) {
             move(image.root);
+            if (image.scan) move(*image.scan);
             std::ranges::for_each(image.layers, move);
             merged_.images.push_back(std::move(image));
         }
@@ -71,6 +72,8 @@ class Merger {
         if (known != end) {
             PlanNode& shared = merged_.nodes[known->second];
             want_also(shared.operation, node.operation);
+            for (const parser::Span span : node.others)
+                if (std::ranges::find(shared.others, span) == shared.others.end()) shared.others.push_back(span);
             if (shared.platform != node.platform) shared.platform.clear();
             if (users_[known->second].back() != user) users_[known->second].push_back(user);
             return known->second;

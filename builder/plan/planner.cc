@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "builder/plan/scan_step.h"
 #include "builder/plan/stage_planner.h"
 #include "layerstore/image/reference.h"
 #include "parser/buildfile/checks.h"
@@ -75,6 +76,8 @@ class Planner final : public PlanSpace {
     void begin_with_nothing(const Stage& stage, StageState& state);
     void begin_with_directory(const Stage& stage, StageState& state, const std::string& context);
     NodeId image_tree(std::shared_ptr<const ResolvedImage> image);
+    std::string scan_variable(const std::string& name, const StageState& state) const;
+    std::vector<ScanExtra> scan_extras(const Stage& target);
 
     const PlanRequest& request_;
     std::size_t current_stage_ = 0;  // the one whose instructions are being planned
@@ -329,8 +332,10 @@ void Planner::begin_stage(const Stage& stage, StageState& state) {
 
 void Planner::begin_with_nothing(const Stage& stage, StageState& state) {
     state.root = add({FromScratch{}, {}, "FROM scratch", stage.display_name()});
-    state.environment.set("PATH", std::string(default_path));
-    state.config.set_environment("PATH", default_path);
+    if (has_default_path(state.config.platform)) {
+        state.environment.set("PATH", std::string(default_path));
+        state.config.set_environment("PATH", default_path);
+    }
     state.config.working_directory = "/";
     plan_.base_environments[stage.index] = state.environment;
 }
@@ -362,7 +367,8 @@ void Planner::begin_with_image(const Stage& stage, StageState& state, std::share
     if (!platform.os_version.empty()) state.config.platform.os_version = platform.os_version;
     state.config.created.clear();
     state.base_history = state.config.history.size();
-    if (!state.config.find_environment("PATH")) state.config.set_environment("PATH", default_path);
+    if (has_default_path(state.config.platform) && !state.config.find_environment("PATH"))
+        state.config.set_environment("PATH", default_path);
     for (const std::string& variable : state.config.environment) {
         std::size_t equals = variable.find('=');
         state.environment.set(variable.substr(0, equals), variable.substr(equals + 1));
@@ -373,6 +379,8 @@ void Planner::begin_with_image(const Stage& stage, StageState& state, std::share
     if (base.stage.empty()) {
         base.stage = stage.display_name();
         base.span = stage.declaration.span;
+    } else if (base.span != stage.declaration.span) {
+        base.others.push_back(stage.declaration.span);
     }
     state.layers = {state.root};
 }
@@ -417,6 +425,30 @@ void Planner::number_steps(const StageState& state, const Stage& stage, NodeId f
     }
 }
 
+// As an ARG of the stage says it, else one before the first FROM, else the command line.
+std::string Planner::scan_variable(const std::string& name, const StageState& state) const {
+    if (const auto value = state.environment.find(name)) return std::string(*value);
+    if (const auto value = globals_.find(name)) return std::string(*value);
+    const auto given = request_.build_args.find(name);
+    return given == request_.build_args.end() ? "" : given->second;
+}
+
+std::vector<ScanExtra> Planner::scan_extras(const Stage& target) {
+    std::vector<ScanExtra> extras;
+    bool with_context = false;
+    for (const auto& [index, state] : stages_) {
+        const Stage& stage = request_.buildfile.stages[index];
+        const std::string name = stage.display_name();
+        with_context = with_context || is_scan_of(scan_variable("BUILDKIT_SBOM_SCAN_CONTEXT", state), name);
+        if (index != target.index && is_scan_of(scan_variable("BUILDKIT_SBOM_SCAN_STAGE", state), name))
+            extras.push_back({name, state.root});
+    }
+    if (!with_context) return extras;
+    extras.push_back({"context", outside_tree("", request_.platform)});
+    if (auto* files = std::get_if<ContextFiles>(&node(extras.back().tree).operation)) files->wanted = {ImagePath()};
+    return extras;
+}
+
 PlanResult Planner::run() {
     auto found = parser::find_target(request_.buildfile, request_.target);
     if (auto* wrong = std::get_if<parser::Diagnostic>(&found)) {
@@ -429,7 +461,8 @@ PlanResult Planner::run() {
     const StageState& state = planned(target);
     diagnostics_.sort_by_place();
     if (diagnostics_.has_errors()) return {std::nullopt, std::move(diagnostics_), {}, {}};
-    PlannedImage image{request_.platform, state.root, state.layers, state.config, state.base_history};
+    PlannedImage image{request_.platform, state.root, state.layers, state.config, state.base_history, {}};
+    if (!request_.scanner.empty()) image.scan = plan_scan(*this, request_.scanner, state.root, scan_extras(target));
     for (const auto& [name, value] : request_.labels) image.config.labels[name] = value;
     plan_.images.push_back(std::move(image));
     plan_.target_stage = target.display_name();

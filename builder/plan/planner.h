@@ -33,6 +33,7 @@ struct PlanRequest {
     layerstore::Platform build_platform;
     parser::RunNetwork network = parser::RunNetwork::inherit;  ///< of RUN steps that say nothing
     std::map<std::string, std::string> labels;                 ///< of --label
+    std::string scanner;                                       ///< an image that scans the result; "": none does
     bool allow_host_network = false;                           ///< --allow network.host
     bool allow_insecure = false;                               ///< --allow security.insecure
 };

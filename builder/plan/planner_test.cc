@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/test_support.h"
 
@@ -381,4 +383,36 @@ TEST_CASE("the arguments of a plan are those of planned stages and the global on
     CHECK(arguments[2].value == "xy");
     CHECK(arguments[3].name == "OWN");
     CHECK(arguments[3].value == "12");
+}
+
+TEST_CASE("a scan is one more command that sees the result, and on request stages and the context") {
+    const std::string file = "FROM base AS a\nRUN one\nFROM scratch AS b\nCOPY --from=a /x /x\nCOPY f /f\n";
+    const auto scan = [&](std::map<std::string, std::string> arguments) {
+        Planned all = planned(file, [&](auto& request) {
+            request.scanner = "base";
+            request.build_args = std::move(arguments);
+        });
+        REQUIRE(all.plan().images[0].scan);
+        return all;
+    };
+    const auto targets = [](const Planned& all) {
+        std::string text;
+        for (const RunMount& mount : all.all<RunCommand>().back()->mounts) text += mount.target.absolute() + " ";
+        return text;
+    };
+    const Planned plain = scan({});
+    const RunCommand& command = *plain.all<RunCommand>().back();
+    CHECK(command.arguments == std::vector<std::string>{"from-base"});
+    CHECK(command.network == parser::RunNetwork::none);
+    CHECK(std::ranges::count(command.environment, "BUILDKIT_SCAN_SOURCE=/run/src/core/sbom") == 1);
+    CHECK(targets(plain) == "/run/src/core/sbom ");
+    const PlanNode& node = plain.plan().nodes[*plain.plan().images[0].scan];
+    CHECK(node.inputs.at(1) == plain.plan().images[0].root);
+    CHECK(plain.plan().images[0].layers.size() == 2);
+    CHECK(targets(scan({{"BUILDKIT_SBOM_SCAN_STAGE", "A"}})) == "/run/src/core/sbom /run/src/extras/sbom-a ");
+    CHECK(targets(scan({{"BUILDKIT_SBOM_SCAN_STAGE", "no-such"}})) == "/run/src/core/sbom ");
+    CHECK(targets(scan({{"BUILDKIT_SBOM_SCAN_CONTEXT", "true"}})) ==
+          "/run/src/core/sbom /run/src/extras/sbom-context ");
+    CHECK_THROWS_WITH_AS(planned(file, [](auto& request) { request.scanner = "none"; }), "--sbom: none: nobody has it",
+                         Error);
 }

@@ -12,6 +12,8 @@
 
 namespace imgbuild::builder {
 
+/// False for Windows, which has a search path of its own.
+inline bool has_default_path(const layerstore::Platform& platform) { return platform.os != "windows"; }
 inline constexpr std::string_view default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 struct StageState {

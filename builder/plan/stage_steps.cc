@@ -62,6 +62,7 @@ std::string StagePlanner::label_of(const parser::Instruction& instruction) const
 
 std::vector<std::string> StagePlanner::shell_words() const {
     if (!state_.config.shell.empty()) return state_.config.shell;
+    if (state_.config.platform.os == "windows") return {"cmd", "/S", "/C"};
     return {"/bin/sh", "-c"};
 }
 
@@ -322,7 +323,8 @@ RunMount StagePlanner::plan_mount(const parser::MountFlag& flag, std::vector<Nod
 void StagePlanner::set_environment(RunCommand& command) const {
     for (const parser::Variable& variable : state_.environment.variables())
         if (variable.value) command.environment.push_back(variable.name + "=" + *variable.value);
-    if (!state_.environment.find("PATH")) command.environment.push_back(fmt::format("PATH={}", default_path));
+    if (has_default_path(state_.config.platform) && !state_.environment.find("PATH"))
+        command.environment.push_back(fmt::format("PATH={}", default_path));
     // Programs ask for either spelling, so a command gets both, whichever was given.
     const auto& given = space_.request().build_args;
     for (std::string_view upper : proxy_names) {

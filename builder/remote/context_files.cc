@@ -127,6 +127,7 @@ std::optional<ContextTree> load_archive(const Digest& digest, const OpenArchive&
         access.memos.put_tree(key, context.tree);
         put_time(digest, context.time, access.memos);
     }
+    context.revision = digest.text();
     context.detail = size_of(context.tree);
     return context;
 }
@@ -181,6 +182,7 @@ ContextTree single_file(const std::string& url, const FetchedContent& content, R
         Tree(),
         layerstore::TreeDelta::build({{ImagePath().child(*context.single_file), layerstore::ChangeKind::put, file}}));
     context.contents = contents_of(content, url, access.store);
+    context.revision = content.blob.text();
     context.detail = human_size(content.size);
     return context;
 }
@@ -200,11 +202,9 @@ ContextTree load(const UrlContext& place, RemoteAccess& access) {
 
 ContextTree load(const GitContext& place, RemoteAccess& access) {
     GitFiles files = fetch_git_files(place.source, place.keep_git_dir, access);
-    return {std::move(files.tree),
-            std::move(files.contents),
-            std::nullopt,
-            files.time,
-            "commit " + short_commit(files.commit),
+    return {std::move(files.tree), std::move(files.contents),
+            std::nullopt,          files.time,
+            files.commit,          "commit " + short_commit(files.commit),
             files.cached};
 }
 

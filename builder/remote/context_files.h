@@ -45,8 +45,9 @@ struct ContextTree {
     /// When it was made, in seconds since 1970: of the commit; as the server says (Last-Modified), else of the newest
     /// regular file in the archive. Empty where nothing says it.
     std::optional<std::int64_t> time;
-    std::string detail;   ///< for people: how much it is, or which commit
-    bool cached = false;  ///< nothing was fetched or unpacked
+    std::string revision;  ///< which bytes these are: "sha256:HEX" of an archive or file, or a commit
+    std::string detail;    ///< for people: how much it is, or which commit
+    bool cached = false;   ///< nothing was fetched or unpacked
 };
 
 /// Brings a context. Error{usage} for an archive that is none, is damaged or holds what no image may, Error{not_found} for a missing file, and those of fetch_to_store() and fetch_git_files().

@@ -64,6 +64,9 @@ TEST_CASE("an archive is a context: root's, whoever packed it, and unpacked once
     const ContextTree second = load_context(archive, place.access);
     CHECK(second.cached);
     CHECK(second.tree == first.tree);
+    CHECK(first.revision ==
+          Sha256::of(ended(tar_file("Buildfile", "FROM scratch\n", 1000) + tar_file("d/a", "alpha"))).text());
+    CHECK(second.revision == first.revision);
     CHECK(text_at(second, "Buildfile") == "FROM scratch\n");
 }
 
@@ -123,6 +126,8 @@ TEST_CASE("what an URL gives is an archive, or a single file called as the URL s
     CHECK_FALSE(archive.single_file);
     const ContextTree file = load_context(UrlContext{"http://" + server.domain() + "/d/My.Buildfile?x"}, place.access);
     CHECK(file.single_file == "My.Buildfile");
+    CHECK(archive.revision == Sha256::of(tar).text());
+    CHECK(file.revision == Sha256::of("FROM scratch\n").text());
     CHECK(text_at(file, "My.Buildfile") == "FROM scratch\n");
 }
 

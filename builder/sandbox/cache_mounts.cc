@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <map>
 
 #include "base/error.h"
@@ -89,10 +88,6 @@ void CacheMounts::fill(const CacheMount& mount, const Directory& place, const st
     if (::renameat(from, source.c_str(), place.fd(), name.c_str()) < 0) throw_errno("make", "the cache mount");
 }
 
-void CacheMounts::remove(const std::string& id) const {
-    TemporaryDirectory work = deltas_.begin();
-    if (::renameat(mounts_.fd(), name_of(id).c_str(), work.directory().fd(), "gone") < 0 && errno != ENOENT)
-        throw_errno("remove", "the cache mount");
-}
+void CacheMounts::remove(const std::string& id) const { deltas_.retire(mounts_, name_of(id)); }
 
 }  // namespace imgbuild::builder

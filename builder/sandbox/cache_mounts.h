@@ -38,6 +38,7 @@ class CacheMounts {
     /// The same for all mounts of a command. Taken in the order of their names, so that commands which need the same
     /// ones never wait for each other in a ring; an id that stands there twice is held once, by its strictest mode.
     HeldCaches hold_all(const std::vector<CacheMount>& mounts, const StopCheck& stop) const;
+    /// The next command begins with an empty one; those that run keep theirs.
     void remove(const std::string& id) const;
 
     /// The name of the directory for `id`.

@@ -52,6 +52,10 @@ class DeltaFolder {
     void publish(const TemporaryDirectory& work, const std::string& files, const DeltaId& id) const;
     void remove(const DeltaId& id, const StopCheck& stop) const;
 
+    /// Moves `name` of a directory on the same file system out of sight, if it is there. Whoever holds use() keeps its
+    /// files; a later sweep removes them one by one.
+    void retire(const Directory& parent, const std::string& name) const;
+
     /// Of `ids`, which stand here, those whose files are not as they were published (layerstore/snapshot/seal.h).
     std::vector<DeltaId> changed(std::span<const DeltaId> ids, const StopCheck& stop) const;
     /// Keeps the files of every delta that stands here as long as the lock lives, even if another process replaces
@@ -69,8 +73,6 @@ class DeltaFolder {
     void publish_as(const TemporaryDirectory& work, const std::string& files, const Directory& parent,
                     const std::string& hex) const;
     FileLock wait_for(const std::string& name, LockMode mode, const StopCheck& stop) const;
-    // Out of sight at once; a sweep removes it file by file.
-    void retire(const Directory& parent, const std::string& name) const;
     std::string block(std::vector<DeltaId> layers, const StopCheck& stop) const;
 
     Directory deltas_;

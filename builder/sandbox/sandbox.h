@@ -78,7 +78,7 @@ class Sandbox {
     /// Reads all files of a materialised delta and says, one line for each, what is not as in `record`, its own.
     virtual std::vector<std::string> check(const DeltaId& delta, const layerstore::TreeDelta& record) = 0;
 
-    /// Takes a materialised delta, or a cache mount's directory, away. Commands that run on the delta keep it.
+    /// Takes a materialised delta, or a cache mount's directory, away. Commands that run on it keep it.
     virtual void remove(const DeltaId& delta) = 0;
     virtual void remove_cache_mount(const std::string& id) = 0;
 };

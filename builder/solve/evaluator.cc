@@ -11,6 +11,7 @@
 #include "builder/sandbox/emulation.h"
 #include "builder/solve/base_image.h"
 #include "builder/solve/edit_step.h"
+#include "builder/solve/run_mounts.h"
 #include "builder/solve/run_step.h"
 #include "layerstore/tree/algebra.h"
 
@@ -137,6 +138,7 @@ Evaluated Evaluator::bring(const PlanNode& node, const ContextElsewhere& context
     }
     result->tree = loaded->tree;
     result->own_contents = loaded->contents;
+    result->revision = loaded->revision;
     return {std::move(result), loaded->detail, !context.loaded && loaded->cached};
 }
 
@@ -145,6 +147,7 @@ Evaluated Evaluator::take(const PlanNode& node, FetchOutcome outcome) const {
     result->node = &node;
     result->tree = std::move(outcome.tree);
     result->own_contents = std::move(outcome.contents);
+    result->revision = std::move(outcome.revision);
     return {std::move(result), std::move(outcome.detail), outcome.cached};
 }
 
@@ -166,6 +169,7 @@ Evaluated Evaluator::run(const PlanNode& node, const Inputs& inputs,
     const FileLock lock = lock_step(services_.store, key.digest());
     if (auto known = look_up(node, inputs)) return {std::move(known), "", true};
     require_runnable(command.platform);
+    if (ignores_cache(node)) renew_cache_mounts(command, services_);
     RunSpec spec = run_spec(command, inputs, services_, contents_, layers_);
     const layerstore::Tree& root = inputs.front()->tree;
     const layerstore::TreeDelta delta = run_command(std::move(spec), root, services_, output);

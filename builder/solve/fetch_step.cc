@@ -17,13 +17,17 @@ FetchOutcome fetch_file(const FetchUrl& fetch, Services& services, bool ignore_c
     file.mtime = {content.modified, 0};
     layerstore::TreeDelta delta =
         layerstore::TreeDelta::build({{ImagePath().child(fetch.file_name), layerstore::ChangeKind::put, file}});
-    return {layerstore::apply(layerstore::Tree(), delta), contents_of(content, fetch.url, services.store), cached, {}};
+    return {layerstore::apply(layerstore::Tree(), delta),
+            contents_of(content, fetch.url, services.store),
+            cached,
+            {},
+            content.blob.text()};
 }
 
 FetchOutcome fetch_git(const FetchGit& fetch, Services& services, bool ignore_cache) {
     RemoteAccess access = services.remote(ignore_cache);
     GitFiles files = fetch_git_files(fetch.source, fetch.keep_git_dir, access);
-    return {std::move(files.tree), std::move(files.contents), files.cached, "commit " + files.commit};
+    return {std::move(files.tree), std::move(files.contents), files.cached, "commit " + files.commit, files.commit};
 }
 
 }  // namespace imgbuild::builder

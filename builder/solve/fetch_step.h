@@ -13,7 +13,8 @@ struct FetchOutcome {
     layerstore::Tree tree;
     std::shared_ptr<layerstore::ContentSource> contents;
     bool cached = false;
-    std::string detail;  ///< for people; may be empty
+    std::string detail;    ///< for people; may be empty
+    std::string revision;  ///< as NodeResult has it
 };
 
 /// A tree of the one file, 0600, with the server's time for it. Errors as fetch_to_store().

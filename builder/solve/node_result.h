@@ -4,6 +4,7 @@
 // What a node of the plan came to. Immutable once made; jobs read results of other nodes without locks.
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/digest.h"
@@ -30,6 +31,8 @@ struct NodeResult {
     /// Where the bytes of this node's own files come from; null where they stand with its inputs, in the delta that
     /// a command left, or in its image's layers.
     std::shared_ptr<layerstore::ContentSource> own_contents;
+    /// Of what came from elsewhere, which bytes: a commit, or "sha256:HEX" of a file; else empty.
+    std::string revision;
 };
 
 }  // namespace imgbuild::builder

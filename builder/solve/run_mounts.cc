@@ -42,6 +42,10 @@ CacheSharing cache_sharing(parser::CacheSharing sharing) {
     return CacheSharing::shared;
 }
 
+std::string id_of_cache(const RunMount& mount) {
+    return mount.mount.id.empty() ? mount.target.absolute() : mount.mount.id;
+}
+
 std::uint16_t mode_or(const std::optional<std::uint32_t>& mode, std::uint16_t otherwise) {
     return static_cast<std::uint16_t>(mode.value_or(otherwise) & 07777U);
 }
@@ -93,7 +97,7 @@ class MountPlanner {
     void add_cache(const RunMount& mount) {
         CacheMount cache;
         cache.target = mount.target;
-        cache.id = mount.mount.id.empty() ? mount.target.absolute() : mount.mount.id;
+        cache.id = id_of_cache(mount);
         cache.sharing = cache_sharing(mount.mount.sharing);
         cache.mode = mode_or(mount.mount.mode, 0755);
         cache.uid = mount.mount.uid.value_or(0);
@@ -159,6 +163,14 @@ class MountPlanner {
 
 ContentId content_of_mount(const RunMount& mount, const NodeResult& input) {
     return content_at(input.tree, find_source(mount, input).path);
+}
+
+void renew_cache_mounts(const RunCommand& command, Services& services) {
+    for (const RunMount& planned : command.mounts) {
+        const parser::Mount& mount = planned.mount;
+        if (mount.type == parser::MountType::cache && (mount.mode || mount.uid || mount.gid))
+            services.renew_cache_mount(id_of_cache(planned));
+    }
 }
 
 bool has_cache_mounts(const RunCommand& command) {

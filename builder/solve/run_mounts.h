@@ -18,6 +18,9 @@ namespace imgbuild::builder {
 /// What a mount shows of `input`: the part of a key. Error{not_found} where its source does not exist.
 ContentId content_of_mount(const RunMount& mount, const NodeResult& input);
 
+/// Of a command that is done whatever is known: cache mounts that say a mode or an owner begin as new, as in BuildKit.
+void renew_cache_mounts(const RunCommand& command, Services& services);
+
 bool has_cache_mounts(const RunCommand& command);
 
 /// True if the environment of `spec` has a variable of that name.

@@ -54,6 +54,12 @@ RemoteAccess Services::remote(bool ignore_cache) {
             default_ssh_socket(options.run)};
 }
 
+void Services::renew_cache_mount(const std::string& id) {
+    // Held over the removal: nobody mounts what is about to go.
+    const std::lock_guard lock(renewing);
+    if (renewed_cache_mounts.insert(id).second) sandbox.get().remove_cache_mount(id);
+}
+
 std::optional<layerstore::LayerRecord> Services::find_blob(const DeltaId& delta) {
     for (layerstore::LayerRecord& layer : records.layers_of(delta)) {
         lease.add(layer.blob.digest);

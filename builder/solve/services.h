@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "base/error.h"
@@ -50,7 +51,11 @@ struct Services {
     LazySandbox sandbox;
     std::shared_ptr<layerstore::MemoryContents> inline_contents = std::make_shared<layerstore::MemoryContents>();
     TaskPool workers;  ///< hashing and compressing, in pieces
+    std::mutex renewing;
+    std::set<std::string> renewed_cache_mounts;  ///< guarded by `renewing`
 
+    /// Takes a cache mount's content away, once in a build: commands of it that come later share what is new.
+    void renew_cache_mount(const std::string& id);
     /// The way to what lies elsewhere.
     RemoteAccess remote(bool ignore_cache);
     /// True if the bytes of a delta can be had here without making it again: in a blob, or materialised. Leases it

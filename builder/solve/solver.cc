@@ -15,6 +15,7 @@
 #include "builder/solve/evaluator.h"
 #include "builder/solve/mailbox.h"
 #include "builder/solve/pack_step.h"
+#include "builder/solve/scan_reports.h"
 #include "layerstore/tree/algebra.h"
 
 namespace imgbuild::builder {
@@ -74,8 +75,9 @@ class Solver {
         throw_if_cancelled();
         throw_failure();
         if (not_cached_) return *not_cached_;
-        Solved solved{.images = {}, .steps = steps_, .cached_steps = cached_steps_};
+        Solved solved{.images = {}, .revisions = {}, .steps = steps_, .cached_steps = cached_steps_};
         for (const PlannedImage& image : plan_.images) solved.images.push_back(solved_image(image));
+        for (const auto& result : ground_->results) solved.revisions.push_back(result->revision);
         return solved;
     }
 
@@ -283,6 +285,7 @@ class Solver {
             if (std::holds_alternative<FromImage>(plan_.nodes[layer].operation)) image.base_layers += packed.size();
             image.layers.insert(image.layers.end(), packed.begin(), packed.end());
         }
+        if (planned.scan) image.reports = read_scan_reports(*ground_->results[*planned.scan], contents_);
         return image;
     }
 

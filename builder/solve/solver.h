@@ -86,15 +86,23 @@ struct SolveOptions {
     SolveGoal goal;
 };
 
+/// What a scanner says of an image (PlannedImage::scan).
+struct ScanReport {
+    std::string name;  ///< "sbom.spdx.json"
+    std::string bytes;
+};
+
 struct SolvedImage {
     layerstore::Tree tree;
     std::vector<FinishedLayer> layers;  ///< with SolveGoal::layers; lowest first
     std::size_t base_layers = 0;
     std::shared_ptr<layerstore::ContentSources> contents;
+    std::vector<ScanReport> reports;
 };
 
 struct Solved {
-    std::vector<SolvedImage> images;  ///< as BuildPlan::images
+    std::vector<SolvedImage> images;     ///< as BuildPlan::images
+    std::vector<std::string> revisions;  ///< by node: of what came from elsewhere a commit, or "sha256:HEX"; else empty
     std::size_t steps = 0;
     std::size_t cached_steps = 0;
 };

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ctime>
 #include <utility>
 
 #include "base/error.h"
@@ -85,6 +86,7 @@ void refuse_terminal(const BuildOptions& options) {
 
 int build(BuildOptions options) {
     refuse_terminal(options);
+    const std::time_t started = std::time(nullptr);
     const std::unique_ptr<Progress> progress = make_progress(options.progress, STDERR_FILENO, tell);
     for (const std::string& warning : options.warnings) progress->warning(warning);
     clear_report(options);
@@ -122,8 +124,9 @@ int build(BuildOptions options) {
     if (const auto* missing = std::get_if<builder::NotCached>(&result))
         return tell_not_cached(*planned->plan, missing->node);
     const auto& solved = std::get<builder::Solved>(result);
-    const Product product = make_product(options, *planned->plan, solved, *store);
-    deliver(options, product, *planned->plan, solved, *store);
+    const Attestations attestations(options, input, *planned->plan, solved, started);
+    const Product product = make_product(options, *planned->plan, solved, attestations, *store);
+    deliver(options, product, *planned->plan, solved, attestations, *store);
     write_report(options, product);
     print_result(options, *planned->plan, product);
     tell_advice(options, advice, input.source);

@@ -36,9 +36,10 @@ void declare_output(OptionSet& options, BuildFlags& flags) {
     options.value("--progress", flags.progress, "MODE", "auto, tty, plain, rawjson or quiet");
     options.value("--created", flags.created, "git", "SOURCE_DATE_EPOCH is the time of the commit that CONTEXT is at");
     options.value("--timestamps", flags.timestamps, "fixed", "times in layers: always SOURCE_DATE_EPOCH, or 1980");
-    options.word("--provenance", flags.provenance, "true", "accepted; only false has an effect, namely none");
-    options.word("--sbom", flags.sbom, "true", "accepted; only false has an effect, namely none");
-    options.list("--attest", flags.attests, "ATTRIBUTES", "accepted, with a warning");
+    options.word("--provenance", flags.provenance, "true",
+                 "say how it was made: mode=min|max,version=v1|v0.2,builder-id=ID,… (docs/attestations.md)");
+    options.word("--sbom", flags.sbom, "true", "say what is in it: generator=IMAGE, which scans the result");
+    options.list("--attest", flags.attests, "type=TYPE,…", "the same with type=provenance or type=sbom");
 }
 
 void declare_running(OptionSet& options, BuildFlags& flags) {

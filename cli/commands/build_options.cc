@@ -149,7 +149,7 @@ void read_annotation(BuildOptions& options, std::string_view text) {
 // docker load takes one image under a name.
 void refuse_docker_archive(const BuildOptions& options) {
     const auto is_docker = [](const OutputOption& output) { return output.kind == OutputOption::Kind::docker_archive; };
-    if (options.makes_index() && std::ranges::any_of(options.outputs, is_docker))
+    if (options.is_multi_platform() && std::ranges::any_of(options.outputs, is_docker))
         throw Error(ErrorKind::usage, "--output: type=docker: such an archive holds one platform",
                     "use type=oci, or build each platform for itself");
 }
@@ -185,6 +185,8 @@ void read_outputs(BuildOptions& options, const BuildFlags& flags) {
     refuse_docker_archive(options);
     const auto image = std::ranges::find_if(options.outputs, &OutputOption::is_image);
     if (image != options.outputs.end()) {
+        if (options.attest.is_any() && !image->oci_media_types)
+            throw Error(ErrorKind::usage, "--output: cannot export attestations with oci-mediatypes=false");
         options.solve.packing = image->packing;
         options.solve.recompress_base = image->force_compression;
         options.solve.oci_media_types = image->oci_media_types;
@@ -261,10 +263,6 @@ void read_reporting(BuildOptions& options, const BuildFlags& flags, const Enviro
     const std::optional<ProgressMode> mode = progress_mode_from_name(word);
     if (!mode) refuse_value("--progress", word, "no such mode", "there are auto, tty, plain, rawjson and quiet");
     options.progress = flags.quiet ? ProgressMode::quiet : *mode;
-
-    const auto has_effect = [](const std::optional<std::string>& flag) { return flag && *flag != "false"; };
-    if (has_effect(flags.provenance) || has_effect(flags.sbom) || !flags.attests.empty())
-        options.warnings.emplace_back("attestations (--provenance, --sbom, --attest) are not made");
 }
 
 }  // namespace
@@ -281,7 +279,7 @@ void set_file_time(BuildOptions& options, std::string_view epoch) {
     options.solve.file_time = options.file_time;
 }
 
-bool BuildOptions::makes_index() const {
+bool BuildOptions::is_multi_platform() const {
     const auto wanted = build_args.find("BUILDKIT_MULTI_PLATFORM");
     return platforms.size() > 1 || (wanted != build_args.end() && (wanted->second == "1" || wanted->second == "true"));
 }
@@ -297,6 +295,7 @@ std::optional<BuildOptions> read_build_options(const std::string& command, Argum
     read_platforms(options, flags, environment);
     options.pull = read_pull(flags.pull);
     read_network(options, flags);
+    options.attest = read_attest_options(flags.provenance, flags.sbom, flags.attests);
     read_names(options, flags);
     read_outputs(options, flags);
     read_file_time(options, flags);

@@ -14,6 +14,7 @@
 #include "builder/resolve/image_finder.h"
 #include "builder/solve/solver.h"
 #include "cli/commands/annotation.h"
+#include "cli/commands/attest_option.h"
 #include "cli/commands/output_option.h"
 #include "cli/common/common_options.h"
 #include "cli/progress/progress.h"
@@ -55,6 +56,7 @@ struct BuildOptions {
     // Where the result goes.
     std::vector<std::string> names;  ///< full references
     std::vector<Annotation> annotations;
+    AttestRequest attest;
     std::vector<OutputOption> outputs;  ///< never empty: without -o the store
     bool quiet = false;
     std::optional<std::string> iidfile;
@@ -62,8 +64,10 @@ struct BuildOptions {
 
     std::vector<std::string> warnings;  ///< for people: flags that do nothing here
 
-    /// True if the result is an index: several platforms, or BUILDKIT_MULTI_PLATFORM among the build arguments.
-    bool makes_index() const;
+    /// True if the result is one for each of several platforms, or BUILDKIT_MULTI_PLATFORM is among the build arguments.
+    bool is_multi_platform() const;
+    /// True if an image that is made is an index: for several platforms, or with attestations.
+    bool makes_index() const { return is_multi_platform() || attest.is_any(); }
 };
 
 inline constexpr std::string_view epoch_name = "SOURCE_DATE_EPOCH";

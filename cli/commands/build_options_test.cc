@@ -199,10 +199,13 @@ TEST_CASE("a file of the digest needs an image") {
     CHECK(read({"--iidfile", "x"}).iidfile == "x");
 }
 
-TEST_CASE("attestations are refused softly, and not at all when they are not wanted") {
-    CHECK(read({"--provenance=false", "--sbom=false"}).warnings.empty());
-    CHECK(read({"--provenance"}).warnings.size() == 1);
-    CHECK(read({"--sbom=true", "--provenance=mode=max", "--attest", "type=sbom"}).warnings.size() == 1);
+TEST_CASE("attestations make an index, and need OCI's media types") {
+    CHECK_FALSE(read({"--provenance=false", "--sbom=false"}).makes_index());
+    const BuildOptions options = read({"--provenance", "--annotation", "index:a=b"});
+    CHECK(options.makes_index());
+    CHECK_FALSE(options.is_multi_platform());
+    CHECK(refused({"--provenance", "-o", "type=docker,dest=a,oci-mediatypes=false"}) ==
+          "usage: --output: cannot export attestations with oci-mediatypes=false");
 }
 
 TEST_CASE("secrets come from files and variables") {

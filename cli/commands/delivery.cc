@@ -8,9 +8,10 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "builder/attest/statement.h"
 #include "builder/image/image_assembly.h"
 #include "builder/image/output.h"
-#include "layerstore/tree/algebra.h"
+#include "cli/commands/result_files.h"
 
 namespace imgbuild::cli {
 namespace {
@@ -26,27 +27,12 @@ std::vector<std::string> names_of(const BuildOptions& options, const OutputOptio
     return names;
 }
 
-/// What local and tar write.
-struct FileTree {
-    layerstore::Tree tree;
-    std::shared_ptr<layerstore::ContentSources> contents;
-};
-
-std::string folder_name(const layerstore::Platform& platform) {
-    std::string name = platform.text();
-    std::ranges::replace(name, '/', '_');
-    return name;
-}
-
-FileTree files_of(const BuildOptions& options, const builder::BuildPlan& plan, const builder::Solved& solved) {
-    if (!options.makes_index()) return {solved.images.front().tree, solved.images.front().contents};
-    FileTree files{{}, std::make_shared<layerstore::ContentSources>()};
-    for (std::size_t i = 0; i < solved.images.size(); ++i) {
-        const ImagePath folder = ImagePath().child(folder_name(plan.images[i].platform));
-        files.tree = layerstore::graft(files.tree, folder, solved.images[i].tree);
-        files.contents->add(solved.images[i].contents);
-    }
-    return files;
+std::vector<std::string> all_names(const BuildOptions& options) {
+    std::vector<std::string> names = options.names;
+    for (const OutputOption& output : options.outputs)
+        for (const std::string& name : output.names)
+            if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+    return names;
 }
 
 void write_layout(const Product& product, const std::vector<std::string>& names, layerstore::Store& store,
@@ -59,14 +45,16 @@ void write_layout(const Product& product, const std::vector<std::string>& names,
 
 void write_archive(const Product& product, const std::vector<std::string>& names, layerstore::Store& store,
                    layerstore::ArchiveFormat format, const std::string& place) {
+    const bool is_docker = format == layerstore::ArchiveFormat::docker;
     if (product.index)
-        builder::write_image_archive(*product.index, names, store.blobs(), place);
+        builder::write_image_archive(*product.index, names, store.blobs(), place,
+                                     is_docker ? &product.images.front() : nullptr);
     else
         builder::write_image_archive(product.images.front(), names, store.blobs(), format, place);
 }
 
 void deliver_one(const OutputOption& output, const std::vector<std::string>& names, const Product& product,
-                 const FileTree& files, layerstore::Store& store) {
+                 const std::function<ResultFiles()>& result, layerstore::Store& store) {
     using layerstore::ArchiveFormat;
     const std::string& place = output.destination;
     switch (output.kind) {
@@ -74,8 +62,14 @@ void deliver_one(const OutputOption& output, const std::vector<std::string>& nam
         case Kind::oci_layout: return write_layout(product, names, store, place);
         case Kind::oci_archive: return write_archive(product, names, store, ArchiveFormat::oci, place);
         case Kind::docker_archive: return write_archive(product, names, store, ArchiveFormat::docker, place);
-        case Kind::directory: return builder::write_tree_directory(files.tree, *files.contents, place);
-        case Kind::tar: return builder::write_tree_archive(files.tree, *files.contents, place);
+        case Kind::directory: {
+            const ResultFiles files = result();
+            return builder::write_tree_directory(files.tree, *files.contents, place);
+        }
+        case Kind::tar: {
+            const ResultFiles files = result();
+            return builder::write_tree_archive(files.tree, *files.contents, place);
+        }
         case Kind::nothing: return;
     }
 }
@@ -93,10 +87,7 @@ void write_file(const std::string& path, std::string_view content) {
 
 // The members that buildx writes, spelt as there.
 std::string metadata_of(const BuildOptions& options, const Product& product) {
-    std::vector<std::string> names = options.names;
-    for (const OutputOption& output : options.outputs)
-        for (const std::string& name : output.names)
-            if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+    const std::vector<std::string> names = all_names(options);
     Json document = Json::object();
     if (!product.index) document["containerimage.config.digest"] = product.images.front().manifest.config.digest.text();
     document["containerimage.descriptor"] = product.descriptor()->to_json();
@@ -120,11 +111,13 @@ const layerstore::Descriptor* Product::descriptor() const noexcept {
 }
 
 Product make_product(const BuildOptions& options, const builder::BuildPlan& plan, const builder::Solved& solved,
-                     layerstore::Store& store) {
+                     const Attestations& attestations, layerstore::Store& store) {
     using Place = Annotation::Place;
     Product product;
     if (!wants_image(options)) return product;
-    std::vector<layerstore::Descriptor> manifests;
+    std::vector<layerstore::Descriptor> manifests, statements;
+    const auto image_output = std::ranges::find_if(options.outputs, &OutputOption::is_image);
+    const auto form = image_output->oci_artifact ? builder::AttestationForm::artifact : builder::AttestationForm::image;
     for (std::size_t i = 0; i < plan.images.size(); ++i) {
         const builder::PlannedImage& planned = plan.images[i];
         layerstore::Image image = builder::assemble_image(
@@ -140,9 +133,12 @@ Product make_product(const BuildOptions& options, const builder::BuildPlan& plan
         builder::write_documents(image, store.blobs());
         manifests.push_back(image.descriptor);
         manifests.back().platform = planned.platform;
+        if (const auto about = attestations.of_image(i, image, all_names(options)); !about.empty())
+            statements.push_back(builder::put_attestations(image.descriptor, about, form, store.blobs()));
         product.images.push_back(std::move(image));
     }
     if (!options.makes_index()) return product;
+    manifests.insert(manifests.end(), statements.begin(), statements.end());
     const builder::AssembledIndex index = builder::assemble_index(
         manifests, annotations_of(options.annotations, Place::index), options.solve.oci_media_types);
     store.blobs().put(index.bytes);
@@ -152,10 +148,11 @@ Product make_product(const BuildOptions& options, const builder::BuildPlan& plan
 }
 
 void deliver(const BuildOptions& options, const Product& product, const builder::BuildPlan& plan,
-             const builder::Solved& solved, layerstore::Store& store) {
-    const FileTree files = goal_of(options).files ? files_of(options, plan, solved) : FileTree{};
+             const builder::Solved& solved, const Attestations& attestations, layerstore::Store& store) {
     for (const OutputOption& output : options.outputs)
-        deliver_one(output, names_of(options, output), product, files, store);
+        deliver_one(
+            output, names_of(options, output), product,
+            [&] { return result_files(options, output, plan, solved, attestations); }, store);
 }
 
 void clear_report(const BuildOptions& options) {

@@ -9,6 +9,7 @@
 
 #include "builder/plan/build_plan.h"
 #include "builder/solve/solver.h"
+#include "cli/commands/attestations.h"
 #include "cli/commands/build_options.h"
 #include "layerstore/image/image.h"
 #include "layerstore/store/store.h"
@@ -27,12 +28,11 @@ struct Product {
     const layerstore::Descriptor* descriptor() const noexcept;
 };
 Product make_product(const BuildOptions& options, const builder::BuildPlan& plan, const builder::Solved& solved,
-                     layerstore::Store& store);
+                     const Attestations& attestations, layerstore::Store& store);
 
-/// Writes every output in the order in which they were given. Of an index, files stand in one folder for each platform
-/// ("linux_arm64").
+/// Writes every output in the order in which they were given.
 void deliver(const BuildOptions& options, const Product& product, const builder::BuildPlan& plan,
-             const builder::Solved& solved, layerstore::Store& store);
+             const builder::Solved& solved, const Attestations& attestations, layerstore::Store& store);
 
 /// Takes away what an earlier build left under --iidfile: a failed build leaves none.
 void clear_report(const BuildOptions& options);

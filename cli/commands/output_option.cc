@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/image_path.h"
 #include "base/text.h"
 #include "cli/common/option_values.h"
 #include "layerstore/image/reference.h"
@@ -28,6 +29,9 @@ const std::vector<std::string_view>& known_keys() {
                                                     "compression-level",
                                                     "force-compression",
                                                     "oci-mediatypes",
+                                                    "oci-artifact",
+                                                    "platform-split",
+                                                    "attestation-prefix",
                                                     "name",
                                                     "source-date-epoch"};
     return keys;
@@ -73,6 +77,14 @@ void read_packing(CsvFields& fields, OutputOption& output) {
     output.oci_media_types = take_bool(fields, "oci-mediatypes", flag).value_or(true);
     if (!output.oci_media_types && (output.kind == Kind::oci_layout || output.kind == Kind::oci_archive))
         refuse("oci-mediatypes=false: an OCI layout has OCI's media types", "write type=docker instead");
+    output.oci_artifact = take_bool(fields, "oci-artifact", flag).value_or(true);
+}
+
+void read_attestation_places(CsvFields& fields, OutputOption& output) {
+    output.platform_split = take_bool(fields, "platform-split", flag);
+    output.attestation_prefix = take(fields, "attestation-prefix").value_or("");
+    if (!is_path_component(output.attestation_prefix + "x"))
+        refuse(fmt::format("attestation-prefix={}: no beginning of a file name", printable(output.attestation_prefix)));
 }
 
 // What is accepted because it says what happens anyway.
@@ -107,7 +119,10 @@ OutputOption parse_output(std::string_view text) {
     if (!type) refuse("type is required for output", "as in type=oci,dest=image.tar; a directory alone is type=local");
     output.destination = take(fields, "dest").value_or("");
     output.kind = kind_of(*type, fields, !output.destination.empty());
-    if (!output.is_file_tree()) read_packing(fields, output);
+    if (output.is_file_tree())
+        read_attestation_places(fields, output);
+    else
+        read_packing(fields, output);
     take_settled(fields);
     output.epoch = take(fields, "source-date-epoch");
     if (const std::optional<std::string> names = take(fields, "name")) {
@@ -138,7 +153,8 @@ void check_outputs(const std::vector<OutputOption>& outputs) {
         if (!first) first = &output;
         const bool agrees =
             output.packing.compression == first->packing.compression && output.packing.level == first->packing.level &&
-            output.force_compression == first->force_compression && output.oci_media_types == first->oci_media_types;
+            output.force_compression == first->force_compression && output.oci_media_types == first->oci_media_types &&
+            output.oci_artifact == first->oci_artifact;
         if (!agrees)
             refuse("two outputs want different layers", "build once for each; the second finds all steps cached");
     }

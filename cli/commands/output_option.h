@@ -28,7 +28,10 @@ struct OutputOption {
     layerstore::PackOptions packing;
     bool force_compression = false;
     bool oci_media_types = true;
-    std::optional<std::string> epoch;  ///< source-date-epoch=: of the whole build; "" turns every other one off
+    bool oci_artifact = true;            ///< the form of attestations
+    std::optional<bool> platform_split;  ///< a folder for each platform; empty: where there are several
+    std::string attestation_prefix;      ///< of the names of statements beside files
+    std::optional<std::string> epoch;    ///< source-date-epoch=: of the whole build; "" turns every other one off
 
     /// True when it needs manifest, config and layers; else it needs files, or nothing.
     bool is_image() const noexcept {

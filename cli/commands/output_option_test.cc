@@ -46,6 +46,18 @@ TEST_CASE("layers are gzip at its own level unless something else is asked for")
     CHECK_FALSE(parse_output("type=docker,dest=a,oci-mediatypes=false").oci_media_types);
 }
 
+TEST_CASE("statements have a form in images, and a place beside files") {
+    CHECK(parse_output("type=oci").oci_artifact);
+    CHECK_FALSE(parse_output("type=oci,oci-artifact=false").oci_artifact);
+    const OutputOption output = parse_output("type=local,dest=a,platform-split=false,attestation-prefix=x-");
+    CHECK(output.platform_split == false);
+    CHECK(output.attestation_prefix == "x-");
+    CHECK_FALSE(parse_output("type=tar").platform_split);
+    CHECK(refused("type=tar,attestation-prefix=a/") ==
+          "usage: --output: attestation-prefix=a/: no beginning of a file name");
+    CHECK(refused("type=oci,platform-split=true") == "usage: --output: platform-split: no such key");
+}
+
 TEST_CASE("names are full references") {
     CHECK(parse_output("type=image,\"name=a,b:2\"").names ==
           std::vector<std::string>{"docker.io/library/a:latest", "docker.io/library/b:2"});

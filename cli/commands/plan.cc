@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/json.h"
+#include "builder/plan/plan_json.h"
 #include "cli/commands/commands.h"
-#include "cli/commands/plan_json.h"
 #include "cli/commands/planning.h"
 #include "cli/commands/source_epoch.h"
 #include "cli/common/environment.h"
@@ -23,7 +23,7 @@ int run_plan(Arguments arguments) {
     if (!planned) return exit_status::usage;
     for (const auto& warnings : {input.warnings, parsed->warnings, planned->warnings})
         for (const std::string& warning : warnings) tell("warning: " + warning + "\n");
-    print(write_json_indented(plan_to_json(*planned->plan)) + "\n");
+    print(write_json_indented(builder::plan_to_json(*planned->plan)) + "\n");
     return exit_status::ok;
 }
 

@@ -93,6 +93,7 @@ builder::PlanResult try_plan(const BuildOptions& options, const parser::Buildfil
     std::map<std::string, builder::NamedContext> contexts = options.contexts;
     contexts.insert_or_assign("", builder::NamedContext{builder::NamedContext::Kind::files, options.context});
     const auto finder = builder::make_image_finder(store, options.pull, options.solve.offline);
+    const bool is_build = options.call.method == Call::Method::build;
     builder::PlanRequest request{.buildfile = buildfile,
                                  .resolver = *finder,
                                  .target = options.target,
@@ -102,6 +103,7 @@ builder::PlanResult try_plan(const BuildOptions& options, const parser::Buildfil
                                  .build_platform = layerstore::Platform::host(),
                                  .network = options.network,
                                  .labels = options.labels,
+                                 .scanner = is_build ? options.attest.scanner.value_or("") : "",
                                  .allow_host_network = options.allow_host_network,
                                  .allow_insecure = options.allow_insecure};
     std::optional<builder::PlanResult> all;

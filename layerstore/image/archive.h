@@ -22,9 +22,10 @@ enum class ArchiveFormat { oci, docker };
 void write_archive(const Image& image, const std::vector<std::string>& names, const BlobStore& blobs,
                    ArchiveFormat format, ByteWriter& out);
 
-/// The same in OCI's form for a manifest or index `root`, with all images of an index.
+/// The same for a manifest or index `root`, with all images of an index. Docker's manifest.json names one of them,
+/// `loadable`; where that is null it is left out.
 void write_archive(const Descriptor& root, const std::vector<std::string>& names, const BlobStore& blobs,
-                   ByteWriter& out);
+                   ByteWriter& out, const Image* loadable = nullptr);
 
 /// One image found in an archive.
 struct LoadedImage {

@@ -53,6 +53,9 @@ struct Platform {
     /// "linux/amd64", "linux/arm/v7", or one of them alone ("arm64"). Error{usage} for anything else.
     static Platform parse(std::string_view text);
     static Platform host();
+    /// "unknown/unknown": in an index, of what is no image but is said about one (attestations).
+    static Platform unknown();
+    bool is_unknown() const noexcept;
     std::string text() const;  ///< as parse() reads it, the version of the system included where it is known
     /// In the words described above; documents of other tools need not use them.
     Platform normalised() const;

@@ -89,7 +89,8 @@ Descriptor resolve_index(const BlobStore& blobs, Descriptor descriptor, const Pl
         if (!found) {
             std::vector<std::string> there;
             for (const Descriptor& manifest : index.manifests)
-                if (manifest.platform) there.push_back(printable(manifest.platform->text()));
+                if (manifest.platform && !manifest.platform->is_unknown())
+                    there.push_back(printable(manifest.platform->text()));
             throw Error(ErrorKind::not_found, fmt::format("{}: no image for {}", what, platform.text()),
                         there.empty() ? std::string() : "there is " + join(there, ", "));
         }
@@ -228,7 +229,7 @@ std::vector<Image> read_images(const BlobStore& blobs, const Descriptor& root, c
     const Index index = Index::parse(blobs.read(root.digest, max_manifest_bytes, what), what);
     std::vector<Image> images;
     for (const Descriptor& inner : index.manifests)
-        if (inner.platform && inner.platform->architecture != "unknown")
+        if (inner.platform && !inner.platform->is_unknown())
             images.push_back(read_image(blobs, inner, inner.platform->normalised(), what));
     return images;
 }

@@ -119,6 +119,10 @@ Platform Platform::host() {
     return Platform{.architecture = names.machine}.normalised();
 }
 
+Platform Platform::unknown() { return {.os = "unknown", .architecture = "unknown"}; }
+
+bool Platform::is_unknown() const noexcept { return os == "unknown" || architecture == "unknown"; }
+
 std::string Platform::text() const {
     std::string text = os;
     if (!os_version.empty()) text += "(" + os_version + ")";

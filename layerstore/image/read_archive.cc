@@ -202,7 +202,7 @@ std::vector<LoadedImage> read_oci(const ArchiveContent& content, const BlobStore
     std::map<Digest, LoadedImage> images;
     std::vector<Digest> order;
     for (const Descriptor& descriptor : index.manifests) {
-        if (descriptor.platform && descriptor.platform->os == "unknown") continue;  // what somebody attests of one
+        if (descriptor.platform && descriptor.platform->is_unknown()) continue;  // what somebody attests of one
         auto [found, is_new] = images.try_emplace(descriptor.digest);
         if (is_new) {
             order.push_back(descriptor.digest);

@@ -85,8 +85,8 @@ void write_archive(const Image& image, const std::vector<std::string>& names, co
 }
 
 void write_archive(const Descriptor& root, const std::vector<std::string>& names, const BlobStore& blobs,
-                   ByteWriter& out) {
-    write_layout_archive(root, names, blobs, "", out);
+                   ByteWriter& out, const Image* loadable) {
+    write_layout_archive(root, names, blobs, loadable ? docker_manifest(*loadable, names) : "", out);
 }
 
 }  // namespace imgbuild::layerstore

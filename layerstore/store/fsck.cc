@@ -142,7 +142,8 @@ class Checker {
         image.manifest = Manifest::parse(image.manifest_bytes, descriptor.media_type, "manifest");
         require(image.manifest.config, "config");
         for (const Descriptor& layer : image.manifest.layers) require(layer, "layer");
-        if (!is_image_config(image.manifest.config.media_type)) return;  // an attestation or another artifact
+        const bool is_of_attestations = descriptor.platform && descriptor.platform->is_unknown();
+        if (is_of_attestations || !is_image_config(image.manifest.config.media_type)) return;
         image.config_bytes = store_.blobs().read(image.manifest.config.digest, max_config_bytes, "config");
         image.config = ImageConfig::parse(image.config_bytes, "config");
         check_image(image, "image");

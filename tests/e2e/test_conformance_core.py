@@ -219,6 +219,25 @@ class Rebuilds(Language):
         none = self.files_of("--no-cache", files)
         self.assertNotEqual(none["u0"], first["u0"])
 
+    def test_a_cache_mount_with_a_mode_begins_as_new_without_cache(self):
+        def files(options):
+            return self.source(f"FROM busybox\nRUN --mount=type=cache,id=c,target=/c{options} ls /c > /before; "
+                               f"{UUID} > /c/$({UUID})\n"
+                               f"RUN --mount=type=cache,id=c,target=/c{options} ls /c > /after\n")
+
+        def count(name, *arguments):
+            built = self.files_of(*arguments, files(name))
+            return [len(built[key].split()) for key in ("before", "after")]
+
+        for options in (",mode=0750", ",uid=1000"):
+            count(options)
+            self.assertEqual(count(options, "--no-cache"), [0, 1])  # the second step sees what the first one left
+            self.assertEqual(count(options, "--no-cache"), [0, 1])
+            more = count(options + " --network=none")
+            self.assertEqual(more, [1, 2])
+        kept = count("", "--no-cache")
+        self.assertEqual(count("", "--no-cache"), [kept[0] + 1, kept[1] + 1])
+
     def test_nothing_holds_what_was_built_when_all_is_to_go(self):
         self.build(self.source("FROM busybox\nRUN echo x > /x\n"))
         self.imgbuild("prune", "--all")

@@ -16,6 +16,7 @@ from support.tree import tree_of_folder, tree_of_image, tree_of_tar
 
 BOTH = ["--platform", "linux/amd64,linux/arm64"]
 HERE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 FORMATS = "/proc/sys/fs/binfmt_misc"
 
 CROSS = """
@@ -152,6 +153,20 @@ class SeveralPlatforms(EndToEnd):
         for version in ("10.0.1", "10.0.2"):
             with open(os.path.join(out, f"windows({version})_amd64", "version"), encoding="ascii") as file:
                 self.assertEqual(file.read(), f"windows({version})/amd64 {version}\n")
+
+    def test_each_system_has_its_shell_and_linux_a_path(self):
+        out = self.path("layout")
+        files = self.context({"Buildfile": "FROM scratch\nENTRYPOINT foo bar\nCMD a $B\nCOPY Buildfile /\n"}, "shells")
+        self.build("--platform=windows/amd64,linux/amd64", "-o", f"type=oci,tar=false,dest={out}", files)
+        windows, linux = (image.config["config"] for image in open_index(out).images)
+        self.assertEqual((windows["Entrypoint"], windows["Cmd"]), (["cmd", "/S", "/C", "foo bar"], ["cmd", "/S", "/C", "a $B"]))
+        self.assertNotIn("Env", windows)
+        self.assertEqual((linux["Entrypoint"], linux["Env"]), (["/bin/sh", "-c", "foo bar"], [DEFAULT_PATH]))
+        again = self.context({"Buildfile": "FROM base\nENV A=b\nSHELL [\"pwsh\"]\nCMD x\n"}, "again")
+        self.build("--platform=windows/amd64", "--build-context", f"base=oci-layout://{out}", "-o",
+                   f"type=oci,dest={self.path('again.tar')}", again)
+        config = open_layout(self.path("again.tar")).config["config"]
+        self.assertEqual((config["Env"], config["Cmd"]), (["A=b"], ["pwsh", "x"]))
 
     def test_reports_name_the_index(self):
         self.build("-t", "app:1", *BOTH, "--iidfile", self.path("iid"), "--metadata-file", self.path("metadata"), self.files)

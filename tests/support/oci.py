@@ -74,6 +74,15 @@ class DockerFolder:
         return [tarfile.open(fileobj=io.BytesIO(decompress(self.blob(layer)))) for layer in self.manifest["layers"]]
 
 
+def read_blob(layout, descriptor):
+    """A blob of a layout, which is what the descriptor says."""
+    algorithm, _, digits = descriptor["digest"].partition(":")
+    data = layout.read(f"blobs/{algorithm}/{digits}")
+    assert len(data) == descriptor["size"], f"{descriptor['digest']}: {len(data)} bytes, not {descriptor['size']}"
+    assert sha256(data) == descriptor["digest"], f"{descriptor['digest']}: other bytes"
+    return data
+
+
 class Image:
     """One image of a layout; every document and blob is verified as it is read."""
 
@@ -88,11 +97,7 @@ class Image:
         self.config = json.loads(self.blob(self.manifest["config"]))
 
     def blob(self, descriptor):
-        algorithm, _, digits = descriptor["digest"].partition(":")
-        data = self.layout.read(f"blobs/{algorithm}/{digits}")
-        assert len(data) == descriptor["size"], f"{descriptor['digest']}: {len(data)} bytes, not {descriptor['size']}"
-        assert sha256(data) == descriptor["digest"], f"{descriptor['digest']}: other bytes"
-        return data
+        return read_blob(self.layout, descriptor)
 
     def layer_tars(self):
         """The uncompressed layers, lowest first, checked against the diff ids of the config."""
@@ -105,6 +110,24 @@ class Image:
         return [tarfile.open(fileobj=io.BytesIO(tar)) for tar in self.layer_tars()]
 
 
+class Attestation:
+    """What an index says about one of its images; every document and blob is verified as it is read."""
+
+    def __init__(self, layout, descriptor):
+        assert descriptor["annotations"]["vnd.docker.reference.type"] == "attestation-manifest"
+        self.about = descriptor["annotations"]["vnd.docker.reference.digest"]
+        self.layout = layout
+        self.manifest = json.loads(read_blob(layout, descriptor))
+        self.config = json.loads(read_blob(layout, self.manifest["config"]))
+        self.statements = {}  # by type of predicate
+        for layer in self.manifest["layers"]:
+            assert layer["mediaType"] == "application/vnd.in-toto+json"
+            statement = json.loads(read_blob(layout, layer))
+            assert statement["_type"] == "https://in-toto.io/Statement/v1"
+            assert statement["predicateType"] == layer["annotations"]["in-toto.io/predicate-type"]
+            self.statements[statement["predicateType"]] = statement
+
+
 @dataclasses.dataclass
 class Index:
     """An index of a layout."""
@@ -112,6 +135,7 @@ class Index:
     descriptor: dict  # as index.json has it
     document: dict
     images: list
+    attestations: list
 
     @property
     def platforms(self):
@@ -138,11 +162,14 @@ def open_layout(path, name=None):
 
 
 def open_index(path):
-    """The one index of a layout in a directory or archive: its document, and its images in their order."""
+    """The one index of a layout in a directory or archive, whatever its names: its document, and its images in their order."""
     layout = FolderLayout(path) if os.path.isdir(path) else TarLayout(path)
     listed = json.loads(layout.read("index.json"))["manifests"]
-    assert len(listed) == 1 and listed[0]["mediaType"] == INDEX_TYPE, json.dumps(listed, indent=1)
+    assert len({entry["digest"] for entry in listed}) == 1 and listed[0]["mediaType"] == INDEX_TYPE, json.dumps(listed, indent=1)
     data = layout.read("blobs/sha256/" + listed[0]["digest"].partition(":")[2])
     assert sha256(data) == listed[0]["digest"] and len(data) == listed[0]["size"]
     index = json.loads(data)
-    return Index(listed[0], index, [Image(layout, entry) for entry in index["manifests"]])
+    images = [entry for entry in index["manifests"] if entry["platform"]["os"] != "unknown"]
+    others = index["manifests"][len(images):]  # behind all images
+    return Index(listed[0], index, [Image(layout, entry) for entry in images],
+                 [Attestation(layout, entry) for entry in others])

@@ -60,6 +60,8 @@ class ArchiveMerge {
         DraftNode* stands = draft_.find(parent, change.path.name());
         if (stands && stands->entry.kind == EntryKind::symlink)
             enter(parent, change.path.name());
+        else if (stands && !stands->entry.is_directory())
+            Draft::put_directory_over(*stands, change_.applied_to(change.entry));
         else
             draft_.put_directory(parent, change.path.name(), change_.applied_to(change.entry));
     }

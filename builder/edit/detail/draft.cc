@@ -115,6 +115,12 @@ DraftNode& Draft::put_directory(DraftNode& directory, std::string_view name, Ent
     return place;
 }
 
+void Draft::put_directory_over(DraftNode& stands, Entry entry) {
+    stands.entry = std::move(entry);
+    stands.link_group = 0;
+    stands.is_put = true;
+}
+
 DraftNode& Draft::require_directory(DraftNode& directory, std::string_view name, const Entry& entry) {
     if (DraftNode* stands = find(directory, name)) {
         require_is_directory(*stands);

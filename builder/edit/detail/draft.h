@@ -43,6 +43,8 @@ class Draft {
     void put(DraftNode& directory, std::string_view name, layerstore::Entry entry, std::size_t link_group = 0);
     /// Puts a directory; one that stands there keeps what is below it. Error{usage} for anything else.
     DraftNode& put_directory(DraftNode& directory, std::string_view name, layerstore::Entry entry);
+    /// Puts an empty directory in the place of `stands`, which is none.
+    static void put_directory_over(DraftNode& stands, layerstore::Entry entry);
     /// The directory under `name`, put with `entry` where nothing stands. Error{usage} for anything else.
     DraftNode& require_directory(DraftNode& directory, std::string_view name, const layerstore::Entry& entry);
     /// The same for each component of a path in which no links are left to follow.

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/commands/plan_json.h"
+#include "builder/plan/plan_json.h"
 
 #include <fmt/format.h>
 
 #include "base/json.h"
 #include "base/text.h"
 
-namespace imgbuild::cli {
+namespace imgbuild::builder {
 namespace {
-
-using namespace builder;
 
 Json texts(const std::vector<std::string>& list) {
     Json array = Json::array();
@@ -118,6 +116,8 @@ struct Details {
     }
 };
 
+}  // namespace
+
 Json node_to_json(const PlanNode& node, NodeId id) {
     Json object{{"id", id}, {"operation", name_of(node.operation)}, {"inputs", node.inputs}};
     object["label"] = printable(node.label);
@@ -127,18 +127,18 @@ Json node_to_json(const PlanNode& node, NodeId id) {
     return object;
 }
 
-}  // namespace
-
 Json plan_to_json(const BuildPlan& plan) {
     Json nodes = Json::array();
     for (NodeId id = 0; id < plan.nodes.size(); ++id) nodes.push_back(node_to_json(plan.nodes[id], id));
     Json images = Json::array();
-    for (const PlannedImage& image : plan.images)
+    for (const PlannedImage& image : plan.images) {
         images.push_back({{"platform", image.platform.text()},
                           {"root", image.root},
                           {"layers", image.layers},
                           {"config", parse_json(image.config.encode(), "the planned config")}});
+        set_if(images.back(), "scan", image.scan);
+    }
     return Json{{"target", printable(plan.target_stage)}, {"nodes", std::move(nodes)}, {"images", std::move(images)}};
 }
 
-}  // namespace imgbuild::cli
+}  // namespace imgbuild::builder
