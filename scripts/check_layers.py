@@ -60,7 +60,8 @@ FOLDERS = {
     "cli": {
         "common": (),
         "progress": (),
-        "commands": ("common", "progress"),
+        "builds": ("progress",),
+        "commands": ("common", "progress", "builds"),
     },
 }
 

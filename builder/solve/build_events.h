@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "builder/plan/build_plan.h"
 
@@ -21,6 +22,9 @@ class BuildObserver {
     virtual void plan_known(const BuildPlan& plan) = 0;
     /// A step (PlanNode::number is not 0), or work without a number: a context, a base image, a fetch.
     virtual void started(NodeId node) = 0;
+    /// Why a step that was started is done, one line each, for people; between started() and its end, at most twice:
+    /// what differs from an earlier build comes before the work, which files of a COPY differ behind it.
+    virtual void explained(NodeId node, const std::vector<std::string>& causes) = 0;
     /// What a command printed, as it came: not cut into lines, any bytes.
     virtual void output(NodeId node, std::string_view bytes) = 0;
     /// Nothing had to be done.

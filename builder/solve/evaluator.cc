@@ -29,6 +29,11 @@ StepKey key_of_edit(const PlanNode& node, const std::vector<const NodeResult*>& 
     return edit_key(edit, inputs.front()->tree.content_id(), sources);
 }
 
+std::string_view below(const std::vector<const NodeResult*>& inputs) {
+    const bool is_base = std::holds_alternative<FromImage>(inputs.front()->node->operation);
+    return is_base ? "the base image" : "the result of the step before it";
+}
+
 /// Held while one process runs a command that another one wants the result of as well. Few enough to stay, many enough
 /// that two commands hardly ever share one.
 FileLock lock_step(const layerstore::Store& store, const Digest& key) {
@@ -64,6 +69,10 @@ std::unique_ptr<NodeResult> Evaluator::step_result(const PlanNode& node, const I
 
 std::unique_ptr<NodeResult> Evaluator::known_step(MemoKind kind, const StepKey& key, const PlanNode& node,
                                                   const Inputs& inputs) {
+    {
+        const std::lock_guard lock(mutex_);
+        looked_up_.insert(key.preimage());
+    }
     std::optional<DeltaId> delta = services_.memos.find_step(kind, key);
     if (!delta) return nullptr;
     services_.lease.add(*delta);
@@ -93,6 +102,20 @@ std::unique_ptr<NodeResult> Evaluator::look_up(const PlanNode& node, const Input
         if (result && services_.has_bytes(result->stack.back().delta, trust_ == Trust::bytes)) return result;
     }
     return nullptr;
+}
+
+std::vector<std::string> Evaluator::causes(const PlanNode& node, const Inputs& inputs) {
+    if (node.number == 0 || inputs.empty()) return {};
+    if (trust_ == Trust::nothing) return {"records of the store were damaged"};
+    if (ignores_cache(node)) return {"--no-cache asks for it"};
+    const auto* command = std::get_if<RunCommand>(&node.operation);
+    if (!command && !std::holds_alternative<EditFiles>(node.operation)) return {};
+    const auto earlier = command
+                             ? earlier_step(MemoKind::run, key_of_run(*command, inputs, services_.options.run), inputs)
+                             : earlier_step(MemoKind::edit, key_of_edit(node, inputs), inputs);
+    if (!earlier) return {"nothing like it was done before"};
+    if (earlier->causes.empty()) return {"its result is not in the store any more"};
+    return earlier->causes;
 }
 
 Evaluated Evaluator::evaluate(const PlanNode& node, const Inputs& inputs,
@@ -156,10 +179,28 @@ Evaluated Evaluator::edit(const PlanNode& node, const Inputs& inputs) {
     const layerstore::TreeDelta delta = layerstore::with_times(outcome.delta, layerstore::default_file_time);
     const layerstore::Tree& root = inputs.front()->tree;
     layerstore::Tree tree = layerstore::apply(root, delta);
-    const DeltaId id = services_.memos.put_step(MemoKind::edit, key_of_edit(node, inputs), delta, root, tree);
+    const StepKey key = key_of_edit(node, inputs);
+    std::vector<std::string> differing = differing_from_earlier(key, delta, inputs);
+    const DeltaId id = services_.memos.put_step(MemoKind::edit, key, delta, root, tree);
     auto result = step_result(node, inputs, id, std::move(tree));
     result->own_contents = std::move(outcome.own_contents);
-    return {std::move(result), "", false};
+    return {std::move(result), "", false, std::move(differing)};
+}
+
+std::optional<EarlierStep> Evaluator::earlier_step(MemoKind kind, const StepKey& key, const Inputs& inputs) {
+    return most_similar_step(services_.records, kind, key, below(inputs), [this](const std::string& preimage) {
+        const std::lock_guard lock(mutex_);
+        return looked_up_.contains(preimage);
+    });
+}
+
+std::vector<std::string> Evaluator::differing_from_earlier(const StepKey& key, const layerstore::TreeDelta& delta,
+                                                           const Inputs& inputs) {
+    constexpr std::size_t paths_named = 10;
+    const auto earlier = earlier_step(MemoKind::edit, key, inputs);
+    if (!earlier) return {};
+    const auto before = services_.records.load_delta(earlier->delta);
+    return before ? differing_paths(*before, delta, paths_named) : std::vector<std::string>();
 }
 
 Evaluated Evaluator::run(const PlanNode& node, const Inputs& inputs,

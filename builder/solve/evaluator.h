@@ -4,12 +4,15 @@
 // One node of the plan: what is known of it, or how to find out.
 
 #include <functional>
-#include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "builder/cache/explanation.h"
 #include "builder/solve/fetch_step.h"
 #include "builder/solve/file_contents.h"
 #include "builder/solve/layer_stack.h"
@@ -20,8 +23,9 @@ namespace imgbuild::builder {
 
 struct Evaluated {
     std::unique_ptr<NodeResult> result;
-    std::string detail;   ///< for people; may be empty
-    bool cached = false;  ///< another process had done it meanwhile
+    std::string detail;                        ///< for people; may be empty
+    bool cached = false;                       ///< another process had done it meanwhile
+    std::vector<std::string> differing_paths;  ///< from the most similar earlier COPY; empty where there was none
 };
 
 /// How far the records of the store are believed.
@@ -38,6 +42,10 @@ class Evaluator {
 
     /// What records tell about the node; null where it has to be evaluated. Cheap.
     std::unique_ptr<NodeResult> look_up(const PlanNode& node, const std::vector<const NodeResult*>& inputs);
+
+    /// Why look_up() found nothing, in lines for people; empty for what is no step. Cheap, and never throws what damage
+    /// in the store makes of it.
+    std::vector<std::string> causes(const PlanNode& node, const std::vector<const NodeResult*>& inputs);
 
     /// Does the work. Runs on any thread; `output` may be called from another one until it returns.
     Evaluated evaluate(const PlanNode& node, const std::vector<const NodeResult*>& inputs,
@@ -56,12 +64,17 @@ class Evaluator {
     Evaluated bring(const PlanNode& node, const ContextElsewhere& context);
     Evaluated take(const PlanNode& node, FetchOutcome outcome) const;
     Evaluated edit(const PlanNode& node, const Inputs& inputs);
+    std::optional<EarlierStep> earlier_step(layerstore::MemoKind kind, const StepKey& key, const Inputs& inputs);
+    std::vector<std::string> differing_from_earlier(const StepKey& key, const layerstore::TreeDelta& delta,
+                                                    const Inputs& inputs);
     Evaluated run(const PlanNode& node, const Inputs& inputs, const std::function<void(std::string_view)>& output);
 
     Services& services_;
     FileContents& contents_;
     LayerStack layers_;
     Trust trust_;
+    std::mutex mutex_;
+    std::set<std::string> looked_up_;  ///< preimages of this build's steps
 };
 
 }  // namespace imgbuild::builder

@@ -147,10 +147,11 @@ class Solver {
             return;
         }
         if (services_.options.require_cached && node.number != 0) {
-            not_cached_ = NotCached{id};
+            not_cached_ = NotCached{id, evaluator_.causes(node, inputs)};
             return;
         }
         observer_.started(id);
+        if (const auto causes = evaluator_.causes(node, inputs); !causes.empty()) observer_.explained(id, causes);
         nodes_[id].started = Clock::now();
         ++running_steps_;
         jobs_.submit([this, id, &node, inputs = std::move(inputs)] { evaluate(id, node, inputs); });
@@ -180,6 +181,7 @@ class Solver {
     }
 
     void finish(NodeId id, Evaluated evaluated) {
+        if (!evaluated.differing_paths.empty()) observer_.explained(id, evaluated.differing_paths);
         if (evaluated.cached)
             observer_.cached(id);
         else

@@ -110,6 +110,7 @@ struct Solved {
 /// Under SolveOptions::require_cached, the first step in plan order whose result was not there.
 struct NotCached {
     NodeId node = 0;
+    std::vector<std::string> causes;  ///< why, in lines for people
 };
 
 /// Throws Error: the first failure in plan order, after everything that was running has ended; a failed RUN is

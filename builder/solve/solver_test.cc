@@ -40,6 +40,7 @@ class Notes final : public BuildObserver {
 
     void plan_known(const BuildPlan& plan) override { plan_ = &plan; }
     void started(NodeId node) override { note("started", node); }
+    void explained(NodeId, const std::vector<std::string>&) override {}
     void output(NodeId, std::string_view) override {}
     void cached(NodeId node) override { note("cached", node); }
     void finished(NodeId node, std::chrono::nanoseconds, std::string_view) override { note("finished", node); }

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/builds/recorder.h"
 #include "cli/commands/call.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/delivery.h"
@@ -59,10 +60,24 @@ builder::SolveOptions solve_options_of(const BuildOptions& options, const BuildI
     return solve_options;
 }
 
-int tell_not_cached(const builder::BuildPlan& plan, builder::NodeId node) {
-    tell(fmt::format("imgbuild: not cached: {}\nthis is the first step whose result is not in the store\n",
-                     printable(plan.nodes[node].label)));
+int tell_not_cached(const builder::BuildPlan& plan, const builder::NotCached& missing) {
+    std::string text =
+        fmt::format("imgbuild: not cached: {}\nthis is the first step whose result is not in the store\n",
+                    printable(plan.nodes[missing.node].label));
+    for (const std::string& cause : missing.causes) text += fmt::format("because: {}\n", printable(cause));
+    tell(text);
     return exit_status::not_cached;
+}
+
+// For `imgbuild builds` and `explain`, and for --profile.
+void keep_record(const BuildOptions& options, const Recorder& recorder, layerstore::Store& store,
+                 const Product* product) {
+    BuildRecord record = recorder.record();
+    record.context = printable(options.context);
+    record.succeeded = product != nullptr;
+    if (product && product->descriptor()) record.result = product->descriptor()->digest.text();
+    save_record(store, record);
+    if (options.profile) write_result_file(*options.profile, record.trace());
 }
 
 void print_result(const BuildOptions& options, const builder::BuildPlan& plan, const Product& product) {
@@ -87,7 +102,9 @@ void refuse_terminal(const BuildOptions& options) {
 int build(BuildOptions options) {
     refuse_terminal(options);
     const std::time_t started = std::time(nullptr);
-    const std::unique_ptr<Progress> progress = make_progress(options.progress, STDERR_FILENO, tell);
+    const auto progress =
+        std::make_unique<Recorder>(make_progress(options.progress, STDERR_FILENO, tell, options.explain),
+                                   [] { return std::chrono::steady_clock::now().time_since_epoch(); });
     for (const std::string& warning : options.warnings) progress->warning(warning);
     clear_report(options);
     const std::unique_ptr<layerstore::Store> store = open_store(options.common);
@@ -110,24 +127,27 @@ int build(BuildOptions options) {
 
     // Both outlive what they give: the files of the result are read through them.
     const builder::SolveOptions solve_options = solve_options_of(options, input);
+    progress->set_locate(solve_options.locate);
     const auto result = [&] {
         try {
             return builder::solve(*planned->plan, solve_options, *store, *lease, *progress);
         } catch (const Error&) {
             // What failed may be what a check warns of.
             progress->finish();
+            keep_record(options, *progress, *store, nullptr);
             tell_advice(options, advice, input.source);
             throw;
         }
     }();
     progress->finish();
     if (const auto* missing = std::get_if<builder::NotCached>(&result))
-        return tell_not_cached(*planned->plan, missing->node);
+        return tell_not_cached(*planned->plan, *missing);
     const auto& solved = std::get<builder::Solved>(result);
     const Attestations attestations(options, input, *planned->plan, solved, started);
     const Product product = make_product(options, *planned->plan, solved, attestations, *store);
     deliver(options, product, *planned->plan, solved, attestations, *store);
     write_report(options, product);
+    keep_record(options, *progress, *store, &product);
     print_result(options, *planned->plan, product);
     tell_advice(options, advice, input.source);
     return exit_status::ok;

@@ -54,6 +54,8 @@ void declare_running(OptionSet& options, BuildFlags& flags) {
     options.flag("--no-cache", flags.no_cache, "do every step again");
     options.list("--no-cache-filter", flags.no_cache_filters, "STAGES", "do the steps of these stages again");
     options.flag("--require-cached", flags.require_cached, "end with status 5 rather than do a step");
+    options.flag("--explain", flags.explain, "say of each step why it is done");
+    options.value("--profile", flags.profile, "FILE", "write what took how long there, for trace viewers");
     options.flag("--check", flags.check, "only say what could be better");
     options.value("--call", flags.call, "METHOD[,format=json]",
                   "build, check, outline (what the target takes) or targets (the stages)");
@@ -70,7 +72,6 @@ void declare_unsupported(OptionSet& options) {
     options.unsupported("-m,--memory", limits);
     options.unsupported("--cpus", limits);
     options.unsupported("--cgroup-parent", limits);
-    options.unsupported("--explain", "imgbuild cannot say why a step was not cached");
     options.unsupported("--squash", "use a last stage that copies from the others");
 }
 

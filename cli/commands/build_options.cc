@@ -195,6 +195,7 @@ void read_outputs(BuildOptions& options, const BuildFlags& flags) {
     }
     options.iidfile = flags.iidfile;
     options.metadata_file = flags.metadata_file;
+    options.profile = flags.profile;
 }
 
 std::string read_hostname(const BuildOptions& options) {
@@ -259,6 +260,7 @@ Call read_call(const BuildFlags& flags) {
 void read_reporting(BuildOptions& options, const BuildFlags& flags, const EnvironmentLookup& environment) {
     options.call = read_call(flags);
     options.quiet = flags.quiet;
+    options.explain = flags.explain;
     const std::string word = flags.progress.value_or(environment("BUILDKIT_PROGRESS").value_or("auto"));
     const std::optional<ProgressMode> mode = progress_mode_from_name(word);
     if (!mode) refuse_value("--progress", word, "no such mode", "there are auto, tty, plain, rawjson and quiet");

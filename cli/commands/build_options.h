@@ -61,6 +61,8 @@ struct BuildOptions {
     bool quiet = false;
     std::optional<std::string> iidfile;
     std::optional<std::string> metadata_file;
+    std::optional<std::string> profile;  ///< where a trace of the build goes
+    bool explain = false;
 
     std::vector<std::string> warnings;  ///< for people: flags that do nothing here
 

@@ -14,9 +14,11 @@
 namespace imgbuild::cli {
 
 int run_build(Arguments arguments);
+int run_builds(Arguments arguments);
 int run_context(Arguments arguments);
 int run_doctor(Arguments arguments);
 int run_du(Arguments arguments);
+int run_explain(Arguments arguments);
 int run_export(Arguments arguments);
 int run_fsck(Arguments arguments);
 int run_history(Arguments arguments);

@@ -80,11 +80,6 @@ std::string folder_of(const std::string& path) {
     return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-void write_file(const std::string& path, std::string_view content) {
-    const Directory folder = Directory::open_host(folder_of(path));
-    write_file_atomically(folder, path.substr(path.rfind('/') + 1), content, Durability::none);
-}
-
 // The members that buildx writes, spelt as there.
 std::string metadata_of(const BuildOptions& options, const Product& product) {
     const std::vector<std::string> names = all_names(options);
@@ -155,6 +150,11 @@ void deliver(const BuildOptions& options, const Product& product, const builder:
             [&] { return result_files(options, output, plan, solved, attestations); }, store);
 }
 
+void write_result_file(const std::string& path, std::string_view content) {
+    const Directory folder = Directory::open_host(folder_of(path));
+    write_file_atomically(folder, path.substr(path.rfind('/') + 1), content, Durability::none);
+}
+
 void clear_report(const BuildOptions& options) {
     if (!options.iidfile) return;
     std::error_code error;
@@ -164,8 +164,9 @@ void clear_report(const BuildOptions& options) {
 
 void write_report(const BuildOptions& options, const Product& product) {
     const bool is_image = product.descriptor() != nullptr;
-    if (options.iidfile && is_image) write_file(*options.iidfile, product.descriptor()->digest.text());
-    if (options.metadata_file) write_file(*options.metadata_file, is_image ? metadata_of(options, product) : "{}\n");
+    if (options.iidfile && is_image) write_result_file(*options.iidfile, product.descriptor()->digest.text());
+    if (options.metadata_file)
+        write_result_file(*options.metadata_file, is_image ? metadata_of(options, product) : "{}\n");
 }
 
 }  // namespace imgbuild::cli

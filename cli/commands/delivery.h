@@ -34,6 +34,9 @@ Product make_product(const BuildOptions& options, const builder::BuildPlan& plan
 void deliver(const BuildOptions& options, const Product& product, const builder::BuildPlan& plan,
              const builder::Solved& solved, const Attestations& attestations, layerstore::Store& store);
 
+/// Puts a whole file at a path of the host. Throws Error.
+void write_result_file(const std::string& path, std::string_view content);
+
 /// Takes away what an earlier build left under --iidfile: a failed build leaves none.
 void clear_report(const BuildOptions& options);
 /// --iidfile and --metadata-file.

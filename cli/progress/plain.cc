@@ -44,6 +44,13 @@ void PlainProgress::started(builder::NodeId node) {
     flush();
 }
 
+void PlainProgress::explained(builder::NodeId node, const std::vector<std::string>& causes) {
+    if (!explains_) return;
+    Block& block = speak(node);
+    for (const std::string& cause : causes) say(block, "because: " + safe_line(cause));
+    flush();
+}
+
 void PlainProgress::print_line(const Block& block, std::string_view line) {
     say(block, fmt::format("{:.3f} {}", seconds(clock_() - block.begin), safe_line(line)));
 }

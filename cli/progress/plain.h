@@ -25,10 +25,13 @@ class PlainProgress final : public Progress {
     using Write = std::function<void(std::string_view)>;
     using Clock = std::function<std::chrono::nanoseconds()>;
 
-    PlainProgress(Write write, Clock clock) : write_(std::move(write)), clock_(std::move(clock)) {}
+    /// With `explains`, why each step is done as well.
+    PlainProgress(Write write, Clock clock, bool explains)
+        : write_(std::move(write)), clock_(std::move(clock)), explains_(explains) {}
 
     void plan_known(const builder::BuildPlan& plan) override { plan_ = &plan; }
     void started(builder::NodeId node) override;
+    void explained(builder::NodeId node, const std::vector<std::string>& causes) override;
     void output(builder::NodeId node, std::string_view bytes) override;
     void cached(builder::NodeId node) override;
     void finished(builder::NodeId node, std::chrono::nanoseconds duration, std::string_view detail) override;
@@ -51,6 +54,7 @@ class PlainProgress final : public Progress {
 
     Write write_;
     Clock clock_;
+    bool explains_;
     const builder::BuildPlan* plan_ = nullptr;
     std::map<builder::NodeId, Block> blocks_;
     std::optional<builder::NodeId> speaking_;

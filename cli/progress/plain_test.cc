@@ -16,7 +16,8 @@ using namespace std::chrono_literals;
 struct Scene {
     builder::BuildPlan plan = test::sample_plan();
     test::Stage stage;
-    PlainProgress progress{[this](std::string_view text) { stage.written += text; }, [this] { return stage.now; }};
+    PlainProgress progress{[this](std::string_view text) { stage.written += text; }, [this] { return stage.now; },
+                           true};
 
     Scene() { progress.plan_known(plan); }
 };
@@ -37,6 +38,24 @@ TEST_CASE("a step is a block: its name, its output with times, and its end") {
           "#1 1.123 rest\n"
           "#1 3 files\n"
           "#1 DONE 1.2s\n\n");
+}
+
+TEST_CASE("causes stand below a step's name where they are asked for, and nowhere else") {
+    Scene scene;
+    scene.progress.started(1);
+    scene.progress.explained(1, {"the command changed", "environment A\nB changed"});
+    scene.progress.finished(1, 1s, "");
+    CHECK(scene.stage.take() ==
+          "#1 [compile 1/2] RUN make\n"
+          "#1 because: the command changed\n"
+          "#1 because: environment A\\nB changed\n"
+          "#1 DONE 1.0s\n\n");
+
+    std::string written;
+    PlainProgress silent([&](std::string_view text) { written += text; }, [] { return 0ns; }, false);
+    silent.plan_known(scene.plan);
+    silent.explained(1, {"the command changed"});
+    CHECK(written.empty());
 }
 
 TEST_CASE("a cached step says so, and what is no step is only done") {
@@ -84,7 +103,7 @@ TEST_CASE("what one event says is one write, and is not kept back") {
     builder::BuildPlan plan = test::sample_plan();
     std::vector<std::string> writes;
     PlainProgress progress([&](std::string_view text) { writes.emplace_back(text); },
-                           [] { return std::chrono::nanoseconds(0); });
+                           [] { return std::chrono::nanoseconds(0); }, false);
     progress.plan_known(plan);
     progress.started(1);
     progress.output(1, "one\ntwo\nthree\nhalf");

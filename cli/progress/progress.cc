@@ -44,16 +44,17 @@ std::optional<ProgressMode> progress_mode_from_name(std::string_view name) noexc
     return std::nullopt;
 }
 
-std::unique_ptr<Progress> make_progress(ProgressMode mode, int out, std::function<void(std::string_view)> write) {
+std::unique_ptr<Progress> make_progress(ProgressMode mode, int out, std::function<void(std::string_view)> write,
+                                        bool explains) {
     const bool is_terminal = ::isatty(out) == 1;
     switch (mode) {
         case ProgressMode::automatic:
         case ProgressMode::tty:
-            if (is_terminal)
+            if (is_terminal && !explains)
                 return std::make_unique<TtyProgress>(
                     TtyProgress::Screen{std::move(write), now, [out] { return terminal_size(out); }}, true);
-            return std::make_unique<PlainProgress>(std::move(write), now);
-        case ProgressMode::plain: return std::make_unique<PlainProgress>(std::move(write), now);
+            return std::make_unique<PlainProgress>(std::move(write), now, explains);
+        case ProgressMode::plain: return std::make_unique<PlainProgress>(std::move(write), now, explains);
         case ProgressMode::rawjson: return std::make_unique<RawJsonProgress>(std::move(write), now);
         case ProgressMode::quiet: return std::make_unique<QuietProgress>();
     }

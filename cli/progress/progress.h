@@ -26,12 +26,15 @@ std::optional<ProgressMode> progress_mode_from_name(std::string_view name) noexc
 
 class Progress : public builder::BuildObserver {
   public:
+    void explained(builder::NodeId, const std::vector<std::string>&) override {}
     /// After the last event; what is on a terminal stays there. Also safe to call twice.
     virtual void finish() {}
 };
 
 /// The renderer for `mode` on the descriptor `out`, borrowed and normally standard error; tty without a terminal is plain.
 /// `write`, which must not throw, brings text there.
-std::unique_ptr<Progress> make_progress(ProgressMode mode, int out, std::function<void(std::string_view)> write);
+/// With `explains` plain lines say why each step is done, and tty becomes plain: causes are more than a screen holds.
+std::unique_ptr<Progress> make_progress(ProgressMode mode, int out, std::function<void(std::string_view)> write,
+                                        bool explains = false);
 
 }  // namespace imgbuild::cli

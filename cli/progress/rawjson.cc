@@ -27,6 +27,13 @@ void RawJsonProgress::plan_known(const builder::BuildPlan& plan) {
 
 void RawJsonProgress::started(builder::NodeId node) { write_(write_json(event("started", now(), node)) + "\n"); }
 
+void RawJsonProgress::explained(builder::NodeId node, const std::vector<std::string>& causes) {
+    Json object = event("explained", now(), node);
+    object["causes"] = Json::array();
+    for (const std::string& cause : causes) object["causes"].push_back(printable(cause));
+    write_(write_json(object) + "\n");
+}
+
 void RawJsonProgress::output(builder::NodeId node, std::string_view bytes) {
     Json object = event("output", now(), node);
     object["data"] = encode_base64(bytes);

@@ -10,6 +10,7 @@
 //   contexts/                               file indexes of contexts
 //   mounts/<hash of id>/                    RUN --mount=type=cache
 //   logs/                                   full logs of failed steps
+//   builds/                                 what cli/ remembers of builds
 //   pending/                                work in progress, swept once nobody uses the store
 //   leases/, leases.lock                    what running builds use
 //   corrupt/                                what fsck took out

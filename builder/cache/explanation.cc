@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/cache/explanation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <utility>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace imgbuild::builder {
+namespace {
+
+using layerstore::Change;
+using layerstore::ChangeKind;
+using Parts = std::vector<std::pair<std::string, std::string>>;
+
+constexpr std::size_t looked_at = 64;  // of the steps that the store remembers, the newest
+
+struct Label {
+    std::string_view name;
+    std::string_view cause;
+};
+// What is not here is called by its label.
+constexpr std::array causes{
+    Label{"argument", "the command changed"},
+    Label{"script", "the interpreter of the script changed"},
+    Label{"script content", "the script changed"},
+    Label{"source", "the sources changed"},
+    Label{"source files", "files of the source changed"},
+    Label{"inline file", "the heredocs are others"},
+    Label{"inline content", "the text of a heredoc changed"},
+    Label{"network", "--network changed"},
+    Label{"security", "--security changed"},
+    Label{"mount files", "files of a mount changed"},
+    Label{"chown", "--chown changed"},
+    Label{"chmod", "--chmod changed"},
+    Label{"link", "--link changed"},
+    Label{"parents", "--parents changed"},
+    Label{"exclude", "--exclude changed"},
+    Label{"added host", "--add-host changed"},
+    Label{"shm size", "--shm-size changed"},
+    Label{"limit", "--ulimit changed"},
+};
+
+// What makes a step this one, and where it stands: a step with both otherwise is another.
+bool is_what(std::string_view label) {
+    return label == "argument" || label == "script content" || label == "source" || label == "inline file" ||
+           label == "destination" || label == "path";
+}
+bool is_where(std::string_view label) { return label == "root"; }
+
+std::map<std::string, std::vector<std::string>> by_label(const Parts& parts) {
+    std::map<std::string, std::vector<std::string>> values;
+    for (const auto& [label, value] : parts) values[label].push_back(value);
+    return values;
+}
+
+std::map<std::string, std::string> by_name(const Parts& parts) {
+    std::map<std::string, std::string> variables;
+    for (const auto& [label, value] : parts)
+        if (label == "environment") variables[value.substr(0, value.find('='))] = value;
+    return variables;
+}
+
+std::size_t equal_parts(const Parts& a, const Parts& b) {
+    Parts sorted_a = a, sorted_b = b, both;
+    std::ranges::sort(sorted_a);
+    std::ranges::sort(sorted_b);
+    std::ranges::set_intersection(sorted_a, sorted_b, std::back_inserter(both));
+    return both.size();
+}
+
+/// One key beside an earlier one.
+class Comparison {
+  public:
+    Comparison(const Parts& before, const Parts& after) : before_(before), after_(after) {
+        const auto old_values = by_label(before);
+        const auto new_values = by_label(after);
+        auto values_of = [](const auto& values, const std::string& label) {
+            const auto found = values.find(label);
+            return found == values.end() ? std::vector<std::string>() : found->second;
+        };
+        // In the order of the keys, each label once.
+        for (const Parts* parts : {&after, &before})
+            for (const auto& [label, value] : *parts)
+                if (std::ranges::count(labels_, label) == 0 &&
+                    values_of(old_values, label) != values_of(new_values, label))
+                    labels_.push_back(label);
+    }
+
+    bool has_the_same_work() const { return std::ranges::none_of(labels_, is_what); }
+    bool is_about_the_same() const { return has_the_same_work() || std::ranges::none_of(labels_, is_where); }
+
+    std::vector<std::string> texts(std::string_view below) const {
+        std::vector<std::string> all;
+        for (const std::string& label : labels_) {
+            if (label == "environment")
+                for (std::string& text : variables()) all.push_back(std::move(text));
+            else
+                all.push_back(text_of(label, below));
+        }
+        return all;
+    }
+
+  private:
+    static std::string text_of(const std::string& label, std::string_view below) {
+        if (is_where(label)) return fmt::format("{} changed", below);
+        const auto known = std::ranges::find(causes, label, &Label::name);
+        return known == causes.end() ? fmt::format("{} changed", label) : std::string(known->cause);
+    }
+
+    std::vector<std::string> variables() const {
+        const auto before = by_name(before_);
+        const auto after = by_name(after_);
+        std::vector<std::string> texts;
+        for (const auto& [name, value] : after) {
+            const auto old = before.find(name);
+            if (old == before.end())
+                texts.push_back(fmt::format("environment {} is new", printable(name)));
+            else if (old->second != value)
+                texts.push_back(fmt::format("environment {} changed", printable(name)));
+        }
+        for (const auto& [name, value] : before)
+            if (!after.contains(name)) texts.push_back(fmt::format("environment {} is gone", printable(name)));
+        if (texts.empty()) texts.emplace_back("the order of the environment changed");
+        return texts;
+    }
+
+    const Parts& before_;
+    const Parts& after_;
+    std::vector<std::string> labels_;  // that differ
+};
+
+std::optional<Parts> parts_of(std::string_view preimage) {
+    try {
+        return StepKey::read_preimage(preimage);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::corrupt) throw;
+        return std::nullopt;
+    }
+}
+
+std::optional<DeltaId> delta_of(std::string_view value) {
+    try {
+        WireReader reader(value, "memo");
+        return DeltaId{reader.digest()};
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::corrupt) throw;
+        return std::nullopt;
+    }
+}
+
+std::string difference(const Change* before, const Change* after) {
+    auto is_there = [](const Change* change) { return change && change->kind != ChangeKind::remove; };
+    if (!is_there(before)) return "added";
+    if (!is_there(after)) return "removed";
+    const layerstore::Entry &old_entry = before->entry, &new_entry = after->entry;
+    if (old_entry.kind != new_entry.kind) return "kind";
+    if (old_entry.content != new_entry.content || old_entry.size != new_entry.size ||
+        old_entry.link_target != new_entry.link_target)
+        return "content";
+    if (old_entry.mode != new_entry.mode) return "mode";
+    if (old_entry.uid != new_entry.uid || old_entry.gid != new_entry.gid) return "owner";
+    const bool same_xattrs = old_entry.xattrs == new_entry.xattrs ||
+                             (old_entry.xattrs && new_entry.xattrs && *old_entry.xattrs == *new_entry.xattrs);
+    return same_xattrs ? "" : "attributes";
+}
+
+}  // namespace
+
+std::optional<EarlierStep> most_similar_step(layerstore::Records& records, layerstore::MemoKind kind,
+                                             const StepKey& key, std::string_view below,
+                                             const std::function<bool(const std::string&)>& is_of_this_build) {
+    const Parts parts = StepKey::read_preimage(key.preimage());
+    const std::string prefix = StepKey(parts.front().second).preimage();
+    std::optional<EarlierStep> best;
+    // A step that does the same elsewhere is nearer than one that does something else here.
+    std::pair<bool, std::size_t> nearest{false, 0};
+    for (const layerstore::Memo& memo : records.recent_memos(kind, prefix, looked_at)) {
+        if (memo.preimage != key.preimage() && is_of_this_build(memo.preimage)) continue;
+        const std::optional<Parts> earlier = parts_of(memo.preimage);
+        const std::optional<DeltaId> delta = delta_of(memo.value);
+        if (!earlier || !delta) continue;
+        const Comparison comparison(*earlier, parts);
+        const std::pair nearness{comparison.has_the_same_work(), equal_parts(*earlier, parts)};
+        if (nearness <= nearest || !comparison.is_about_the_same()) continue;
+        nearest = nearness;
+        best = EarlierStep{comparison.texts(below), *delta};
+    }
+    return best;
+}
+
+std::vector<std::string> differing_paths(const layerstore::TreeDelta& before, const layerstore::TreeDelta& after,
+                                         std::size_t limit) {
+    std::vector<std::string> lines;
+    std::size_t more = 0;
+    auto note = [&](const Change* old_change, const Change* new_change) {
+        const std::string what = difference(old_change, new_change);
+        if (what.empty()) return;
+        if (lines.size() == limit) {
+            ++more;
+            return;
+        }
+        const std::string path = printable((new_change ? new_change : old_change)->path.absolute());
+        const bool is_whole = what == "added" || what == "removed";
+        lines.push_back(is_whole ? fmt::format("{} {}", what, path) : fmt::format("changed {} ({})", path, what));
+    };
+    auto old_change = before.changes().begin();
+    auto new_change = after.changes().begin();
+    while (old_change != before.changes().end() || new_change != after.changes().end()) {
+        const bool has_old = old_change != before.changes().end();
+        const bool has_new = new_change != after.changes().end();
+        if (has_old && (!has_new || old_change->path < new_change->path))
+            note(&*old_change++, nullptr);
+        else if (has_new && (!has_old || new_change->path < old_change->path))
+            note(nullptr, &*new_change++);
+        else
+            note(&*old_change++, &*new_change++);
+    }
+    if (more > 0) lines.push_back(fmt::format("and {} more", more));
+    return lines;
+}
+
+}  // namespace imgbuild::builder

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/builds/build_record.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "base/atomic_file.h"
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/json.h"
+
+namespace imgbuild::cli {
+namespace {
+
+constexpr std::size_t kept_records = 200;
+constexpr std::int64_t record_version = 1;
+constexpr std::array outcomes{std::pair{StepOutcome::cached, std::string_view("cached")},
+                              std::pair{StepOutcome::done, std::string_view("done")},
+                              std::pair{StepOutcome::failed, std::string_view("failed")},
+                              std::pair{StepOutcome::stopped, std::string_view("stopped")}};
+
+std::string_view name_of(StepOutcome outcome) {
+    return std::ranges::find(outcomes, outcome, [](const auto& known) { return known.first; })->second;
+}
+
+StepOutcome outcome_from_name(std::string_view name) {
+    const auto found = std::ranges::find(outcomes, name, [](const auto& known) { return known.second; });
+    return found == outcomes.end() ? StepOutcome::stopped : found->first;
+}
+
+std::int64_t milliseconds(double seconds) { return std::llround(seconds * 1000); }
+std::int64_t microseconds(double seconds) { return std::llround(seconds * 1'000'000); }
+
+RecordedStep decode_step(const Json& object) {
+    RecordedStep step;
+    step.name = required_string(object, "name", "step");
+    step.place = optional_string(object, "place", "step").value_or("");
+    step.is_step = optional_integer(object, "step", "step").value_or(0) != 0;
+    step.outcome = outcome_from_name(required_string(object, "outcome", "step"));
+    step.begin = static_cast<double>(required_integer(object, "begin", "step")) / 1000;
+    step.duration = static_cast<double>(required_integer(object, "duration", "step")) / 1000;
+    if (const Json* causes = optional_array(object, "causes", "step"))
+        for (const Json& cause : *causes)
+            if (cause.is_string()) step.causes.push_back(cause.get<std::string>());
+    return step;
+}
+
+Json encode_step(const RecordedStep& step) {
+    Json object{{"name", step.name}};
+    if (!step.place.empty()) object["place"] = step.place;
+    if (step.is_step) object["step"] = 1;
+    object["outcome"] = name_of(step.outcome);
+    object["begin"] = milliseconds(step.begin);
+    object["duration"] = milliseconds(step.duration);
+    if (!step.causes.empty()) object["causes"] = step.causes;
+    return object;
+}
+
+}  // namespace
+
+std::size_t BuildRecord::count_steps() const noexcept {
+    return static_cast<std::size_t>(std::ranges::count(steps, true, &RecordedStep::is_step));
+}
+
+std::size_t BuildRecord::count_cached() const noexcept {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        steps, [](const RecordedStep& step) { return step.is_step && step.outcome == StepOutcome::cached; }));
+}
+
+std::string BuildRecord::encode() const {
+    Json object{{"version", record_version},
+                {"started", started},
+                {"duration", milliseconds(duration)},
+                {"context", context},
+                {"succeeded", succeeded ? 1 : 0}};
+    if (!result.empty()) object["result"] = result;
+    object["steps"] = Json::array();
+    for (const RecordedStep& step : steps) object["steps"].push_back(encode_step(step));
+    return write_json(object) + "\n";
+}
+
+BuildRecord BuildRecord::decode(std::string_view json) {
+    const std::string what = "build record";
+    const Json object = parse_json(json, what);
+    if (required_integer(object, "version", what) != record_version)
+        throw Error(ErrorKind::invalid_input, "build record: of another version");
+    BuildRecord record;
+    record.started = required_integer(object, "started", what);
+    record.duration = static_cast<double>(required_integer(object, "duration", what)) / 1000;
+    record.context = required_string(object, "context", what);
+    record.succeeded = required_integer(object, "succeeded", what) != 0;
+    record.result = optional_string(object, "result", what).value_or("");
+    if (const Json* list = optional_array(object, "steps", what))
+        for (const Json& step : *list) record.steps.push_back(decode_step(step));
+    return record;
+}
+
+std::string BuildRecord::trace() const {
+    std::vector<double> free_at;  // by row
+    Json events = Json::array();
+    for (const RecordedStep& step : steps) {
+        auto row = std::ranges::find_if(free_at, [&](double time) { return time <= step.begin; });
+        if (row == free_at.end()) row = free_at.insert(free_at.end(), 0);
+        *row = step.begin + step.duration;
+        Json event{{"name", step.name},
+                   {"cat", std::string(name_of(step.outcome))},
+                   {"ph", "X"},
+                   {"ts", microseconds(step.begin)},
+                   {"dur", microseconds(step.duration)},
+                   {"pid", 1},
+                   {"tid", row - free_at.begin() + 1}};
+        if (!step.place.empty()) event["args"]["place"] = step.place;
+        if (!step.causes.empty()) event["args"]["because"] = step.causes;
+        events.push_back(std::move(event));
+    }
+    return write_json({{"traceEvents", std::move(events)}, {"displayTimeUnit", "ms"}}) + "\n";
+}
+
+// Names sort by time.
+void save_record(layerstore::Store& store, const BuildRecord& record) {
+    try {
+        const Directory builds = store.subdirectory("builds");
+        const std::string json = record.encode();
+        const std::string name = fmt::format("{:013}-{}.json", record.started, Sha256::of(json).hex().substr(0, 8));
+        write_file_atomically(builds, name, json, Durability::none);
+        std::vector<std::string> names = builds.list();
+        std::ranges::sort(names);
+        for (std::size_t i = 0; i + kept_records < names.size(); ++i) builds.remove_tree(names[i]);
+    } catch (const Error&) {
+        // Nothing that a build is for depends on it.
+    }
+}
+
+std::vector<BuildRecord> load_records(layerstore::Store& store) {
+    constexpr std::string_view ending = ".json";
+    const Directory builds = store.subdirectory("builds");
+    std::vector<std::string> names = builds.list();
+    std::ranges::sort(names, std::greater());
+    std::vector<BuildRecord> records;
+    for (const std::string& name : names) {
+        if (!name.ends_with(ending)) continue;
+        try {
+            records.push_back(BuildRecord::decode(builds.read_file(ImagePath().child(name), json_max_bytes)));
+            records.back().id = name.substr(0, name.size() - ending.size());
+        } catch (const Error&) {
+            continue;
+        }
+    }
+    return records;
+}
+
+}  // namespace imgbuild::cli

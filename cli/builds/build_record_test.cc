@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/builds/build_record.h"
+
+#include <doctest/doctest.h>
+
+#include "base/json.h"
+#include "base/temporary_directory.h"
+#include "base/test_support.h"
+
+using namespace imgbuild;
+using namespace imgbuild::cli;
+
+namespace {
+
+BuildRecord sample() {
+    BuildRecord record;
+    record.started = 1'700'000'000'123;
+    record.duration = 2.5;
+    record.context = ".";
+    record.result = "sha256:00";
+    record.succeeded = true;
+    record.steps = {{"context", "", false, StepOutcome::done, 0, 0.1, {}},
+                    {"[1/2] FROM busybox", "Buildfile:1", true, StepOutcome::cached, 0.05, 0, {}},
+                    {"[2/2] RUN make", "Buildfile:2", true, StepOutcome::failed, 0.1, 2.4, {"the command changed"}}};
+    return record;
+}
+
+}  // namespace
+
+TEST_CASE("a record of a build is read as it was written") {
+    const BuildRecord record = BuildRecord::decode(sample().encode());
+    CHECK(record.encode() == sample().encode());
+    CHECK(record.count_steps() == 2);
+    CHECK(record.count_cached() == 1);
+    CHECK(record.steps.at(2).place == "Buildfile:2");
+    CHECK(record.steps.at(2).causes == std::vector<std::string>{"the command changed"});
+    CHECK(record.steps.at(2).outcome == StepOutcome::failed);
+    CHECK(test::refusal([] { BuildRecord::decode("{}"); }) == "invalid_input: build record: version: missing");
+}
+
+TEST_CASE("work that overlaps lies in several rows of a trace") {
+    const Json events = parse_json(sample().trace(), "trace").at("traceEvents");
+    CHECK(events.at(0).at("tid") == 1);
+    CHECK(events.at(1).at("tid") == 2);
+    CHECK(events.at(2).at("tid") == 1);
+    CHECK(events.at(2).at("ts") == 100'000);
+    CHECK(events.at(2).at("dur") == 2'400'000);
+    CHECK(events.at(2).at("args").at("because").at(0) == "the command changed");
+}
+
+TEST_CASE("the newest records are kept, damaged ones are passed over") {
+    const TemporaryDirectory place = TemporaryDirectory::create();
+    const auto store = layerstore::Store::open(place.path() + "/store");
+    CHECK(load_records(*store).empty());
+    BuildRecord record = sample();
+    for (int i = 0; i < 203; ++i) {
+        record.started += 1000;
+        save_record(*store, record);
+    }
+    const std::vector<BuildRecord> records = load_records(*store);
+    CHECK(records.size() == 200);
+    CHECK(records.front().started == record.started);
+    const Directory builds = store->subdirectory("builds");
+    builds.remove_tree(records.front().id + ".json");
+    CHECK(load_records(*store).front().id == records.at(1).id);
+}
