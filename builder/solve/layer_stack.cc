@@ -21,6 +21,23 @@ bool is_edit_of_context(const NodeResult& result) {
            });
 }
 
+/// The pulled end of a stream that a thread pushes. Where that thread failed the end is an Error and no end: the stream
+/// may break off between two entries, and what came until then would be taken for the whole.
+class PushedReader final : public ByteReader {
+  public:
+    PushedReader(int fd, const std::atomic<bool>& has_failed) : reader_(fd, "layer"), has_failed_(has_failed) {}
+
+    std::size_t read(std::span<std::byte> buffer) override {
+        const std::size_t count = reader_.read(buffer);
+        if (count == 0 && has_failed_) throw Error(ErrorKind::internal, "read: layer: broke off");
+        return count;
+    }
+
+  private:
+    FdReader reader_;
+    const std::atomic<bool>& has_failed_;
+};
+
 /// Hands the canonical tar of `delta`, which is pushed, to `consume`, which pulls. Of two failures the first leaves: the
 /// other end only sees that the stream broke off.
 void pipe_layer(const layerstore::TreeDelta& delta, layerstore::ContentSources& contents,
@@ -41,7 +58,7 @@ void pipe_layer(const layerstore::TreeDelta& delta, layerstore::ContentSources& 
         pipe.write_end.reset();
     });
     try {
-        FdReader reader(pipe.read_end.get(), "layer");
+        PushedReader reader(pipe.read_end.get(), has_failed);
         consume(reader);
     } catch (...) {
         fail();
