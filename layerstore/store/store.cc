@@ -45,7 +45,8 @@ void make_parts(const Directory& root) {
 void refuse_other_content(const Directory& root) {
     for (const std::string& name : root.list()) {
         const bool is_part = std::find(parts.begin(), parts.end(), name) != parts.end() || name.starts_with(".new-");
-        if (!is_part)
+        // Another process may have made it a store since we looked.
+        if (!is_part && !detail::read_format(root))
             throw Error(ErrorKind::invalid_input,
                         fmt::format("open the store: {}: holds \"{}\" and is no store of imgbuild", root.name(),
                                     printable(name)),

@@ -7,12 +7,16 @@ usage: together.py [--rounds N] [--under DIR]
   --under DIR  a place for the stores (default: a file system in memory)
 IMGBUILD names the program (default: build/imgbuild).
 
-Four builds do the same, of which one command makes something else each time it runs: they give one image, so it ran
-once. The others differ. Nothing fails, every name is there in the end, and what is built stands as it is built alone.
+Four builds do the same, of which one command makes something else each time it runs. In every second round the store is
+held open, so that no prune finds itself alone with it and takes all: then they give one image, because the command ran
+once. In the others the store is only made by the first that comes. The other builds differ. Nothing fails, every name is
+there in the end, and what is built stands as it is built alone.
 exit status: 0 when nothing was found.
 """
 
 import argparse
+import contextlib
+import fcntl
 import os
 import sys
 import threading
@@ -71,10 +75,25 @@ class Together:
 
     def round(self, number):
         store = self.workshop.path(f"store{number}")
+        is_held = number % 2 == 1
+        held = self.hold(store) if is_held else contextlib.nullcontext()
         same = self.workshop.write("same", {"Buildfile": "FROM busybox\nCOPY data /data\nRUN sleep 0.2; cat "
                                                          f"/proc/sys/kernel/random/uuid > /id{number}\n", "data/a": "a\n"})
         digests = []
         is_over = threading.Event()
+        with held:
+            self.run_all(store, same, digests, is_over)
+        self.try_to(self.look_at, store, digests, is_held).join()
+
+    @contextlib.contextmanager
+    def hold(self, store):
+        """Has the store open as one more process that works on it."""
+        self.workshop.run(store, "images")
+        with open(os.path.join(store, "use.lock"), "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            yield
+
+    def run_all(self, store, same, digests, is_over):
         beside = [self.try_to(self.run_beside, store, is_over), self.try_to(self.name_and_remove, store, is_over)]
         builds = [self.try_to(self.build_same, store, same, digests) for _ in range(SAME)]
         builds += [self.try_to(self.build_other, store, i) for i in range(OTHERS)]
@@ -83,10 +102,9 @@ class Together:
         is_over.set()
         for thread in beside:
             thread.join()
-        self.try_to(self.look_at, store, digests).join()
 
-    def look_at(self, store, digests):
-        if len(set(digests)) != 1:
+    def look_at(self, store, digests, is_held):
+        if is_held and len(set(digests)) != 1:
             raise Failure(f"builds of the same gave {digests}")
         missing = {f"docker.io/library/other:{i}" for i in range(OTHERS)} - names_of(store).keys()
         if missing or "docker.io/library/imported:1" not in names_of(store):
