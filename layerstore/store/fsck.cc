@@ -56,8 +56,8 @@ class Checker {
         }
         if (!repair_) return previous;
         const FileLock lock = FileLock::acquire(store_.root(), index_lock_name, LockMode::exclusive);
-        set_aside(store_.root(), "index.json");
-        if (store_.root().status(ImagePath().child("oci-layout"))) set_aside(store_.root(), "oci-layout");
+        store_.set_aside(store_.root(), "index.json");
+        if (store_.root().status(ImagePath().child("oci-layout"))) store_.set_aside(store_.root(), "oci-layout");
         initialise_layout(store_.root());
         write_layout_index(store_.root(), previous, Durability::full);
         return previous;
@@ -92,16 +92,8 @@ class Checker {
 
     bool take_out(const std::string& name) {
         if (!repair_) return false;
-        set_aside(store_.blobs().directory(), name);
+        store_.set_aside(store_.blobs().directory(), name);
         return true;
-    }
-
-    // A second name and then none of the first: as good as a rename, for directories a removal.
-    void set_aside(const Directory& directory, const std::string& name) {
-        const Directory corrupt = store_.subdirectory("corrupt");
-        corrupt.remove_tree(name);
-        static_cast<void>(::linkat(directory.fd(), name.c_str(), corrupt.fd(), name.c_str(), 0));
-        directory.remove_tree(name);
     }
 
     void check_images(const Index& index) {
