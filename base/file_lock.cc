@@ -16,7 +16,9 @@ namespace imgbuild {
 namespace {
 
 Fd open_lock(const Directory& directory, const std::string& name) {
-    Fd fd(::openat(directory.fd(), name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    Fd fd;
+    do fd.reset(::openat(directory.fd(), name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    while (!fd && errno == EINTR);
     if (!fd) throw_errno("lock", directory.name() + "/" + name);
     return fd;
 }

@@ -120,6 +120,7 @@ CapturedOutput run_and_capture(const ProcessOptions& options, std::size_t limit)
         for (std::size_t i = 0; i < watched.size(); ++i) {
             if (watched[i].fd < 0 || watched[i].revents == 0) continue;
             ssize_t count = ::read(watched[i].fd, buffer.data(), buffer.size());
+            if (count < 0 && errno == EINTR) continue;
             if (count <= 0)
                 watched[i].fd = -1;
             else

@@ -50,6 +50,7 @@ Fd sealed_copy_of_self() {
     if (::fstat(self.get(), &status) < 0) throw_errno("copy", "our own program");
     for (off_t left = status.st_size; left > 0;) {
         ssize_t count = ::sendfile(copy.get(), self.get(), nullptr, static_cast<std::size_t>(left));
+        if (count < 0 && errno == EINTR) continue;
         if (count <= 0) throw_errno("copy", "our own program");
         left -= count;
     }
@@ -115,7 +116,10 @@ constexpr char saw_the_end = 'e';
     auto message = control.receive();
     control.shut();
     const char& said = message ? took_a_request : saw_the_end;
-    if (::write(word.get(), &said, 1) != 1) ::_exit(1);
+    ssize_t written = 0;
+    do written = ::write(word.get(), &said, 1);
+    while (written < 0 && errno == EINTR);
+    if (written != 1) ::_exit(1);
     word.reset();
     if (!message || message->fds.size() != 1) ::_exit(0);
     Channel channel(std::move(message->fds[0]));

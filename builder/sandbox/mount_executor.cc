@@ -334,13 +334,17 @@ void remove_stubs(const Directory& upper, const std::vector<MountStub>& stubs) {
         std::optional<Fd> parent;
         try {
             parent = upper.try_open(stub->path.parent(), O_PATH | O_DIRECTORY, FollowLinks::never);
-        } catch (const Error&) {
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::invalid_input) throw;
             continue;  // the command put a link there: what is behind it is not what was made
         }
         if (!parent) continue;
         std::string name(stub->path.name());
         struct stat status {};
-        if (::fstatat(parent->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) continue;
+        if (::fstatat(parent->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) {
+            if (errno != ENOENT) throw_errno("look at mount point", stub->path.absolute());
+            continue;
+        }
         if (status.st_dev != stub->device || status.st_ino != stub->inode) continue;
         if (!stub->is_directory && status.st_size > 0) continue;
         if (::unlinkat(parent->get(), name.c_str(), stub->is_directory ? AT_REMOVEDIR : 0) < 0 && errno != ENOTEMPTY)

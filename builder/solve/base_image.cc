@@ -95,8 +95,14 @@ void read_layer_tar(const layerstore::BlobStore& blobs, const layerstore::Descri
         throw Error(ErrorKind::unsupported, fmt::format("{}: media type {} is no layer", what, blob.media_type));
     std::unique_ptr<ByteReader> bytes = blobs.open(blob.digest, blob.size, what);
     std::unique_ptr<ByteReader> tar = make_decompressor(*bytes, *compression, what);
-    consume(*tar);
-    drain(*tar);
+    try {
+        consume(*tar);
+        drain(*tar);
+    } catch (const Error& error) {
+        // Damaged bytes are noticed by who unpacks them before their digest is known, and then the digest is the reason.
+        if (error.kind() == ErrorKind::invalid_input) drain(*bytes);
+        throw;
+    }
     drain(*bytes);
 }
 

@@ -2,14 +2,9 @@
 #include "builder/solve/layer_stack.h"
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
-#include <functional>
-#include <thread>
 
-#include "base/error.h"
 #include "builder/solve/edit_step.h"
-#include "layerstore/layer/layer_codec.h"
+#include "builder/solve/layer_pipe.h"
 
 namespace imgbuild::builder {
 namespace {
@@ -19,36 +14,6 @@ bool is_edit_of_context(const NodeResult& result) {
            std::ranges::any_of(result.inputs, [](const NodeResult* input) {
                return std::holds_alternative<ContextFiles>(input->node->operation);
            });
-}
-
-/// Hands the canonical tar of `delta`, which is pushed, to `consume`, which pulls. Of two failures the first leaves: the
-/// other end only sees that the stream broke off.
-void pipe_layer(const layerstore::TreeDelta& delta, layerstore::ContentSources& contents,
-                const std::function<void(ByteReader&)>& consume) {
-    Pipe pipe = make_pipe();
-    std::atomic<bool> has_failed = false;
-    std::exception_ptr failure;
-    auto fail = [&] {
-        if (!has_failed.exchange(true)) failure = std::current_exception();
-    };
-    std::thread producer([&] {
-        try {
-            FdWriter writer(pipe.write_end.get(), "layer");
-            layerstore::write_layer(delta, contents, writer);
-        } catch (...) {
-            fail();
-        }
-        pipe.write_end.reset();
-    });
-    try {
-        FdReader reader(pipe.read_end.get(), "layer");
-        consume(reader);
-    } catch (...) {
-        fail();
-    }
-    pipe.read_end.reset();
-    producer.join();
-    if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace

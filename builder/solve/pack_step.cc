@@ -18,7 +18,7 @@ std::optional<FinishedLayer> find_packed(const StackLayer& layer, Services& serv
     std::optional<layerstore::LayerRecord> record = services.memos.find_packed(key_of(layer, services));
     if (!record) return std::nullopt;
     services.lease.add(record->blob.digest);
-    if (!services.store.blobs().has(record->blob.digest)) return std::nullopt;
+    if (services.store.blobs().size(record->blob.digest) != record->blob.size) return std::nullopt;
     return finished(*record);
 }
 

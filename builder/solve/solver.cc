@@ -343,6 +343,10 @@ std::variant<Solved, NotCached> solve(const BuildPlan& plan, const SolveOptions&
             observer.warning("a result of an earlier build is gone from the store, or damaged: looking again");
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::corrupt) throw;
+            if (!store.take_out_damaged(lease).empty()) {
+                observer.warning(error.full_message() + ": looking again");
+                continue;
+            }
             observer.warning(error.full_message() + ": doing everything again");
             store.records().check_trees(true);  // or what stands above a lost node would keep it from coming back
             break;

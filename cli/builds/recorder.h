@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "cli/builds/build_record.h"
 #include "cli/progress/progress.h"
@@ -22,6 +23,8 @@ class Recorder final : public Progress {
 
     /// How places of the Buildfile are written; before the plan is known.
     void set_locate(Locate locate) { locate_ = std::move(locate); }
+    /// From now on events go to `shown`, which sees the plan anew.
+    void show(std::unique_ptr<Progress> shown) { shown_ = std::move(shown); }
     /// What happened so far, with the time it took.
     BuildRecord record() const;
 

@@ -99,6 +99,45 @@ void refuse_terminal(const BuildOptions& options) {
         throw Error(ErrorKind::usage, "--output: standard output is a terminal", "name a file with dest=");
 }
 
+struct Job {
+    const BuildOptions& options;
+    const BuildInput& input;
+    const builder::BuildPlan& plan;
+    const builder::SolveOptions& solve_options;
+    layerstore::Store& store;
+    layerstore::Store::Lease& lease;
+    std::time_t started;
+};
+
+struct Made {
+    Product product;
+    std::optional<builder::NotCached> missing;  ///< what --require-cached did not find; then there is no product
+};
+
+Made make_once(const Job& job, Progress& progress) {
+    const auto result = builder::solve(job.plan, job.solve_options, job.store, job.lease, progress);
+    progress.finish();
+    if (const auto* missing = std::get_if<builder::NotCached>(&result)) return {.missing = *missing};
+    const auto& solved = std::get<builder::Solved>(result);
+    const Attestations attestations(job.options, job.input, job.plan, solved, job.started);
+    Made made{.product = make_product(job.options, job.plan, solved, attestations, job.store)};
+    deliver(job.options, made.product, job.plan, solved, attestations, job.store);
+    return made;
+}
+
+// A blob that went bad on the disk shows when it is written out; what it held can be made or brought again.
+Made make(const Job& job, Recorder& progress) {
+    try {
+        return make_once(job, progress);
+    } catch (const Error& error) {
+        progress.finish();
+        if (error.kind() != ErrorKind::corrupt || job.store.take_out_damaged(job.lease).empty()) throw;
+        progress.show(make_progress(job.options.progress, STDERR_FILENO, tell, job.options.explain));
+        progress.warning(error.full_message() + ": looking again");
+        return make_once(job, progress);
+    }
+}
+
 int build(BuildOptions options) {
     refuse_terminal(options);
     const std::time_t started = std::time(nullptr);
@@ -125,27 +164,21 @@ int build(BuildOptions options) {
     for (const std::string& stage : stages_that_are_not_there(options, buildfile))
         progress->warning(fmt::format("--no-cache-filter: there is no stage {}", printable(stage)));
 
-    // Both outlive what they give: the files of the result are read through them.
+    // It outlives what it gives: the files of the result are read through it.
     const builder::SolveOptions solve_options = solve_options_of(options, input);
     progress->set_locate(solve_options.locate);
-    const auto result = [&] {
+    const Made made = [&] {
         try {
-            return builder::solve(*planned->plan, solve_options, *store, *lease, *progress);
+            return make({options, input, *planned->plan, solve_options, *store, *lease, started}, *progress);
         } catch (const Error&) {
-            // What failed may be what a check warns of.
-            progress->finish();
             keep_record(options, *progress, *store, nullptr);
+            // What failed may be what a check warns of.
             tell_advice(options, advice, input.source);
             throw;
         }
     }();
-    progress->finish();
-    if (const auto* missing = std::get_if<builder::NotCached>(&result))
-        return tell_not_cached(*planned->plan, *missing);
-    const auto& solved = std::get<builder::Solved>(result);
-    const Attestations attestations(options, input, *planned->plan, solved, started);
-    const Product product = make_product(options, *planned->plan, solved, attestations, *store);
-    deliver(options, product, *planned->plan, solved, attestations, *store);
+    if (made.missing) return tell_not_cached(*planned->plan, *made.missing);
+    const Product& product = made.product;
     write_report(options, product);
     keep_record(options, *progress, *store, &product);
     print_result(options, *planned->plan, product);

@@ -27,8 +27,8 @@ class BlobWriter final : public ByteWriter {
 
     /// The digest of what was written; nothing is written afterwards. For whoever must lease it before it is visible.
     const Digest& finish();
-    /// Makes the blob visible under the digest of its bytes (a blob of that size that is there already stays)
-    /// and returns that digest. Not synced: BlobStore::sync() does that for all of them at once.
+    /// Makes the blob visible under the digest of its bytes, in place of a file that stands there, and returns that
+    /// digest. Not synced: BlobStore::sync() does that for all of them at once.
     Digest commit();
     /// As commit(), but bytes that are not `digest` and `size` are Error{corrupt} naming `what`, and nothing
     /// becomes visible.
@@ -63,8 +63,10 @@ class BlobStore {
 
     /// Error{denied} on a store that is only read.
     std::unique_ptr<BlobWriter> begin() const;
-    /// Stores `bytes` unless they are there.
+    /// Stores `bytes` unless they are there, which is looked at byte by byte.
     Digest put(std::string_view bytes) const;
+    /// Reads the whole blob: is it there, and what its name and `size` say?
+    bool is_whole(const Digest& digest, std::uint64_t size) const;
     void remove(const Digest& digest) const;
     /// Every blob that is there, in order.
     std::vector<Digest> list() const;

@@ -9,33 +9,19 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/file_io.h"
 #include "layerstore/snapshot/overlay_codec.h"
 #include "layerstore/snapshot/upper_entry.h"
 
 namespace imgbuild::layerstore {
 namespace {
 
-void copy_range(int from, int to, off_t start, off_t end, const ImagePath& path) {
-    while (start < end) {
-        off_t in = start;
-        off_t out = start;
-        ssize_t count = ::copy_file_range(from, &in, to, &out, static_cast<std::size_t>(end - start), 0);
-        if (count <= 0) throw_errno("copy", path.absolute());
-        start += count;
-    }
-}
-
 // The bytes of a file, holes kept; shared with the source where the file system can.
 void copy_content(int from, int to, off_t size, const ImagePath& path) {
     if (size == 0 || ::ioctl(to, FICLONE, from) == 0) return;
-    for (off_t at = 0; at < size;) {
-        off_t data = ::lseek(from, at, SEEK_DATA);
-        if (data < 0) break;  // nothing but a hole until the end
-        off_t hole = ::lseek(from, data, SEEK_HOLE);
-        if (hole < 0) throw_errno("copy", path.absolute());
-        copy_range(from, to, data, hole, path);
-        at = hole;
-    }
+    const std::string what = path.absolute();
+    for (std::uint64_t at = 0; const auto data = next_data(from, at, what); at = data->end)
+        copy_range(from, to, *data, what);
     if (::ftruncate(to, size) < 0) throw_errno("copy", path.absolute());
 }
 

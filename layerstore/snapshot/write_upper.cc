@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/file_io.h"
 #include "base/text.h"
 #include "layerstore/layer/tar_reader.h"
 #include "layerstore/layer/tar_writer.h"
@@ -137,24 +138,18 @@ class UpperWriter {
 
     // Writes the first `size` bytes of the buffer but its whole blocks of zeroes; true if it ends in such.
     bool write_block(int fd, const ImagePath& path, std::uint64_t offset, std::size_t size) {
+        auto put = [&](std::size_t from, std::size_t to) {
+            write_at(fd, buffer_.subspan(from, to - from), offset + from, path.absolute());
+        };
         std::size_t start = 0;
         std::size_t at = 0;
         for (; at + hole_block <= size; at += hole_block) {
             if (!is_zero(buffer_.data() + at, hole_block)) continue;
-            write_at(fd, path, offset + start, start, at);
+            put(start, at);
             start = at + hole_block;
         }
-        write_at(fd, path, offset + start, start, size);
+        put(start, size);
         return start == size;
-    }
-
-    void write_at(int fd, const ImagePath& path, std::uint64_t offset, std::size_t from, std::size_t to) {
-        while (from < to) {
-            ssize_t count = ::pwrite(fd, buffer_.data() + from, to - from, static_cast<off_t>(offset));
-            if (count < 0) throw_errno("write", path.absolute());
-            from += static_cast<std::size_t>(count);
-            offset += static_cast<std::uint64_t>(count);
-        }
     }
 
     TarReader& tar_;

@@ -90,11 +90,13 @@ void Collector::mark_layers() {
     }
 }
 
-// While others work, what they have just written has no name yet.
+// While others work, what they have just written has no name yet, and what one has found out another may wait for.
+bool Collector::is_young(std::int64_t made) const { return !is_alone_ && now_ - made < grace_seconds; }
+
 bool Collector::is_young(const Digest& blob) const {
     if (is_alone_) return false;
     const auto status = store_.blobs().directory().status(ImagePath().child(blob.hex()));
-    return status && now_ - status->st_mtime < grace_seconds;
+    return status && is_young(status->st_mtime);
 }
 
 void Collector::mark_young() {
@@ -104,7 +106,7 @@ void Collector::mark_young() {
 
 std::int64_t Collector::use_of(const MaterialisedDelta& delta) const {
     const std::int64_t used = deltas_.of(delta.id.value);
-    if (!is_alone_ && now_ - delta.modified < grace_seconds) return UseTable::always;
+    if (is_young(delta.modified)) return UseTable::always;
     if (used != UseTable::never) return used;
     const bool is_of_image = std::any_of(layers_.begin(), layers_.end(), [&](const LayerRecord& layer) {
         return layer.delta == delta.id && blobs_.of(layer.blob.digest) == UseTable::always;

@@ -56,8 +56,8 @@ class Checker {
         }
         if (!repair_) return previous;
         const FileLock lock = FileLock::acquire(store_.root(), index_lock_name, LockMode::exclusive);
-        set_aside(store_.root(), "index.json");
-        if (store_.root().status(ImagePath().child("oci-layout"))) set_aside(store_.root(), "oci-layout");
+        store_.set_aside(store_.root(), "index.json");
+        if (store_.root().status(ImagePath().child("oci-layout"))) store_.set_aside(store_.root(), "oci-layout");
         initialise_layout(store_.root());
         write_layout_index(store_.root(), previous, Durability::full);
         return previous;
@@ -84,6 +84,7 @@ class Checker {
             HashingWriter nowhere;
             copy_all(*reader, nowhere);
         } catch (const Error& error) {
+            if (error.kind() == ErrorKind::not_found) return;  // somebody prunes
             damaged_.insert(digest);
             report("blob " + digest.text(), error.message(), take_out(digest.hex()));
         }
@@ -91,16 +92,8 @@ class Checker {
 
     bool take_out(const std::string& name) {
         if (!repair_) return false;
-        set_aside(store_.blobs().directory(), name);
+        store_.set_aside(store_.blobs().directory(), name);
         return true;
-    }
-
-    // A second name and then none of the first: as good as a rename, for directories a removal.
-    void set_aside(const Directory& directory, const std::string& name) {
-        const Directory corrupt = store_.subdirectory("corrupt");
-        corrupt.remove_tree(name);
-        static_cast<void>(::linkat(directory.fd(), name.c_str(), corrupt.fd(), name.c_str(), 0));
-        directory.remove_tree(name);
     }
 
     void check_images(const Index& index) {
@@ -111,6 +104,7 @@ class Checker {
             try {
                 check_image_tree(entry, 0);
             } catch (const Error& error) {
+                if (!is_named_now(entry)) continue;
                 broken.insert(entry.digest.hex());
                 report("image " + name, error.message() + ": build or pull it again", repair_);
             }
@@ -119,6 +113,16 @@ class Checker {
         store_.change_index([&](Index& now) {
             std::erase_if(now.manifests, [&](const Descriptor& entry) { return broken.count(entry.digest.hex()) > 0; });
         });
+    }
+
+    // An image that lost its names meanwhile may lose its blobs, too.
+    bool is_named_now(const Descriptor& image) const {
+        try {
+            return std::ranges::any_of(read_layout_index(store_.root()).manifests,
+                                       [&](const Descriptor& entry) { return entry.digest == image.digest; });
+        } catch (const Error&) {
+            return true;  // then index.json is what is damaged, and its earlier state is what is checked
+        }
     }
 
     void require(const Descriptor& blob, std::string_view what) const {
@@ -165,6 +169,17 @@ class Checker {
         for (const Digest& digest : damaged_) records.remove_layer(digest);
     }
 
+    // Empty also for one that somebody prunes.
+    std::optional<DeltaLook> look_at(const detail::MaterialisedDelta& delta, const TreeDelta& record) const {
+        if (!delta_access_.look) return std::nullopt;
+        try {
+            return delta_access_.look(delta.spelling, delta.id, record);
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::not_found) throw;
+            return std::nullopt;
+        }
+    }
+
     void check_deltas() {
         std::optional<std::int64_t> oldest_unseen_damage;
         for (const detail::MaterialisedDelta& delta : detail::materialised_deltas(store_.root())) {
@@ -174,7 +189,9 @@ class Checker {
                 findings_.push_back({name, "no record knows it: `imgbuild prune` takes it away", false, true});
                 continue;
             }
-            const auto look = delta_access_.look ? delta_access_.look(delta.spelling, delta.id, *record) : std::nullopt;
+            auto look = look_at(delta, *record);
+            // A second time: the first may have met a delta that somebody was replacing.
+            if (look && !look->faults.empty()) look = look_at(delta, *record);
             if (!look || look->faults.empty()) continue;
             const bool is_gone = repair_ && delta_access_.remove && delta_access_.remove(delta.spelling, delta.id);
             for (const std::string& fault : look->faults) report(name, fault, is_gone);

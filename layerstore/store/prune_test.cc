@@ -143,7 +143,7 @@ TEST_CASE("nodes and tables that only lost memos name go, shared ones stay") {
     CHECK(loaded.links().size() == 1);
 }
 
-TEST_CASE("while others have the store open, young blobs, leased ones and tree records are spared") {
+TEST_CASE("while others have the store open, young blobs and results, leased ones and tree records are spared") {
     PruneStore at;
     auto other = at.open();
     const Digest leased = at.store->blobs().put("leased");
@@ -153,6 +153,8 @@ TEST_CASE("while others have the store open, young blobs, leased ones and tree r
     for (const Digest& blob : {leased, old})
         REQUIRE(::utimensat(at.store->blobs().directory().fd(), blob.hex().c_str(), times, 0) == 0);
     at.store->records().save_tree(Tree());
+    const Digest step = Sha256::of("step");
+    at.store->records().put_memo(MemoKind::edit, step, "value", "");
     auto lease = other->lease();
     lease->add(leased);
     CHECK(at.prune({.all = true}).blobs == 1);
@@ -160,11 +162,13 @@ TEST_CASE("while others have the store open, young blobs, leased ones and tree r
     CHECK(at.store->blobs().has(young));
     CHECK_FALSE(at.store->blobs().has(old));
     CHECK(at.store->records().counts().nodes == 1);
+    CHECK(at.store->records().find_memo(MemoKind::edit, step));
     lease.reset();
     other.reset();
     at.prune({.all = true});
     CHECK(at.store->blobs().list().empty());
     CHECK(at.store->records().counts().nodes == 0);
+    CHECK_FALSE(at.store->records().find_memo(MemoKind::edit, step));
 }
 
 TEST_CASE("a delta that could not be removed is not counted, and a leased one is not tried") {

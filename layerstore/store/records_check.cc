@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -86,6 +87,11 @@ class NodeCheck {
 // A node that stands promises all below it, so that nothing writes what was lost again. It goes with what names it.
 std::vector<std::string> Records::check_trees(bool repair) {
     const Lock lock(mutex_);
+    write_uses();  // or each_memo() would, and what is read below cannot be written in
+    // Nodes and the memos that name them at one moment: others write both meanwhile.
+    std::optional<Transaction> transaction;
+    if (repair) transaction.emplace(*this);
+    const detail::ReadSnapshot snapshot(*database_);
     const NodeCheck nodes(*database_);
     std::vector<std::string> findings;
     for (const Digest& id : nodes.damaged()) findings.push_back(fmt::format("tree node {}: damaged", id.text()));
@@ -104,7 +110,6 @@ std::vector<std::string> Records::check_trees(bool repair) {
     for (const MemoRow& memo : incomplete)
         findings.push_back(fmt::format("memo {}: a part of its tree is missing", memo.key.text()));
     if (!repair) return findings;
-    const Transaction transaction(*this);
     for (const Digest& id : nodes.damaged()) remove_node(id);
     for (const Digest& id : nodes.spoiled()) remove_node(id);
     for (const MemoRow& memo : incomplete) remove_memo(memo.kind, memo.key);

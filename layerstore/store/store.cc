@@ -45,7 +45,8 @@ void make_parts(const Directory& root) {
 void refuse_other_content(const Directory& root) {
     for (const std::string& name : root.list()) {
         const bool is_part = std::find(parts.begin(), parts.end(), name) != parts.end() || name.starts_with(".new-");
-        if (!is_part)
+        // Another process may have made it a store since we looked.
+        if (!is_part && !detail::read_format(root))
             throw Error(ErrorKind::invalid_input,
                         fmt::format("open the store: {}: holds \"{}\" and is no store of imgbuild", root.name(),
                                     printable(name)),
@@ -148,8 +149,37 @@ void Store::Lease::write(std::string_view line) {
     FdWriter(lock_.fd(), directory_.name() + "/" + name_).write(as_bytes(line));
 }
 
-void Store::Lease::add(const Digest& blob) { write(fmt::format("blob {}\n", blob.hex())); }
+void Store::Lease::add(const Digest& blob) {
+    write(fmt::format("blob {}\n", blob.hex()));
+    const std::lock_guard<std::mutex> lock(mutex_);
+    blobs_.insert(blob);
+}
+
 void Store::Lease::add(const DeltaId& delta) { write(fmt::format("delta {}\n", delta.value.hex())); }
+
+std::set<Digest> Store::Lease::blobs() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return blobs_;
+}
+
+// A second name and then none of the first: as good as a rename, for directories a removal.
+void Store::set_aside(const Directory& directory, const std::string& name) {
+    const Directory corrupt = subdirectory("corrupt");
+    corrupt.remove_tree(name);
+    static_cast<void>(::linkat(directory.fd(), name.c_str(), corrupt.fd(), name.c_str(), 0));
+    directory.remove_tree(name);
+}
+
+std::vector<Digest> Store::take_out_damaged(const Lease& lease) {
+    std::vector<Digest> damaged;
+    for (const Digest& blob : lease.blobs()) {
+        const std::optional<std::uint64_t> size = blobs_->size(blob);
+        if (!size || blobs_->is_whole(blob, *size)) continue;
+        set_aside(blobs_->directory(), blob.hex());
+        damaged.push_back(blob);
+    }
+    return damaged;
+}
 
 std::unique_ptr<Store::Lease> Store::lease() {
     require_writable("note what is used");

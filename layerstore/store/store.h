@@ -22,6 +22,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -122,6 +123,8 @@ class Store {
       public:
         void add(const Digest& blob);
         void add(const DeltaId& delta);
+        /// All blobs that were added.
+        std::set<Digest> blobs() const;
         ~Lease();
 
       private:
@@ -129,13 +132,17 @@ class Store {
         Lease(Directory root, Directory directory, std::string name, FileLock lock);
         void write(std::string_view line);
 
-        std::mutex mutex_;
+        mutable std::mutex mutex_;
+        std::set<Digest> blobs_;
         Directory root_;
         Directory directory_;
         std::string name_;
         FileLock lock_;
     };
     std::unique_ptr<Lease> lease();
+    /// Re-reads the blobs that `lease` names and moves those that are damaged to corrupt/, so that a build that met one
+    /// makes or brings it again. Returns them.
+    std::vector<Digest> take_out_damaged(const Lease& lease);
 
     /// Re-hashes every blob, checks every document, record and reference, and every materialised delta that `deltas`
     /// can look into. Findings, worst first; `repair` moves damaged blobs to corrupt/, drops records that use them,
@@ -150,6 +157,7 @@ class Store {
     Index read_index() const;
     void change_index(const std::function<void(Index&)>& change);
     void require_writable(std::string_view doing) const;
+    void set_aside(const Directory& directory, const std::string& name);
     friend class Checker;
 
     Directory root_;

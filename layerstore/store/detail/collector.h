@@ -36,6 +36,7 @@ class Collector {
     void mark_layers();
     void mark_young();
     bool is_young(const Digest& blob) const;
+    bool is_young(std::int64_t made) const;
     void note_blob(const Digest& blob, std::int64_t time);
     void note_document(const Digest& blob, std::int64_t time);
     std::int64_t use_of(const MaterialisedDelta& delta) const;

@@ -205,6 +205,16 @@ void Database::fail(int code) {
     throw Error(system != 0 ? kind_of_errno(system) : ErrorKind::internal, message);
 }
 
+ReadSnapshot::ReadSnapshot(Database& database) : database_(database) {
+    if (sqlite3_get_autocommit(database.handle()) == 0) return;
+    database.execute("BEGIN");
+    began_ = true;
+}
+
+ReadSnapshot::~ReadSnapshot() {
+    if (began_) database_.commit();
+}
+
 Query::~Query() {
     sqlite3_reset(statement_);
     sqlite3_clear_bindings(statement_);

@@ -96,4 +96,18 @@ class Query {
     int bound_ = 0;
 };
 
+/// While it lives, queries see the database as it is at the first of them, whatever other processes write. Inside a
+/// transaction it does nothing: that sees one state anyway.
+class ReadSnapshot {
+  public:
+    explicit ReadSnapshot(Database& database);
+    ReadSnapshot(const ReadSnapshot&) = delete;
+    ReadSnapshot& operator=(const ReadSnapshot&) = delete;
+    ~ReadSnapshot();
+
+  private:
+    Database& database_;
+    bool began_ = false;
+};
+
 }  // namespace imgbuild::layerstore::detail

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Campaigns that break the store on purpose; see HACKING.md, "Faults"."""
