@@ -124,6 +124,16 @@ Rung probe_root(const std::string& scratch_directory) {
     return rung;
 }
 
+// Root wherever it is, also where it may neither mount nor make a namespace.
+Rung probe_chroot(const std::string& scratch_directory) {
+    Rung rung{.mode = RootMode::chroot};
+    if (::geteuid() != 0)
+        refuse(rung, "this is not root");
+    else
+        try_rung(rung, scratch_directory);
+    return rung;
+}
+
 Rung probe_userns(const std::string& scratch_directory) {
     Rung rung{.mode = RootMode::userns};
     std::uint32_t uid = ::geteuid();
@@ -160,7 +170,7 @@ Rung probe_rung(RootMode mode, const std::string& scratch_directory) {
         case RootMode::root: return probe_root(scratch_directory);
         case RootMode::userns: return probe_userns(scratch_directory);
         case RootMode::single: return absent(mode, "a user namespace with one id");
-        case RootMode::chroot: return absent(mode, "root in an ordinary container");
+        case RootMode::chroot: return probe_chroot(scratch_directory);
         case RootMode::emulated: return absent(mode, "no privilege at all");
     }
     return absent(mode, "unknown");

@@ -12,7 +12,16 @@
 
 namespace imgbuild::builder {
 
-enum class Request : std::uint8_t { materialise, run, open_files, remove_delta, remove_cache, changed, check };
+enum class Request : std::uint8_t {
+    materialise,
+    run,
+    open_files,
+    remove_delta,
+    remove_cache,
+    changed,
+    check,
+    drop_roots
+};
 enum class Answer : std::uint8_t { done, error };
 
 /// Where a request works: part of every one of them.

@@ -91,6 +91,7 @@ class UpperMerger {
     }
 
     void put(const Level& level, const std::string& name, const ImagePath& path, const struct stat& found) {
+        if (S_ISSOCK(found.st_mode)) return;
         const bool removes = is_whiteout(found);
         if (removes && is_opaque_mark(name, spelling_)) return;  // enter() saw it
         level.to.remove_tree(name);
