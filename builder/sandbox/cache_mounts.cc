@@ -31,7 +31,9 @@ std::string CacheMounts::name_of(const std::string& id) const {
 
 FileLock CacheMounts::lock_instance(const CacheMount& mount, const Directory& place, std::size_t& instance,
                                     const StopCheck& stop) const {
-    LockMode mode = mount.sharing == CacheSharing::shared ? LockMode::shared : LockMode::exclusive;
+    // Without mounts the directory itself moves into the root of the one command that has it.
+    const bool can_share = deltas_.spelling() != layerstore::OverlaySpelling::plain;
+    LockMode mode = mount.sharing == CacheSharing::shared && can_share ? LockMode::shared : LockMode::exclusive;
     for (instance = 0;;) {
         if (auto lock = FileLock::try_acquire(place, fmt::format("lock-{}", instance), mode)) return std::move(*lock);
         if (mount.sharing == CacheSharing::exclusive) {

@@ -38,6 +38,21 @@ void take_descriptors(const CommandDescriptors& descriptors) {
     if (::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0) throw_errno("close", "inherited descriptors");
 }
 
+void enter_root(int root) {
+    if (::fchdir(root) < 0 || ::chroot(".") < 0) throw_errno("change", "the root directory");
+}
+
+// What holds the command apart from its identity.
+void confine(const RunSpec& spec, const Confinement& confinement) {
+    if (spec.security == SecurityMode::insecure) return;
+    if (confinement.root >= 0) {
+        keep_below(confinement.root);
+        if (spec.network == NetworkMode::none) close_network();
+    } else if (spec.network != NetworkMode::none) {
+        close_scopes();
+    }
+}
+
 void reset_signals() {
     for (int signal = 1; signal < NSIG; ++signal)
         if (signal != SIGKILL && signal != SIGSTOP) ::signal(signal, SIG_DFL);
@@ -109,15 +124,17 @@ std::string reason_for(const std::string& file, int problem) {
 
 }  // namespace
 
-void become_command(const RunSpec& spec, const CommandDescriptors& descriptors,
+void become_command(const RunSpec& spec, const CommandDescriptors& descriptors, const Confinement& confinement,
                     const std::function<void(const Error&)>& report) {
     try {
         ::setsid();
         ::umask(022);
+        if (confinement.root >= 0) enter_root(confinement.root);
         take_descriptors(descriptors);
         set_limits(spec.limits);
         reset_signals();
-        if (spec.security == SecurityMode::sandbox && spec.network != NetworkMode::none) close_scopes();
+        confine(spec, confinement);
+        if (confinement.hand_over_calls) confinement.hand_over_calls();
         take_identity(spec.credentials, spec.security);
         execute(spec);
     } catch (const Error& error) {

@@ -17,9 +17,16 @@ struct CommandDescriptors {
     int working_directory = -1;  ///< opened inside the root
 };
 
+/// What a rung without namespaces needs beyond the command's identity.
+struct Confinement {
+    int root = -1;  ///< becomes the command's root by chroot(2); -1 where the process has it already
+    /// Has calls of the command answered by another process from here on; may be empty.
+    std::function<void()> hand_over_calls;
+};
+
 /// Never returns: executes the command, or calls `report` with what kept the sandbox from being what was asked
 /// for and exits, or says in the log why the command cannot be started and exits with 127 or 126.
 [[noreturn]] void become_command(const RunSpec& spec, const CommandDescriptors& descriptors,
-                                 const std::function<void(const Error&)>& report);
+                                 const Confinement& confinement, const std::function<void(const Error&)>& report);
 
 }  // namespace imgbuild::builder

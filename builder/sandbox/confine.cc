@@ -3,13 +3,17 @@
 
 #include <fmt/format.h>
 #include <grp.h>
+#include <linux/audit.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -45,6 +49,13 @@ constexpr std::array named_limits{NamedLimit{"as", RLIMIT_AS},
 constexpr rlim_t open_files_soft = 1024;
 constexpr rlim_t open_files_hard = 1048576;
 
+std::uint64_t own_capabilities() {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    std::array<__user_cap_data_struct, 2> data{};
+    if (::syscall(SYS_capget, &header, data.data()) < 0) throw_errno("get", "capabilities");
+    return data[0].permitted | std::uint64_t{data[1].permitted} << 32;
+}
+
 void set_capabilities(std::uint64_t mask) {
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     std::array<__user_cap_data_struct, 2> data{};
@@ -64,6 +75,11 @@ void bound_capabilities(std::uint64_t mask) {
     }
 }
 
+void load_filter(const sock_filter* steps, std::size_t count) {
+    sock_fprog program{static_cast<unsigned short>(count), const_cast<sock_filter*>(steps)};
+    if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0) throw_errno("load", "the system call filter");
+}
+
 void filter_system_calls() {
 #if defined(__x86_64__)
     const auto& filter = seccomp::filter_x86_64;
@@ -72,8 +88,41 @@ void filter_system_calls() {
 #else
 #error "no system call filter for this architecture: add it to seccomp/generate.cc"
 #endif
-    sock_fprog program{static_cast<unsigned short>(std::size(filter)), const_cast<sock_filter*>(filter)};
-    if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0) throw_errno("load", "the system call filter");
+    load_filter(filter, std::size(filter));
+}
+
+// The rules of Landlock, as its system calls take them.
+struct LandlockRules {
+    std::uint64_t files = 0;
+    std::uint64_t network = 0;
+    std::uint64_t scoped = 0;
+};
+constexpr long landlock_create = 444, landlock_add = 445, landlock_restrict = 446;
+constexpr std::uint64_t abstract_sockets = 1, signals = 2;
+
+// The version of Landlock; below 1 where there is none.
+long landlock_version() { return ::syscall(landlock_create, nullptr, 0, 1U); }
+
+std::uint64_t scopes_of(long version) { return version >= 6 ? abstract_sockets | signals : 0; }
+
+// All that can be done with files; without REFER, which came second, nothing could be moved.
+std::uint64_t file_accesses_of(long version) {
+    constexpr std::array<unsigned, 6> bits{0, 0, 14, 15, 15, 16};  // by version
+    if (version < 2) return 0;
+    return (std::uint64_t{1} << bits[static_cast<std::size_t>(std::min(version, 5L))]) - 1;
+}
+
+void restrict_self(const LandlockRules& rules, int root) {
+    Fd ruleset(static_cast<int>(::syscall(landlock_create, &rules, sizeof rules, 0)));
+    if (!ruleset) throw_errno("make", "the rules of Landlock");
+    if (rules.files != 0) {
+        struct [[gnu::packed]] {
+            std::uint64_t accesses;
+            std::int32_t below;
+        } beneath{rules.files, root};
+        if (::syscall(landlock_add, ruleset.get(), 1, &beneath, 0) < 0) throw_errno("make", "the rules of Landlock");
+    }
+    if (::syscall(landlock_restrict, ruleset.get(), 0) < 0) throw_errno("close", "the scopes of the host");
 }
 
 void raise_limit(const ResourceLimit& limit) {
@@ -117,20 +166,48 @@ void take_identity(const Credentials& credentials, SecurityMode security) {
     }
     if (::setresuid(credentials.uid, credentials.uid, credentials.uid) < 0)
         throw_errno("set user", std::to_string(credentials.uid));
-    if (confined && credentials.uid == 0) set_capabilities(default_capabilities);
+    if (confined && credentials.uid == 0) set_capabilities(default_capabilities & own_capabilities());
 }
 
 void close_scopes() {
-    constexpr long create_ruleset = 444, restrict_self = 446;
-    constexpr unsigned version_query = 1;
-    constexpr long first_with_scopes = 6;
-    constexpr std::uint64_t abstract_sockets = 1, signals = 2;
-    struct {
-        std::uint64_t files = 0, network = 0, scoped = abstract_sockets | signals;
-    } rules;
-    if (::syscall(create_ruleset, nullptr, 0, version_query) < first_with_scopes) return;
-    Fd ruleset(static_cast<int>(::syscall(create_ruleset, &rules, sizeof rules, 0)));
-    if (!ruleset || ::syscall(restrict_self, ruleset.get(), 0) < 0) throw_errno("close", "the scopes of the host");
+    if (const std::uint64_t scopes = scopes_of(landlock_version())) restrict_self({.scoped = scopes}, -1);
+}
+
+void keep_below(int root) {
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) throw_errno("give up", "new privileges");
+    const long version = landlock_version();
+    const LandlockRules rules{.files = file_accesses_of(version), .scoped = scopes_of(version)};
+    if (rules.files != 0) restrict_self(rules, root);
+}
+
+void close_network() {
+    constexpr std::uint32_t number_offset = 0, arch_offset = 4, first_argument_offset = 16, x32_bit = 0x40000000;
+    constexpr std::uint32_t refused = SECCOMP_RET_ERRNO | EAFNOSUPPORT;
+#if defined(__x86_64__)
+    constexpr std::uint32_t own_arch = AUDIT_ARCH_X86_64;
+#else
+    constexpr std::uint32_t own_arch = AUDIT_ARCH_AARCH64;
+#endif
+    // Families that lead nowhere: AF_UNIX, and AF_NETLINK, which only tells. What another architecture asks for cannot
+    // be told apart so easily: it has no sockets at all (socketcall and socket of i386, socket of arm).
+    constexpr sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, arch_offset),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, own_arch, 0, 6),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, number_offset),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, ~x32_bit),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 7),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, first_argument_offset),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 5, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 4, 5),
+        // another architecture
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, number_offset),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 102, 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 359, 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 281, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, refused),
+    };
+    load_filter(filter, std::size(filter));
 }
 
 void drop_all_capabilities() { set_capabilities(0); }

@@ -22,12 +22,22 @@ int resource_of(std::string_view name) noexcept;
 void set_limits(const std::vector<ResourceLimit>& limits);
 
 /// Supplementary groups, group, bounding set, system call filter, user, capabilities, in the one order in which
-/// each is still allowed to do the next. Set-uid programs keep working: no_new_privs is not set.
+/// each is still allowed to do the next. Capabilities that this process lacks are not asked for. Set-uid programs keep
+/// working: no_new_privs is not set here, and where it is set already they gain nothing.
 void take_identity(const Credentials& credentials, SecurityMode security);
 
 /// Signals and abstract sockets of processes outside are out of reach from here on, where the kernel can say so
 /// (Landlock, since 6.12): for a command in the host's network namespace.
 void close_scopes();
+
+/// For a command whose root is `root` by chroot(2) alone: from here on no file outside of it is read, written, made or
+/// removed, also by who finds the way out, where the kernel can say so (Landlock, since 5.19). Includes close_scopes().
+/// Needs no_new_privs, which it sets: so does take_identity() where nobody may load a filter otherwise.
+void keep_below(int root);
+
+/// Sockets of the internet cannot be made from here on: for a command without a network in a namespace that has one.
+/// Needs no_new_privs.
+void close_network();
 
 /// Gives up every capability: for the init, which only waits.
 void drop_all_capabilities();

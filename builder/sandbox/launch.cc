@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <linux/keyctl.h>
 #include <net/if.h>
-#include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -13,7 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -23,13 +21,10 @@
 #include "builder/sandbox/channel.h"
 #include "builder/sandbox/command.h"
 #include "builder/sandbox/confine.h"
-#include "builder/sandbox/wire_spec.h"
+#include "builder/sandbox/init_process.h"
 
 namespace imgbuild::builder {
 namespace {
-
-// What the init says to the process that started it.
-enum class Report : std::uint8_t { ready, status, error };
 
 void send_stubs(Channel& channel, const std::vector<MountStub>& stubs) {
     WireWriter out;
@@ -60,13 +55,6 @@ void bring_loopback_up() {
     if (::ioctl(socket.get(), SIOCSIFFLAGS, &interface) < 0) throw_errno("bring up", "the loopback interface");
 }
 
-// Dies with the process that started us, also when that died before this line.
-void die_with_parent(const Channel& channel) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    pollfd parent{channel.fd(), 0, 0};
-    if (::poll(&parent, 1, 0) > 0 && (parent.revents & POLLHUP) != 0) ::_exit(1);
-}
-
 void prepare_host_side(const RunSpec& spec) {
     ::umask(0);
     // Nobody inside may trace this process or read its memory and descriptors.
@@ -85,8 +73,7 @@ ExitStatus reap_until(pid_t command) {
         pid_t pid = ::waitpid(-1, &status, 0);
         if (pid < 0 && errno != EINTR) throw_errno("wait for", "the command");
         if (pid != command) continue;
-        if (WIFSIGNALED(status)) return {128 + WTERMSIG(status), WTERMSIG(status)};
-        return {WEXITSTATUS(status), 0};
+        return exit_status_of(status);
     }
 }
 
@@ -98,11 +85,7 @@ struct CommandStart {
 
 int command_main(void* argument) {
     auto& start = *static_cast<CommandStart*>(argument);
-    become_command(start.spec, start.descriptors, [&](const Error& error) {
-        WireWriter out;
-        encode_error(out.byte(static_cast<std::uint8_t>(Report::error)), error);
-        start.channel.send(out.bytes());
-    });
+    become_command(start.spec, start.descriptors, {}, [&](const Error& error) { report_error(start.channel, error); });
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -129,10 +112,11 @@ void run_init(const Launch& what, Channel& channel) {
     prepare_host_side(what.spec);
     MountExecutor executor(what.folders);
     executor.carry_out(what.plan);
-    Fd working_directory = executor.open_or_make_directory(what.spec.working_directory, what.spec.credentials);
-    Fd null = executor.root().open(ImagePath::clean("/dev/null"), O_RDWR, FollowLinks::never);
+    Fd working_directory =
+        executor.targets().open_or_make_directory(what.spec.working_directory, what.spec.credentials);
+    Fd null = executor.targets().root().open(ImagePath::clean("/dev/null"), O_RDWR, FollowLinks::never);
     executor.enter_root();
-    send_stubs(channel, executor.stubs());
+    send_stubs(channel, executor.targets().stubs());
     CommandStart start{what.spec, {null.get(), what.log, working_directory.get()}, channel};
     pid_t command = start_command(start);
     drop_all_capabilities();
@@ -141,9 +125,7 @@ void run_init(const Launch& what, Channel& channel) {
     int kept = ::dup3(report.get(), 3, O_CLOEXEC) == 3 ? 3 : report.get();
     ::close_range(static_cast<unsigned>(kept) + 1, ~0U, 0);
     Channel quiet{Fd(kept)};
-    WireWriter out;
-    encode_status(out.byte(static_cast<std::uint8_t>(Report::status)), reap_until(command));
-    quiet.send(out.bytes());
+    report_status(quiet, reap_until(command));
     ::_exit(0);
 }
 
@@ -152,45 +134,9 @@ void run_init(const Launch& what, Channel& channel) {
     try {
         run_init(what, channel);
     } catch (const Error& error) {
-        try {
-            WireWriter out;
-            encode_error(out.byte(static_cast<std::uint8_t>(Report::error)), error);
-            channel.send(out.bytes());
-        } catch (const Error&) {
-            // Nobody is left to tell.
-        }
+        report_error(channel, error);
     }
     ::_exit(1);
-}
-
-// Kills the sandbox unless it was waited for; returns only when nothing in it lives.
-class InitProcess {
-  public:
-    explicit InitProcess(pid_t pid) : pid_(pid) {}
-    InitProcess(const InitProcess&) = delete;
-    InitProcess& operator=(const InitProcess&) = delete;
-    ~InitProcess() {
-        if (pid_ > 0) ::kill(pid_, SIGKILL);
-        wait();
-    }
-    int wait() {
-        int status = 0;
-        if (pid_ <= 0) return status;
-        while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-        }
-        pid_ = -1;
-        return status;
-    }
-
-  private:
-    pid_t pid_;
-};
-
-void wait_for_report(const Channel& channel, int watched) {
-    std::array<pollfd, 2> events{pollfd{channel.fd(), POLLIN, 0}, pollfd{watched, POLLIN | POLLRDHUP, 0}};
-    while (::poll(events.data(), events.size(), -1) < 0)
-        if (errno != EINTR) throw_errno("wait for", "the sandbox");
-    if (events[0].revents == 0) throw Error(ErrorKind::interrupted, "run: stopped");
 }
 
 pid_t clone_init(const RunSpec& spec) {
@@ -216,24 +162,7 @@ LaunchOutcome launch(const Launch& what) {
     InitProcess init(pid);
     theirs.shut();
     LaunchOutcome outcome;
-    bool ended = false;
-    for (;;) {
-        wait_for_report(ours, what.watched);
-        auto message = ours.receive();
-        if (!message) break;
-        WireReader in(message->payload, "the sandbox's report");
-        switch (static_cast<Report>(in.byte())) {
-            case Report::ready: outcome.stubs = read_stubs(in); break;
-            case Report::status:
-                outcome.status = decode_status(in);
-                ended = true;
-                break;
-            case Report::error: throw decode_error(in);
-        }
-    }
-    init.wait();
-    // The init itself was killed, by a kernel out of memory: so was the command.
-    if (!ended) outcome.status = {128 + SIGKILL, SIGKILL};
+    outcome.status = init.follow(ours, what.watched, [&](WireReader& in) { outcome.stubs = read_stubs(in); });
     return outcome;
 }
 

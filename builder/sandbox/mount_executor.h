@@ -7,12 +7,12 @@
 
 #include <sys/types.h>
 
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "base/directory.h"
 #include "builder/sandbox/mount_plan.h"
+#include "builder/sandbox/mount_targets.h"
 #include "layerstore/snapshot/overlay_codec.h"
 
 namespace imgbuild::builder {
@@ -27,14 +27,6 @@ struct SandboxFolders {
     layerstore::OverlaySpelling spelling = layerstore::OverlaySpelling::trusted;
 };
 
-/// A file or directory made in the image only to be mounted on.
-struct MountStub {
-    ImagePath path;
-    std::uint64_t device = 0;
-    std::uint64_t inode = 0;
-    bool is_directory = false;
-};
-
 class MountExecutor {
   public:
     /// Makes the mount namespace private and the stages' memory file system. The caller has just unshared it.
@@ -45,13 +37,8 @@ class MountExecutor {
     /// Makes the new root the root of this process; nothing of the host stays mounted.
     void enter_root();
 
-    /// The directory `path` of the new root, links followed inside it; what is missing is made with mode 0755 for
-    /// `owner`, and is the command's: it stays in the layer. Error{not_found} where none can be: below a file, in
-    /// /dev, /proc or /sys.
-    Fd open_or_make_directory(const ImagePath& path, const Credentials& owner);
-
-    const Directory& root() const noexcept { return root_; }
-    const std::vector<MountStub>& stubs() const noexcept { return stubs_; }
+    /// The new root, once the plan was carried out.
+    MountTargets& targets() noexcept { return targets_; }
 
   private:
     void apply(const StackLayers& op);
@@ -69,26 +56,13 @@ class MountExecutor {
 
     Directory make_stage(const std::string& name);
     Directory stage_or_cache(const std::string& name) const;
-    Fd open_target(const ImagePath& target, bool strict, bool is_directory);
-    ImagePath resolve_missing(const ImagePath& target, bool strict) const;
-    /// Told of everything that is made; true if it is to have the constant time and its parent the one it had.
-    using WhenMade = std::function<bool(const ImagePath& path, bool is_directory)>;
-    Fd make_missing(const ImagePath& path, bool is_directory, const WhenMade& when_made);
-    /// False where the path cannot come into the layer.
-    bool remember_stub(const ImagePath& path, bool is_directory);
     void attach_clone(int source, const ImagePath& target, const MountFlags& flags, bool recursive);
 
     const SandboxFolders& folders_;
     Directory layers_;
     Directory work_;
     Directory stage_;
-    Directory root_;
-    Directory upper_;
-    std::vector<MountStub> stubs_;
+    MountTargets targets_;
 };
-
-/// Takes the stubs away from the upper directory, innermost first: only what is still the object that was made,
-/// and empty. Nothing runs in the sandbox any more.
-void remove_stubs(const Directory& upper, const std::vector<MountStub>& stubs);
 
 }  // namespace imgbuild::builder

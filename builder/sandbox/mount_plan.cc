@@ -22,6 +22,9 @@ struct Device {
 constexpr std::array devices{Device{"null", 1, 3},   Device{"zero", 1, 5},    Device{"full", 1, 7},
                              Device{"random", 1, 8}, Device{"urandom", 1, 9}, Device{"tty", 5, 0}};
 
+constexpr std::array dev_links{std::pair("fd", "/proc/self/fd"), std::pair("stdin", "/proc/self/fd/0"),
+                               std::pair("stdout", "/proc/self/fd/1"), std::pair("stderr", "/proc/self/fd/2")};
+
 // What says too much of the host or lets one change it: the paths that Docker hides and protects.
 constexpr std::array masked{"/proc/acpi",        "/proc/asound",  "/proc/interrupts",
                             "/proc/kcore",       "/proc/keys",    "/proc/latency_stats",
@@ -44,6 +47,8 @@ void add_sys(MountPlan& plan, const RunSpec& spec, const MountFeatures& features
     if (features.cgroup2) plan.push_back(MountNew{"cgroup2", at("/sys/fs/cgroup"), {}, sealed_read_only, true});
 }
 
+MakeLink link_in_dev(std::string_view name, std::string target) { return {at("/dev").child(name), std::move(target)}; }
+
 void add_dev(MountPlan& plan, const RunSpec& spec, const MountFeatures& features) {
     // A RUN may make device nodes, which are part of images, but none of them opens the host's disk.
     MountFlags flags{.no_suid = true, .no_dev = spec.security == SecurityMode::sandbox};
@@ -55,11 +60,8 @@ void add_dev(MountPlan& plan, const RunSpec& spec, const MountFeatures& features
         else
             plan.push_back(MakeDevice{path, device.major, device.minor});
     }
-    plan.push_back(MakeLink{at("/dev/fd"), "/proc/self/fd"});
-    plan.push_back(MakeLink{at("/dev/stdin"), "/proc/self/fd/0"});
-    plan.push_back(MakeLink{at("/dev/stdout"), "/proc/self/fd/1"});
-    plan.push_back(MakeLink{at("/dev/stderr"), "/proc/self/fd/2"});
-    plan.push_back(MakeLink{at("/dev/ptmx"), "pts/ptmx"});
+    for (const auto& [name, target] : dev_links) plan.push_back(link_in_dev(name, target));
+    plan.push_back(link_in_dev("ptmx", "pts/ptmx"));
     for (std::string_view name : {"pts", "shm", "mqueue"}) plan.push_back(MakeDirectory{at("/dev").child(name), 0755});
     MountNew pts{"devpts", at("/dev/pts"), {{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}}, {}, true};
     pts.flags = {.no_suid = true, .no_exec = true};
@@ -68,6 +70,19 @@ void add_dev(MountPlan& plan, const RunSpec& spec, const MountFeatures& features
     std::string size = std::to_string(spec.shm_size);
     plan.push_back(MountNew{"tmpfs", at("/dev/shm"), {{"mode", "1777"}, {"size", size}}, sealed, true});
     plan.push_back(MountNew{"mqueue", at("/dev/mqueue"), {}, sealed, true});
+}
+
+void add_system_without_mounts(MountPlan& plan) {
+    plan.push_back(MountNew{"proc", at("/proc"), {}, {}, true});
+    plan.push_back(MountNew{"sysfs", at("/sys"), {{"mode", "555"}}, {}, true});
+    plan.push_back(MountNew{"tmpfs", at("/dev"), {{"mode", "755"}}, {}, true});
+    for (const Device& device : devices)
+        plan.push_back(MakeDevice{at("/dev").child(device.name), device.major, device.minor});
+    for (const auto& [name, target] : dev_links) plan.push_back(link_in_dev(name, target));
+    plan.push_back(link_in_dev("ptmx", "pts/ptmx"));
+    for (std::string_view name : {"pts", "mqueue"}) plan.push_back(MakeDirectory{at("/dev").child(name), 0755});
+    plan.push_back(MakeDevice{at("/dev/pts/ptmx"), 5, 2});
+    plan.push_back(MountNew{"tmpfs", at("/dev/shm"), {{"mode", "1777"}}, {}, true});
 }
 
 void add_system(MountPlan& plan, const RunSpec& spec, const MountFeatures& features) {
@@ -122,7 +137,7 @@ void want_trees(std::vector<Wanted>& all, const RunSpec& spec, const MountSource
 void want_files(std::vector<Wanted>& all, const RunSpec& spec) {
     for (std::size_t i = 0; i < spec.secrets.size(); ++i) {
         const SecretMount& secret = spec.secrets[i];
-        WriteFile file{fmt::format("secret-{}", i), secret.content, secret.mode, secret.uid, secret.gid};
+        WriteFile file{fmt::format("secret-{}", i), secret.content, secret.mode, secret.uid, secret.gid, true};
         all.push_back(file_at(secret.target, std::move(file), sealed_read_only));
     }
     for (const SocketMount& socket : spec.sockets)
@@ -193,8 +208,13 @@ std::string line_of(const Protect& op) { return "protect " + op.path.absolute();
 
 MountPlan plan_mounts(const RunSpec& spec, const MountSources& sources, const MountFeatures& features) {
     bool no_devices = spec.security == SecurityMode::sandbox;
-    MountPlan plan{StackLayers{"root", sources.root, true, no_devices}, UseAsRoot{"root"}};
-    add_system(plan, spec, features);
+    MountPlan plan;
+    if (features.can_mount) {
+        plan = {StackLayers{"root", sources.root, true, no_devices}, UseAsRoot{"root"}};
+        add_system(plan, spec, features);
+    } else {
+        add_system_without_mounts(plan);
+    }
     std::vector<Wanted> wanted;
     want_trees(wanted, spec, sources);
     want_files(wanted, spec);

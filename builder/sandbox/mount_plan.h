@@ -43,13 +43,15 @@ struct MountNew {
     MountFlags flags;
     bool strict = false;
 };
-/// A file on a memory file system of the sandbox's own, for BindStaged to bind. Its content is never printed.
+/// A file on a memory file system of the sandbox's own, for BindStaged to bind. Its content is never printed; one that
+/// is `secret` never comes to a disk either.
 struct WriteFile {
     std::string name;
     std::string content;
     std::uint16_t mode = 0644;
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;
+    bool secret = false;
 };
 /// `source` inside the stage called `stage` ("files" holds what WriteFile wrote, "cache-N" the N-th cache mount).
 struct BindStaged {
@@ -105,6 +107,7 @@ struct MountFeatures {
     bool user_namespace = false;  ///< no device can be made: the host's are bound
     bool tty_group = true;        ///< group 5 is mapped
     bool cgroup2 = false;         ///< the host has the unified hierarchy only
+    bool can_mount = true;        ///< else everything is a directory or a file put in the place of what stands there
 };
 
 /// What the helper found on disk for a RunSpec.
@@ -115,6 +118,7 @@ struct MountSources {
     std::string hosts;
 };
 
+/// Without mounts the plan leaves the root itself out, and what only a mount can give.
 /// Error{usage} for a mount target that would cover the root, /proc or what lies below it.
 MountPlan plan_mounts(const RunSpec& spec, const MountSources& sources, const MountFeatures& features);
 

@@ -18,6 +18,31 @@ std::string plan_of(const RunSpec& spec, const MountFeatures& features = {}) {
     return describe(plan_mounts(spec, sources, features));
 }
 
+// The same where nothing can be mounted.
+constexpr const char* plan_without_mounts = R"(mount proc on /proc strict
+mount sysfs on /sys strict mode=555
+mount tmpfs on /dev strict mode=755
+device /dev/null 1:3
+device /dev/zero 1:5
+device /dev/full 1:7
+device /dev/random 1:8
+device /dev/urandom 1:9
+device /dev/tty 5:0
+link /dev/fd to /proc/self/fd
+link /dev/stdin to /proc/self/fd/0
+link /dev/stdout to /proc/self/fd/1
+link /dev/stderr to /proc/self/fd/2
+link /dev/ptmx to pts/ptmx
+directory /dev/pts mode 755
+directory /dev/mqueue mode 755
+device /dev/pts/ptmx 5:2
+mount tmpfs on /dev/shm strict mode=1777
+file hosts of 6 bytes mode 644 owner 0:0
+bind files:/hosts on /etc/hosts ro nosuid nodev
+file resolv.conf of 13 bytes mode 644 owner 0:0
+bind files:/resolv.conf on /etc/resolv.conf ro nosuid nodev
+)";
+
 // Of a RUN that asks for nothing, by root.
 constexpr const char* plain_plan = R"(stack root of top/files base/files writable nodev
 root root
@@ -77,6 +102,8 @@ std::string lines_with(const std::string& plan, std::string_view word) {
 }
 
 }  // namespace
+
+TEST_CASE("the plan without mounts") { CHECK(plan_of({}, {.can_mount = false}) == plan_without_mounts); }
 
 TEST_CASE("a RUN that asks for nothing gets what Docker gives it") {
     CHECK(plan_of(RunSpec()) == std::string(plain_plan));

@@ -124,6 +124,16 @@ Rung probe_root(const std::string& scratch_directory) {
     return rung;
 }
 
+// Root wherever it is, also where it may neither mount nor make a namespace.
+Rung probe_chroot(const std::string& scratch_directory) {
+    Rung rung{.mode = RootMode::chroot};
+    if (::geteuid() != 0)
+        refuse(rung, "this is not root");
+    else
+        try_rung(rung, scratch_directory);
+    return rung;
+}
+
 Rung probe_userns(const std::string& scratch_directory) {
     Rung rung{.mode = RootMode::userns};
     std::uint32_t uid = ::geteuid();
@@ -160,7 +170,7 @@ Rung probe_rung(RootMode mode, const std::string& scratch_directory) {
         case RootMode::root: return probe_root(scratch_directory);
         case RootMode::userns: return probe_userns(scratch_directory);
         case RootMode::single: return absent(mode, "a user namespace with one id");
-        case RootMode::chroot: return absent(mode, "root in an ordinary container");
+        case RootMode::chroot: return probe_chroot(scratch_directory);
         case RootMode::emulated: return absent(mode, "no privilege at all");
     }
     return absent(mode, "unknown");
@@ -244,6 +254,12 @@ Rung find_rung(const std::string& scratch_directory, std::optional<RootMode> wan
         if (probed.back().works) return probed.back();
     }
     return choose_rung(probed, wanted);
+}
+
+std::string weakness_of(const Rung& rung) {
+    if (rung.mode != RootMode::chroot) return {};
+    return "commands are isolated from this machine by a chroot only: it is no better than the container around "
+           "(imgbuild doctor says what is in the way)";
 }
 
 std::vector<std::pair<std::string, std::string>> kernel_features() {

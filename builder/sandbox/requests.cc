@@ -18,6 +18,7 @@
 #include "builder/sandbox/id_maps.h"
 #include "builder/sandbox/launch.h"
 #include "builder/sandbox/network_files.h"
+#include "builder/sandbox/plain/plain_run.h"
 #include "builder/sandbox/wire_spec.h"
 #include "layerstore/snapshot/upper_entry.h"
 
@@ -26,11 +27,16 @@ namespace {
 
 constexpr std::uint64_t resolv_conf_limit = 1 << 20;
 constexpr std::uint32_t tty_group = 5;
+constexpr const char* upper_name = "upper-root";
 
 // Stops when the main process closed its end or finished sending.
 void check_asker(const Channel& channel) {
     pollfd asker{channel.fd(), POLLRDHUP, 0};
     if (::poll(&asker, 1, 0) > 0 && asker.revents != 0) throw Error(ErrorKind::interrupted, "sandbox: stopped");
+}
+
+Directory open_upper(const TemporaryDirectory& work) {
+    return work.directory().open_directory(ImagePath().child(upper_name), FollowLinks::never);
 }
 
 WireWriter answer_done() {
@@ -55,16 +61,22 @@ class Service {
     void remove_cache(WireReader& in);
     void changed(WireReader& in);
     void check(WireReader& in);
-    /// Takes away what killed processes left. Nobody waits for an answer.
-    void sweep() { deltas_.sweep(); }
+    /// Takes away what killed processes left. Only where nothing can be mounted there is an answer.
+    void sweep();
+    void drop_roots();
 
   private:
     StopCheck stop() const {
         return [this] { check_asker(channel_); };
     }
+    bool is_plain() const noexcept { return place_.spelling == layerstore::OverlaySpelling::plain; }
+    void drop_kept_roots() const { PlainRoots(deltas_).clear(); }
     void prepare_uppers(const RunSpec& spec, const MountSources& sources, const Directory& work) const;
     MountSources find_sources(const RunSpec& spec, const TemporaryDirectory& work) const;
-    void keep(const TemporaryDirectory& work);
+    void run_without_mounts(const RunSpec& spec, const TemporaryDirectory& work, std::vector<Fd> fds);
+    void answer_run(const ExitStatus& status, const TemporaryDirectory& work);
+    using WhenKept = std::function<void(const layerstore::TreeDelta&, const DeltaId&)>;
+    void keep(const TemporaryDirectory& work, const WhenKept& when_kept = {});
 
     Channel& channel_;
     RequestPlace place_;
@@ -155,6 +167,7 @@ void Service::prepare_uppers(const RunSpec& spec, const MountSources& sources, c
 void Service::run(WireReader& in, std::vector<Fd> fds) {
     RunSpec spec = decode_spec(in);
     TemporaryDirectory work = deltas_.begin();
+    if (is_plain()) return run_without_mounts(spec, work, std::move(fds));
     std::optional<FileLock> used = deltas_.use(stop());
     HeldCaches caches = caches_.hold_all(spec.caches, stop());
     SandboxFolders folders{deltas_.directory().name(), DeltaFolder::path_of(work), stage_name, caches.paths,
@@ -167,28 +180,51 @@ void Service::run(WireReader& in, std::vector<Fd> fds) {
     used.reset();
     fds.clear();  // or who reads the log would wait for its end until the answer is dealt with
 
-    WireWriter answer = answer_done();
-    encode_status(answer, outcome.status);
-    if (outcome.status.ok()) {
-        Directory upper = work.directory().open_directory(ImagePath().child("upper-root"), FollowLinks::never);
-        remove_stubs(upper, outcome.stubs);
-        answer.text(layerstore::read_upper(upper, place_.spelling).encode());
-    }
-    channel_.send(answer.bytes());
+    if (outcome.status.ok()) remove_stubs(open_upper(work), outcome.stubs);
+    answer_run(outcome.status, work);
     if (outcome.status.ok()) keep(work);
 }
 
+void Service::run_without_mounts(const RunSpec& spec, const TemporaryDirectory& work, std::vector<Fd> fds) {
+    std::optional<FileLock> used = deltas_.use(stop());
+    PlainRun run(deltas_, work.directory(), spec, stop());
+    ExitStatus status;
+    {
+        const HeldCaches caches = caches_.hold_all(spec.caches, stop());
+        const MountSources sources{.binds = std::vector<std::vector<std::string>>(spec.binds.size()),
+                                   .resolv_conf = resolv_conf_for(host_resolv_conf(), spec.network),
+                                   .hosts = hosts_for(spec)};
+        const MountPlan plan = plan_mounts(spec, sources, {.can_mount = false});
+        status = run.run(plan, caches.paths, fds.at(0).get(), channel_.fd());
+    }
+    used.reset();
+    fds.clear();
+    if (status.ok()) run.collect(work.directory().make_directory(ImagePath().child(upper_name)));
+    answer_run(status, work);
+    if (status.ok())
+        keep(work, [&](const layerstore::TreeDelta& delta, const DeltaId& id) { run.keep_root(delta, id); });
+}
+
+void Service::answer_run(const ExitStatus& status, const TemporaryDirectory& work) {
+    WireWriter answer = answer_done();
+    encode_status(answer, status);
+    if (status.ok()) answer.text(layerstore::read_upper(open_upper(work), place_.spelling).encode());
+    channel_.send(answer.bytes());
+}
+
 // The main process looks at the changes and either names what is to be kept, or closes its end.
-void Service::keep(const TemporaryDirectory& work) {
+void Service::keep(const TemporaryDirectory& work, const WhenKept& when_kept) {
     auto message = channel_.receive();
     if (!message) return;
     WireReader in(message->payload, "a request to keep a delta");
     DeltaId id{in.digest()};
     layerstore::TreeDelta delta = layerstore::TreeDelta::decode(in.text());
-    Directory upper = work.directory().open_directory(ImagePath().child("upper-root"), FollowLinks::never);
-    layerstore::finish_upper(upper, delta, place_.spelling);
-    FileLock held = deltas_.lock(id.value.hex(), stop());
-    deltas_.publish(work, "upper-root", id);
+    layerstore::finish_upper(open_upper(work), delta, place_.spelling);
+    {
+        FileLock held = deltas_.lock(id.value.hex(), stop());
+        deltas_.publish(work, upper_name, id);
+    }
+    if (when_kept) when_kept(delta, id);
     channel_.send(answer_done().bytes());
     deltas_.sweep();  // what it replaced; nobody waits for that
 }
@@ -233,6 +269,20 @@ void Service::changed(WireReader& in) {
     channel_.send(answer.bytes());
 }
 
+// Roots that an earlier build kept are waited for: this one makes its own at their place.
+void Service::sweep() {
+    if (is_plain()) {
+        drop_kept_roots();
+        channel_.send(answer_done().bytes());
+    }
+    deltas_.sweep();
+}
+
+void Service::drop_roots() {
+    drop_kept_roots();
+    channel_.send(answer_done().bytes());
+}
+
 void Service::check(WireReader& in) {
     const DeltaId id{in.digest()};
     const layerstore::TreeDelta record = layerstore::TreeDelta::decode(in.text());
@@ -259,6 +309,7 @@ void answer_request(Channel& channel) {
         case Request::changed: return service.changed(in);
         case Request::check: return service.check(in);
         case Request::sweep: return service.sweep();
+        case Request::drop_roots: return service.drop_roots();
     }
 }
 

@@ -12,7 +12,17 @@
 
 namespace imgbuild::builder {
 
-enum class Request : std::uint8_t { materialise, run, open_files, remove_delta, remove_cache, changed, check, sweep };
+enum class Request : std::uint8_t {
+    materialise,
+    run,
+    open_files,
+    remove_delta,
+    remove_cache,
+    changed,
+    check,
+    drop_roots,
+    sweep
+};
 enum class Answer : std::uint8_t { done, error };
 
 /// Where a request works: part of every one of them.

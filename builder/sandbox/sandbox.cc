@@ -99,10 +99,14 @@ class HelperSandbox final : public Sandbox {
   public:
     HelperSandbox(Rung rung, const std::string& store) : rung_(std::move(rung)) {
         place_.store = store;
-        bool initial = rung_.mode == RootMode::root && in_initial_user_namespace();
-        place_.spelling = initial ? layerstore::OverlaySpelling::trusted : layerstore::OverlaySpelling::user;
-        place_.spelling_name = initial ? "root" : "user-" + map_digest();
+        const bool initial = files_are_ours() && in_initial_user_namespace();
+        const bool plain = rung_.mode == RootMode::chroot;
+        using layerstore::OverlaySpelling;
+        place_.spelling = plain ? OverlaySpelling::plain : initial ? OverlaySpelling::trusted : OverlaySpelling::user;
+        const std::string name = plain ? "plain" : initial ? "root" : "user";
+        place_.spelling_name = initial ? name : name + "-" + map_digest();
     }
+    ~HelperSandbox() override { drop_roots(); }
 
     const std::string& spelling() const override { return place_.spelling_name; }
     bool has(const DeltaId& delta) override;
@@ -119,7 +123,8 @@ class HelperSandbox final : public Sandbox {
     Helper& helper();
     WireWriter begin(Request kind) const;
     Channel ask(const WireWriter& request, std::span<const int> fds = {});
-    bool files_are_ours() const { return rung_.mode == RootMode::root; }
+    bool files_are_ours() const { return rung_.mode == RootMode::root || rung_.mode == RootMode::chroot; }
+    void drop_roots() noexcept;
     std::vector<Fd> open_ourselves(const DeltaId& delta, std::span<const ImagePath> paths) const;
 
     Rung rung_;
@@ -130,7 +135,7 @@ class HelperSandbox final : public Sandbox {
 
 std::string HelperSandbox::map_digest() const {
     KeyHasher key("id maps");
-    bool nested = rung_.mode == RootMode::root;
+    const bool nested = files_are_ours();
     for (bool users : {true, false}) {
         auto ranges = nested ? own_id_map(users ? "uid_map" : "gid_map") : users ? rung_.uid_map : rung_.gid_map;
         for (const IdRange& range : ranges)
@@ -144,7 +149,9 @@ Helper& HelperSandbox::helper() {
     std::lock_guard guard(mutex_);
     if (!helper_) {
         helper_.emplace(rung_);
-        helper_->connect().send(begin(Request::sweep).bytes());
+        Channel channel = helper_->connect();
+        channel.send(begin(Request::sweep).bytes());
+        if (place_.spelling == layerstore::OverlaySpelling::plain) receive_answer(channel);
     }
     return *helper_;
 }
@@ -244,6 +251,18 @@ std::vector<std::string> HelperSandbox::check(const DeltaId& delta, const layers
     std::vector<std::string> faults;
     for (std::size_t left = in.count(1); left > 0; --left) faults.emplace_back(in.text());
     return faults;
+}
+
+// What commands without mounts worked in is of no use to the next build.
+void HelperSandbox::drop_roots() noexcept {
+    if (place_.spelling != layerstore::OverlaySpelling::plain || !helper_) return;
+    try {
+        Channel channel = helper_->connect();
+        channel.send(begin(Request::drop_roots).bytes());
+        wait_for_answer(channel, stop_milliseconds, false);
+    } catch (const Error&) {
+        // The next build sweeps them.
+    }
 }
 
 void HelperSandbox::remove(const DeltaId& delta) {

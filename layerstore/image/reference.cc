@@ -22,7 +22,7 @@ constexpr std::size_t max_tag_bytes = 128;
 bool is_lower_alnum(char c) noexcept { return is_digit(c) || (c >= 'a' && c <= 'z'); }
 bool is_alnum(char c) noexcept { return is_digit(c) || is_letter(c); }
 
-[[noreturn]] void refuse(std::string_view text, std::string_view reason) {
+[[noreturn]] void refuse_reference(std::string_view text, std::string_view reason) {
     throw Error(ErrorKind::usage, fmt::format("image name: \"{}\": {}", printable(text.substr(0, 512)), reason));
 }
 
@@ -94,29 +94,33 @@ void split_domain(std::string_view name, Reference& reference) {
 
 void check_repository(const Reference& reference, std::string_view text) {
     if (!is_domain(reference.domain))
-        refuse(text, fmt::format("\"{}\" is no registry: write HOST or HOST:PORT", printable(reference.domain)));
+        refuse_reference(text,
+                         fmt::format("\"{}\" is no registry: write HOST or HOST:PORT", printable(reference.domain)));
     for (std::string_view part : split(reference.repository, '/')) {
         if (is_path_component_of_name(part)) continue;
-        if (part.empty()) refuse(text, "the repository has an empty part");
+        if (part.empty()) refuse_reference(text, "the repository has an empty part");
         const std::string which = part == text ? "" : fmt::format("\"{}\": ", printable(part));
-        if (is_path_component_of_name(to_lower(part))) refuse(text, which + "a repository is written in lower case");
-        refuse(text, which +
-                         "a repository is made of lower-case letters and digits, with \".\", \"_\", \"__\" or \"-\" "
-                         "between them");
+        if (is_path_component_of_name(to_lower(part)))
+            refuse_reference(text, which + "a repository is written in lower case");
+        refuse_reference(
+            text, which +
+                      "a repository is made of lower-case letters and digits, with \".\", \"_\", \"__\" or \"-\" "
+                      "between them");
     }
     if (reference.name().size() > max_name_bytes)
-        refuse(text, fmt::format("the name is longer than {} bytes", max_name_bytes));
+        refuse_reference(text, fmt::format("the name is longer than {} bytes", max_name_bytes));
 }
 
 }  // namespace
 
 Reference Reference::parse(std::string_view text) {
-    if (text.empty()) refuse(text, "empty");
+    if (text.empty()) refuse_reference(text, "empty");
     Reference reference;
     std::string_view name = text;
     if (const std::size_t at = name.find('@'); at != std::string_view::npos) {
         reference.digest = Digest::parse(name.substr(at + 1));
-        if (!reference.digest) refuse(text, "after \"@\" stands a digest: \"sha256:\" and 64 hexadecimal digits");
+        if (!reference.digest)
+            refuse_reference(text, "after \"@\" stands a digest: \"sha256:\" and 64 hexadecimal digits");
         name = name.substr(0, at);
     }
     const std::size_t colon = name.rfind(':');
@@ -124,13 +128,14 @@ Reference Reference::parse(std::string_view text) {
     if (colon != std::string_view::npos && (slash == std::string_view::npos || colon > slash)) {
         reference.tag = name.substr(colon + 1);
         if (!is_tag(reference.tag))
-            refuse(text, fmt::format("\"{}\" is no tag: up to {} letters, digits, \"_\", \".\" and \"-\", the first "
-                                     "one neither \".\" nor \"-\"",
-                                     printable(reference.tag), max_tag_bytes));
+            refuse_reference(
+                text, fmt::format("\"{}\" is no tag: up to {} letters, digits, \"_\", \".\" and \"-\", the first "
+                                  "one neither \".\" nor \"-\"",
+                                  printable(reference.tag), max_tag_bytes));
         name = name.substr(0, colon);
     }
     if (Digest::from_hex(name))
-        refuse(text, "64 hexadecimal digits look like a digest: write \"@sha256:\" before them");
+        refuse_reference(text, "64 hexadecimal digits look like a digest: write \"@sha256:\" before them");
     split_domain(name, reference);
     check_repository(reference, text);
     if (reference.tag.empty() && !reference.digest) reference.tag = "latest";

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -9,27 +7,20 @@
 #include <map>
 
 #include "base/error.h"
-#include "base/file_io.h"
 #include "layerstore/snapshot/overlay_codec.h"
 #include "layerstore/snapshot/upper_entry.h"
 
 namespace imgbuild::layerstore {
 namespace {
 
-// The bytes of a file, holes kept; shared with the source where the file system can.
-void copy_content(int from, int to, off_t size, const ImagePath& path) {
-    if (size == 0 || ::ioctl(to, FICLONE, from) == 0) return;
-    const std::string what = path.absolute();
-    for (std::uint64_t at = 0; const auto data = next_data(from, at, what); at = data->end)
-        copy_range(from, to, *data, what);
-    if (::ftruncate(to, size) < 0) throw_errno("copy", path.absolute());
-}
-
 class UpperMerger {
   public:
-    UpperMerger(const Directory& target, OverlaySpelling spelling) : target_(target), spelling_(spelling) {}
+    /// Without `marks` the target is a file system and no layer: there is nothing below it to hide.
+    UpperMerger(const Directory& target, OverlaySpelling spelling, bool marks)
+        : target_(target), spelling_(spelling), marks_(marks) {}
 
-    void merge(const Directory& layer) {
+    /// Nothing but `only`, what lies below it and its parents.
+    void merge(const Directory& layer, const ImagePath& only) {
         std::vector<Level> levels;
         levels.push_back({layer.duplicate(), target_.duplicate(), ImagePath(), {}, layer.list()});
         levels.back().entry = entry_of(status_of(layer.fd(), ImagePath()));
@@ -44,6 +35,7 @@ class UpperMerger {
             std::string name = std::move(level.names.back());
             level.names.pop_back();
             ImagePath path = level.path.child(name);
+            if (path != only && !path.is_below(only) && !only.is_below(path)) continue;
             struct stat found {};
             if (::fstatat(level.from.fd(), name.c_str(), &found, AT_SYMLINK_NOFOLLOW) < 0)
                 throw_errno("stat", path.absolute());
@@ -80,7 +72,7 @@ class UpperMerger {
         if (hides || empties) level.to.remove_tree(name);
         if (!stands || hides || empties) make_raw_directory(level.to.fd(), path);
         Directory to = level.to.open_directory(ImagePath().child(name), FollowLinks::never);
-        if (opaque || hides) set_opaque(to.fd(), spelling_, path);
+        if (marks_ && (opaque || hides)) set_opaque(to.fd(), spelling_, path);
         Entry entry = entry_of(found);
         entry.xattrs = read_xattrs(from.fd(), path);
         std::vector<std::string> names = from.list();
@@ -99,25 +91,16 @@ class UpperMerger {
     }
 
     void put(const Level& level, const std::string& name, const ImagePath& path, const struct stat& found) {
+        if (S_ISSOCK(found.st_mode)) return;
+        const bool removes = is_whiteout(found);
+        if (removes && is_opaque_mark(name, spelling_)) return;  // enter() saw it
         level.to.remove_tree(name);
-        if (is_whiteout(found)) {
-            make_whiteout(level.to.fd(), path);
+        if (removes) {
+            if (marks_) make_whiteout(level.to.fd(), path);
             return;
         }
         if (S_ISREG(found.st_mode) && found.st_nlink > 1 && link_known(level, name, path, found)) return;
-        Entry entry = entry_of(found);
-        if (S_ISREG(found.st_mode)) {
-            copy_file(level, name, path, entry, found.st_size);
-            return;
-        }
-        if (S_ISLNK(found.st_mode)) {
-            entry.link_target.resize(ImagePath::max_bytes);
-            ssize_t length =
-                ::readlinkat(level.from.fd(), name.c_str(), entry.link_target.data(), entry.link_target.size());
-            if (length < 0) throw_errno("read link", path.absolute());
-            entry.link_target.resize(static_cast<std::size_t>(length));
-        }
-        if (make_special(level.to.fd(), path, entry, spelling_)) stamp_at(level.to.fd(), path, entry.mtime);
+        copy_object(level.from.fd(), path, level.to.fd(), path, found, spelling_);
     }
 
     // Makes `name` one more name of a file that was copied before; remembers it when it is the first.
@@ -131,27 +114,20 @@ class UpperMerger {
         return true;
     }
 
-    void copy_file(const Level& level, const std::string& name, const ImagePath& path, Entry& entry, off_t size) {
-        Fd from(::openat(level.from.fd(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-        if (!from) throw_errno("open", path.absolute());
-        Fd to(::openat(level.to.fd(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                       entry.mode & 0777));
-        if (!to) throw_errno("make file", path.absolute());
-        copy_content(from.get(), to.get(), size, path);
-        entry.xattrs = read_xattrs(from.get(), path);
-        dress(to.get(), entry, path);
-        stamp(to.get(), entry.mtime, path);
-    }
-
     const Directory& target_;
     OverlaySpelling spelling_;
+    bool marks_;
     std::map<std::pair<dev_t, ino_t>, ImagePath> links_;
 };
 
 }  // namespace
 
 void merge_upper(const Directory& layer, const Directory& target, OverlaySpelling spelling) {
-    UpperMerger(target, spelling).merge(layer);
+    UpperMerger(target, spelling, true).merge(layer, {});
+}
+
+void lay_over(const Directory& layer, const Directory& target, OverlaySpelling spelling, const ImagePath& only) {
+    UpperMerger(target, spelling, false).merge(layer, only);
 }
 
 }  // namespace imgbuild::layerstore

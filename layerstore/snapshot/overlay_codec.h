@@ -19,13 +19,16 @@
 
 namespace imgbuild::layerstore {
 
-/// Which name space of attributes overlay keeps its notes in.
+/// How a directory says what overlay would have to be told.
 enum class OverlaySpelling : std::uint8_t {
     trusted,  ///< trusted.overlay.*: root of the initial user namespace
     user,     ///< user.overlay.*: everybody else (mount option userxattr); device nodes are left out
+    plain,    ///< for root where nothing can be mounted and layers are laid over each other by lay_over(): no attribute
+              ///< is needed; device nodes are left out where none can be made
 };
 
-/// The attribute that says "nothing of the lower layers shows in this directory".
+/// The attribute that says "nothing of the lower layers shows in this directory"; null in the plain spelling, where a
+/// removal of ".wh..wh..opq", which no layer can hold, says it.
 const char* opaque_attribute(OverlaySpelling spelling) noexcept;
 
 /// `delta` as a layer that can stand on `base` in overlay spelling: the parents of everything it changes are
@@ -58,5 +61,9 @@ void finish_upper(const Directory& upper, const TreeDelta& delta, OverlaySpellin
 /// on any lower layers is what it shows of `target` alone. Contents are shared with the source where the file
 /// system can (reflinks), else copied.
 void merge_upper(const Directory& layer, const Directory& target, OverlaySpelling spelling);
+
+/// Lays the layer in `layer` over the file system in `target`, as overlay would show the two: what the layer removes is
+/// gone. Contents as by merge_upper(). With `only`, nothing but that path, what lies below it and its parents.
+void lay_over(const Directory& layer, const Directory& target, OverlaySpelling spelling, const ImagePath& only = {});
 
 }  // namespace imgbuild::layerstore

@@ -76,6 +76,7 @@ class UpperReader {
 
     void add(int parent, const ImagePath& path, const struct stat& status) {
         if (is_whiteout(status)) {
+            if (is_opaque_mark(path.name(), spelling_)) return;
             changes_.push_back({path, ChangeKind::remove, {}});
             return;
         }

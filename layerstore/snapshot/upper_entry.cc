@@ -10,23 +10,39 @@
 #include <array>
 
 #include "base/error.h"
+#include "layerstore/layer/tar_writer.h"
 
 namespace imgbuild::layerstore {
 namespace {
 
 timespec to_timespec(FileTime time) noexcept { return {time.seconds, static_cast<long>(time.nanoseconds)}; }
 
+const std::string opaque_mark(opaque_marker_name);
+
 std::string last(const ImagePath& path) { return std::string(path.name()); }
 
 }  // namespace
 
 const char* opaque_attribute(OverlaySpelling spelling) noexcept {
-    return spelling == OverlaySpelling::trusted ? "trusted.overlay.opaque" : "user.overlay.opaque";
+    switch (spelling) {
+        case OverlaySpelling::trusted: return "trusted.overlay.opaque";
+        case OverlaySpelling::user: return "user.overlay.opaque";
+        case OverlaySpelling::plain: break;
+    }
+    return nullptr;
 }
 
 bool is_whiteout(const struct stat& status) noexcept { return S_ISCHR(status.st_mode) && status.st_rdev == 0; }
 
+bool is_opaque_mark(std::string_view name, OverlaySpelling spelling) noexcept {
+    return spelling == OverlaySpelling::plain && name == opaque_marker_name;
+}
+
 bool is_opaque(int directory, OverlaySpelling spelling) {
+    if (spelling == OverlaySpelling::plain) {
+        struct stat status {};
+        return ::fstatat(directory, opaque_mark.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && is_whiteout(status);
+    }
     char value = 0;
     return ::fgetxattr(directory, opaque_attribute(spelling), &value, 1) == 1 && value == 'y';
 }
@@ -57,11 +73,21 @@ Entry entry_of(const struct stat& status) {
 }
 
 void set_opaque(int directory, OverlaySpelling spelling, const ImagePath& path) {
+    if (spelling == OverlaySpelling::plain) {
+        if (!is_opaque(directory, spelling)) make_whiteout(directory, path.child(opaque_mark));
+        return;
+    }
     if (::fsetxattr(directory, opaque_attribute(spelling), "y", 1, 0) < 0)
         throw_errno("mark directory as opaque", path.absolute());
 }
 
-void clear_opaque(int directory, OverlaySpelling spelling) { ::fremovexattr(directory, opaque_attribute(spelling)); }
+void clear_opaque(int directory, OverlaySpelling spelling) {
+    if (spelling == OverlaySpelling::plain) {
+        if (is_opaque(directory, spelling)) ::unlinkat(directory, opaque_mark.c_str(), 0);
+        return;
+    }
+    ::fremovexattr(directory, opaque_attribute(spelling));
+}
 
 void make_whiteout(int parent, const ImagePath& path) {
     if (::mknodat(parent, last(path).c_str(), S_IFCHR, 0) < 0) throw_errno("make whiteout", path.absolute());
@@ -82,8 +108,13 @@ bool make_special(int parent, const ImagePath& path, const Entry& entry, Overlay
         if (!fifo && spelling == OverlaySpelling::user) return false;
         mode_t type = fifo ? S_IFIFO : entry.kind == EntryKind::character_device ? S_IFCHR : S_IFBLK;
         dev_t device = fifo ? 0 : ::makedev(entry.device_major, entry.device_minor);
-        if (::mknodat(parent, name.c_str(), type | (entry.mode & 0777), device) < 0)
-            throw_errno("make special file", path.absolute());
+        try {
+            if (::mknodat(parent, name.c_str(), type | (entry.mode & 0777), device) < 0)
+                throw_errno("make special file", path.absolute());
+        } catch (const Error& error) {
+            if (fifo || spelling != OverlaySpelling::plain || error.kind() != ErrorKind::denied) throw;
+            return false;
+        }
     }
     if (::fchownat(parent, name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) < 0)
         throw_errno("set owner", path.absolute());

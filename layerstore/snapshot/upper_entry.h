@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <string>
+#include <string_view>
 
 #include "base/fd.h"
 #include "base/image_path.h"
@@ -16,10 +17,13 @@
 
 namespace imgbuild::layerstore {
 
-/// True for the character device 0:0, which is how overlay spells a removal.
+/// True for the character device 0:0, which is how overlay spells a removal, and the plain spelling its opaque marks,
+/// too: see is_opaque_mark().
 bool is_whiteout(const struct stat& status) noexcept;
 /// The kind of what has that mode; a socket is a file: an empty one stands for it.
 EntryKind kind_of(mode_t mode) noexcept;
+/// True if `name`, of a removal, is no removal but the opaque mark of its directory.
+bool is_opaque_mark(std::string_view name, OverlaySpelling spelling) noexcept;
 /// Kind, mode, owner, time and device number; what is read from the object itself is left empty.
 Entry entry_of(const struct stat& status);
 /// True if the open directory carries the opaque mark.
@@ -36,6 +40,10 @@ bool make_special(int parent, const ImagePath& path, const Entry& entry, Overlay
 /// Owner, mode and attributes of an open file or directory, in the one order that keeps set-uid bits and
 /// capabilities: chown clears both.
 void dress(int fd, const Entry& entry, const ImagePath& path);
+/// Makes `to` what `from` is, a non-directory of which lstat said `found`: bytes shared where the file system can, else
+/// copied, holes kept. The name is free; the last components are looked up in the two parents.
+void copy_object(int from_parent, const ImagePath& from, int to_parent, const ImagePath& to, const struct stat& found,
+                 OverlaySpelling spelling);
 void stamp(int fd, FileTime time, const ImagePath& path);
 void stamp_at(int parent, const ImagePath& path, FileTime time);
 

@@ -138,6 +138,7 @@ TEST_CASE("a directory that a command made anew is emptied in the changes as the
     Scene scene;
     scene.add_layer(old_data());
     Ran ran = scene.run("cd /data; rm -r hidden; mkdir hidden; echo only > hidden/only");
+    if (!has_mounts()) return;  // told by comparing
     CHECK(describe(ran.result->changes()).find("empty /data/hidden directory 755 0:0\nput /data/hidden/only file") !=
           std::string::npos);
 }
@@ -183,7 +184,10 @@ TEST_CASE("a command cannot speak overlay's own language") {
     Scene scene;
     scene.add_layer(old_data());
     Ran ran = scene.run("mknod /data/file c 0 0; mknod /data/white c 0 0; cat /data/file");
-    CHECK(ran.output == "mknod: /data/file: File exists\nmknod: /data/white: Operation not permitted\nfile");
+    if (has_mounts())
+        CHECK(ran.output == "mknod: /data/file: File exists\nmknod: /data/white: Operation not permitted\nfile");
+    else
+        CHECK(describe(ran.result->changes()).find("white") == std::string::npos);
     TreeDelta delta = scene.run_and_keep(scene.shell(R"(cd /data
         inside set dir user.overlay.opaque 79; inside set dir trusted.overlay.opaque 79
         inside set changed user.overlay.whiteout 79; inside set hidden user.overlay.redirect 2f746d70
@@ -219,7 +223,7 @@ TEST_CASE("removals and opaque directories of materialised layers hide what lies
 TEST_CASE("device nodes are kept by root and refused to everybody else") {
     Scene scene;
     Ran ran = scene.run("mknod /null c 1 3 && chmod 666 /null");
-    if (!is_real_root()) {
+    if (!is_real_root() && has_mounts()) {
         CHECK(ran.status.code == 1);
         CHECK(ran.output == "mknod: /null: Operation not permitted\n");
         return;
@@ -245,7 +249,7 @@ TEST_CASE("root and a user namespace find the same delta for the same commands")
 }
 
 TEST_CASE("an id that the user namespace does not map is an error that says what to do") {
-    if (is_real_root()) return;
+    if (test_rung().mode != RootMode::userns) return;
     Scene scene;
     LayerDraft draft;
     draft.file("/foreign", "text");

@@ -35,6 +35,11 @@ TEST_CASE("a bind mount shows a tree, or a part of one, and is read-only") {
     RunSpec spec = scene.shell("cat /work/one /file; ls /work; echo x > /work/one; rm /work/two; touch /work/new");
     spec.binds = {{at("/work"), {source}, at("/src"), false}, {at("/file"), {source}, at("/src/two"), false}};
     Ran ran = scene.run(spec);
+    if (!has_mounts()) {
+        CHECK(ran.output == "12one\ntwo\n");  // a copy: what is written is thrown away
+        CHECK(scene.run(spec).output == "12one\ntwo\n");
+        return;
+    }
     CHECK(ran.output ==
           "12one\ntwo\n/bin/sh: can't create /work/one: Read-only file system\n"
           "rm: can't remove '/work/two': Read-only file system\ntouch: /work/new: Read-only file system\n");
@@ -132,7 +137,7 @@ TEST_CASE("a memory file system has the size that was asked for and is gone afte
     Scene scene;
     RunSpec spec = scene.shell("df -k /m | tail -1 | awk '{print $2}'; touch /m/x; stat -c %a /m");
     spec.tmpfs = {{at("/m"), 1 << 20}};
-    CHECK(scene.run(spec).output == "1024\n1777\n");
+    if (has_mounts()) CHECK(scene.run(spec).output == "1024\n1777\n");
     CHECK(describe(scene.run_and_keep(spec)).empty());
 }
 

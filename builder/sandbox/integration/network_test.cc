@@ -32,6 +32,14 @@ constexpr const char* own_hosts = "127.0.0.1\tlocalhost buildkitsandbox\n::1\tlo
 
 TEST_CASE("without a network there is lo, which is up, and nothing else") {
     Scene scene;
+    if (!has_mounts()) {
+        // No namespace of its own: then no socket of the internet can be made.
+        CHECK(scene.run("ping -c 1 127.0.0.1 2>&1; wget -q -O - http://127.0.0.1 2>&1").output ==
+              "PING 127.0.0.1 (127.0.0.1): 56 data bytes\n"
+              "ping: can't create raw socket: Address family not supported by protocol\n"
+              "wget: socket: Address family not supported by protocol\n");
+        return;
+    }
     Ran ran = scene.run("ls /sys/class/net; ip -o addr | awk '{print $2, $4}' | head -1; cat /etc/resolv.conf");
     CHECK(ran.output == "lo\nlo 127.0.0.1/8\n");
 }
@@ -43,10 +51,11 @@ TEST_CASE("the host's network is the host's, by default and when asked for") {
         spec.network = mode;
         CHECK(scene.run(spec).output == host_link("net") + "\n");
     }
-    CHECK(scene.run("readlink /proc/self/ns/net").output != host_link("net") + "\n");
+    if (has_mounts()) CHECK(scene.run("readlink /proc/self/ns/net").output != host_link("net") + "\n");
 }
 
 TEST_CASE("all other namespaces are the command's own") {
+    if (!has_mounts()) return;
     Scene scene;
     for (const char* name : {"mnt", "pid", "ipc", "uts", "cgroup"})
         CHECK(scene.run(std::string("readlink /proc/self/ns/") + name).output != host_link(name) + "\n");
@@ -109,7 +118,7 @@ TEST_CASE("abstract sockets of the host are out of reach in its network where th
     REQUIRE(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0);
     REQUIRE(::listen(listener.get(), 8) == 0);
     RunSpec spec = scene.spec({"/bin/inside", "connect", name});
-    CHECK(scene.run(spec).output == "ECONNREFUSED\n");
+    if (has_mounts()) CHECK(scene.run(spec).output == "ECONNREFUSED\n");
     spec.network = NetworkMode::host;
     bool has_scopes = ::syscall(444 /* landlock_create_ruleset */, nullptr, 0, 1) >= 6;
     CHECK(scene.run(spec).output == (has_scopes ? "EPERM\n" : "connected\n"));

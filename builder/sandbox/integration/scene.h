@@ -48,8 +48,10 @@ std::string describe(const layerstore::TreeDelta& delta);
 
 /// The rung that the tests run on, chosen once by IMGBUILD_TEST_ROOT_MODE or the best that works.
 const Rung& test_rung();
-/// True if the tests run as root of the initial user namespace.
+/// True if the tests run as root of the initial user namespace, who can mount.
 bool is_real_root();
+/// False on the rung where nothing can be mounted and no namespace is made: what only those can give is not checked.
+bool has_mounts();
 
 /// A file system of 48 MiB; the ordinary user's is mounted by who became him (as_user.py).
 class SmallDisk {
