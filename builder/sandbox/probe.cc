@@ -256,6 +256,12 @@ Rung find_rung(const std::string& scratch_directory, std::optional<RootMode> wan
     return choose_rung(probed, wanted);
 }
 
+std::string weakness_of(const Rung& rung) {
+    if (rung.mode != RootMode::chroot) return {};
+    return "commands are isolated from this machine by a chroot only: it is no better than the container around "
+           "(imgbuild doctor says what is in the way)";
+}
+
 std::vector<std::pair<std::string, std::string>> kernel_features() {
     std::vector<std::pair<std::string, std::string>> features;
     utsname name{};

@@ -66,6 +66,9 @@ Rung choose_rung(const std::vector<Rung>& rungs, std::optional<RootMode> wanted)
 /// The same, probing no further than to the first that works: for a build. Costs tens of milliseconds.
 Rung find_rung(const std::string& scratch_directory, std::optional<RootMode> wanted);
 
+/// What a build on `rung` does not have that one on a better rung has, in one line; empty on rung 1.
+std::string weakness_of(const Rung& rung);
+
 /// The kernel features that doctor prints beside the ladder: (name, "yes" or the reason).
 std::vector<std::pair<std::string, std::string>> kernel_features();
 

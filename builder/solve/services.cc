@@ -29,9 +29,16 @@ BytesMissing::BytesMissing(const DeltaId& delta)
 
 Sandbox& LazySandbox::get() {
     std::lock_guard lock(mutex_);
-    if (!sandbox_)
-        sandbox_ = make_sandbox(choose_rung(probe_rungs(store_.path() + "/pending"), wanted_), store_.path());
+    if (sandbox_) return *sandbox_;
+    const Rung rung = find_rung(store_.path() + "/pending", wanted_);
+    sandbox_ = make_sandbox(rung, store_.path());
+    if (std::string weakness = weakness_of(rung); tell_ && !weakness.empty()) tell_(std::move(weakness));
     return *sandbox_;
+}
+
+void LazySandbox::when_chosen(std::function<void(std::string)> tell) {
+    std::lock_guard lock(mutex_);
+    tell_ = std::move(tell);
 }
 
 Services::Services(layerstore::Store& of_store, layerstore::Store::Lease& of_lease, const SolveOptions& of_options)

@@ -3,6 +3,7 @@
 
 // What the steps of one build share. Everything in it may be used by any number of threads.
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -31,12 +32,16 @@ class LazySandbox {
 
     /// Throws Error{unsupported} where no rung works.
     Sandbox& get();
+    /// `tell` is called when the rung is known, by the thread that asked first, with what a user should know of it: not
+    /// at all for one without weaknesses. Empty to stop that.
+    void when_chosen(std::function<void(std::string)> tell);
 
   private:
     layerstore::Store& store_;
     std::optional<RootMode> wanted_;
     std::mutex mutex_;
     std::unique_ptr<Sandbox> sandbox_;
+    std::function<void(std::string)> tell_;
 };
 
 struct Services {

@@ -59,9 +59,15 @@ class Solver {
         ground_->results.resize(plan.nodes.size());
         link_nodes();
         add_inline_contents(plan, *services_.inline_contents);
+        services_.sandbox.when_chosen([this](std::string weakness) {
+            mailbox_.post([this, weakness = std::move(weakness)] { observer_.warning(weakness); });
+        });
     }
     // Where solve() was left by an exception, commands still run and print.
-    ~Solver() { mailbox_.close(); }
+    ~Solver() {
+        mailbox_.close();
+        services_.sandbox.when_chosen({});
+    }
     Solver(const Solver&) = delete;
     Solver& operator=(const Solver&) = delete;
 

@@ -11,8 +11,7 @@ builder::Sandbox* DeltaSandbox::sandbox_of(const std::string& spelling) {
     if (!sandbox_ && can_start_) {
         try {
             const TemporaryDirectory scratch = TemporaryDirectory::create_in(store_.pending());
-            sandbox_ =
-                builder::make_sandbox(builder::choose_rung(builder::probe_rungs(scratch.path()), mode_), store_.path());
+            sandbox_ = builder::make_sandbox(builder::find_rung(scratch.path(), mode_), store_.path());
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::unsupported) throw;
             can_start_ = false;

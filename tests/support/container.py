@@ -27,6 +27,7 @@ MOUNTS = [
     ("mqueue", "/dev/mqueue", ["nosuid", "noexec", "nodev"]),
     ("tmpfs", "/dev/shm", ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
 ]
+PROGRAMS = ["imgbuild", "libexec/imgbuild/imgbuild-fetch", "libexec/imgbuild/imgbuild-unpack"]
 PROFILE = os.path.join(ROOT, "builder", "sandbox", "seccomp", "profile.h")
 
 
@@ -56,21 +57,19 @@ def docker_filter():
             "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"], "syscalls": rules}
 
 
-def _config(arguments, environment, capabilities, binds):
+def _config(arguments, environment):
     return {
         "ociVersion": "1.0.2",
         "process": {
             "terminal": False, "user": {"uid": 0, "gid": 0}, "args": arguments, "cwd": "/",
             "env": [f"{name}={value}" for name, value in environment.items()],
-            "capabilities": {kind: capabilities for kind in ("bounding", "effective", "permitted")},
+            "capabilities": {kind: CAPABILITIES for kind in ("bounding", "effective", "permitted")},
             "noNewPrivileges": False,
         },
         "root": {"path": "rootfs", "readonly": False},
         "hostname": "container",
         "mounts": [{"type": kind, "source": kind, "destination": place, "options": options}
-                   for kind, place, options in MOUNTS] +
-                  [{"type": "bind", "source": source, "destination": place, "options": ["rbind", *options]}
-                   for source, place, *options in binds],
+                   for kind, place, options in MOUNTS],
         "linux": {
             "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")],
             "maskedPaths": MASKED, "readonlyPaths": READ_ONLY, "seccomp": docker_filter(),
@@ -78,39 +77,51 @@ def _config(arguments, environment, capabilities, binds):
     }
 
 
-class Container:
-    """A root file system with busybox and imgbuild in it, in which commands are run one after the other."""
+def link_or_copy(source, target):
+    """The program may be large, and nobody writes to it."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy(source, target)
 
-    def __init__(self, case, capabilities=None, name="container"):
+
+class Container:
+    """A root file system with imgbuild in it, in which commands are run one after the other."""
+
+    def __init__(self, case, bundle=None):
+        """`bundle` is a folder with a rootfs; without it, one of busybox with imgbuild in /opt is made."""
         need_tool("crun")
         need_root()
         self.case = case
-        self.capabilities = CAPABILITIES if capabilities is None else capabilities
-        self.binds = []
-        self.bundle = case.make_folder(name)
-        self.root = case.make_folder(name, "rootfs")
+        self.bundle = bundle or case.make_folder("container")
+        self.root = os.path.join(self.bundle, "rootfs")
         self.count = 0
-        subprocess.run(["tar", "--extract", "--file", busybox_tar(case), "--directory", self.root], check=True)
-        folder = case.make_folder(name, "rootfs", "opt", "imgbuild")
-        source = os.path.dirname(os.path.realpath(case.program))
-        shutil.copy(case.program, os.path.join(folder, "imgbuild"))
-        if os.path.isdir(os.path.join(source, "libexec")):
-            shutil.copytree(os.path.join(source, "libexec"), os.path.join(folder, "libexec"))
+        if bundle is None:
+            self.fill()
+
+    def fill(self):
+        os.mkdir(self.root)
+        subprocess.run(["tar", "--extract", "--file", busybox_tar(self.case), "--directory", self.root], check=True)
+        source = os.path.dirname(os.path.realpath(self.case.program))
+        for name in PROGRAMS:
+            target = os.path.join(self.root, "opt", "imgbuild", name)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            link_or_copy(os.path.join(source, name), target)
 
     def run(self, *arguments, status=0, env=None):
         """Runs a command in the container to its end."""
         environment = {"PATH": "/opt/imgbuild:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
                        "IMGBUILD_STORE": "/store", **(env or {})}
         with open(os.path.join(self.bundle, "config.json"), "w", encoding="utf-8") as file:
-            json.dump(_config(list(arguments), environment, self.capabilities, self.binds), file)
+            json.dump(_config(list(arguments), environment), file)
         self.count += 1
         return self.case.command("unshare", "--mount", "sh", "-c", RUN_BUNDLE, "sh", self.case.make_folder("crun"),
                                  self.bundle, f"imgbuild-{os.getpid()}-{self.count}", status=status)
 
 
-def need_container(case):
+def need_container(case, bundle=None):
     """A container, or the case is skipped where none can be started."""
-    container = Container(case)
+    container = Container(case, bundle)
     tried = container.run("true", status=None)
     if tried.status != 0:
         raise unittest.SkipTest(f"crun starts no container here: {tried.stderr.strip()[-200:]}")
