@@ -94,7 +94,7 @@ class Rot:
         if done.returncode == 0:
             return content_of(out)
         judge_message(done.returncode, done.stderr)
-        if os.path.exists(out):
+        if os.path.isfile(out) or os.path.exists(os.path.join(out, "index.json")):
             raise Failure(f"{what} leaves a part of its output")
         return None
 
