@@ -116,7 +116,7 @@ class Rot:
             given = self.output(what)
             if given not in (None, self.wanted[what]):
                 raise Failure(f"{what} gives away other bytes")
-            if what == "layout" and given is None and file != "oci-layout":
+            if what == "layout" and given is None and file not in ("oci-layout", "index.json"):
                 raise Failure("the build does not make it again")
         self.workshop.run(self.store, "fsck", "--repair", may_fail=True)
         if self.workshop.digest(self.store, "-t", "app:1", self.workshop.context) != self.digest:
