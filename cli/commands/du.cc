@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include <fmt/format.h>
 
-#include <array>
-#include <set>
-#include <utility>
-
+#include "base/json.h"
 #include "base/text.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/store_usage.h"
 #include "cli/common/common_options.h"
 #include "cli/common/error_report.h"
 #include "cli/common/table.h"
@@ -19,65 +13,69 @@
 namespace imgbuild::cli {
 namespace {
 
-struct Usage {
-    std::uint64_t bytes = 0;                   ///< as the disk counts them
-    std::uint64_t hidden = 0;                  ///< directories that cannot be looked into
-    std::set<std::pair<dev_t, ino_t>> linked;  ///< files with more than one name, which count once
-};
-
-void add_file(const struct stat& status, Usage& usage) {
-    const bool is_shared = !S_ISDIR(status.st_mode) && status.st_nlink > 1;
-    if (is_shared && !usage.linked.emplace(status.st_dev, status.st_ino).second) return;
-    usage.bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
+std::string usage_table(const StoreUsage& usage) {
+    Table parts({"PART", "SIZE", "WHAT"});
+    for (const StorePart& part : usage.parts) parts.add({part.name, human_size(part.bytes), part.what});
+    parts.add({"total", human_size(usage.total), ""});
+    std::string text = parts.text();
+    if (usage.unused)
+        text += fmt::format("unused: {}, which `imgbuild prune` removes; with what only builds use {} (--all)\n",
+                            human_size(*usage.unused), human_size(*usage.unused_with_cache));
+    return text;
 }
 
-// Files come and go while others build: what is gone does not count.
-void add_tree(const Directory& directory, Usage& usage) {
-    for (const std::string& name : directory.list()) {
-        struct stat status {};
-        if (::fstatat(directory.fd(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-        add_file(status, usage);
-        if (!S_ISDIR(status.st_mode)) continue;
-        Fd fd(::openat(directory.fd(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-        if (fd)
-            add_tree(Directory(std::move(fd), directory.name() + "/" + name), usage);
-        else
-            ++usage.hidden;
-    }
+std::string image_usage_table(const StoreUsage& usage) {
+    Table table({"IMAGE", "SIZE", "ONLY THIS ONE"});
+    for (const ImageUsage& image : usage.images)
+        table.add({image.name, human_size(image.bytes), human_size(image.unique)});
+    return table.text();
 }
 
-struct Part {
-    const char* folder;
-    const char* what;
-};
-constexpr std::array parts{
-    Part{"blobs", "layers, configs and manifests"}, Part{"deltas", "files of layers, ready to run on"},
-    Part{"mounts", "cache mounts of RUN"},          Part{"contexts", "what is known of contexts"},
-    Part{"logs", "logs of failed steps"},           Part{"pending", "work in progress"}};
+std::string layer_usage_table(const StoreUsage& usage) {
+    Table table({"LAYER", "SIZE", "IMAGES"});
+    for (const auto& [digest, layer] : usage.layers)
+        table.add({digest.short_hex(), human_size(layer.bytes),
+                   join(std::vector<std::string>(layer.images.begin(), layer.images.end()), ", ")});
+    return table.text();
+}
+
+std::string usage_json(const StoreUsage& usage) {
+    Json parts = Json::object();
+    for (const StorePart& part : usage.parts) parts[part.name] = part.bytes;
+    Json images = Json::array();
+    for (const ImageUsage& image : usage.images)
+        images.push_back(Json{{"name", image.name}, {"bytes", image.bytes}, {"unique", image.unique}});
+    Json layers = Json::array();
+    for (const auto& [digest, layer] : usage.layers)
+        layers.push_back(Json{{"digest", digest.text()}, {"bytes", layer.bytes}, {"images", layer.images}});
+    Json document{{"total", usage.total}, {"parts", parts}, {"images", images}, {"layers", layers}};
+    if (usage.unused) document["unused"] = *usage.unused;
+    if (usage.unused_with_cache) document["unusedWithCache"] = *usage.unused_with_cache;
+    return write_json_indented(document) + "\n";
+}
 
 }  // namespace
 
 int run_du(Arguments arguments) {
-    OptionSet options("du", "Says what takes the space of the store");
+    OptionSet options("du [flags]", "Says what takes the space of the store");
     CommonOptions common;
+    bool by_image = false, by_layer = false, json = false;
+    options.flag("--images", by_image, "by image: its blobs, and those that no other image holds");
+    options.flag("--layers", by_layer, "by layer: its blob, and the images that hold it");
+    options.flag("--json", json, "everything, as a JSON object");
     add_common(options, common);
     if (!parse_or_help(options, arguments)) return exit_status::ok;
     const std::unique_ptr<layerstore::Store> store = open_store(common);
-    Table table({"PART", "SIZE", "WHAT"});
-    Usage whole;
-    add_tree(store->root(), whole);
-    for (const Part& part : parts) {
-        const auto path = ImagePath::clean(part.folder);
-        if (!store->root().status(path)) continue;
-        Usage usage;
-        add_tree(store->root().open_directory(path, FollowLinks::never), usage);
-        table.add({part.folder, human_size(usage.bytes), part.what});
-    }
-    table.add({"total", human_size(whole.bytes), ""});
-    print(table.text());
-    if (whole.hidden > 0)
+    const StoreUsage usage = measure_store(*store);
+    if (json)
+        print(usage_json(usage));
+    else if (!by_image && !by_layer)
+        print(usage_table(usage));
+    if (by_image && !json) print(image_usage_table(usage));
+    if (by_layer && !json) print(layer_usage_table(usage));
+    if (usage.hidden > 0)
         tell(fmt::format("{} of other ids could not be looked into\n",
-                         counted(whole.hidden, "directory", "directories")));
+                         counted(usage.hidden, "directory", "directories")));
     return exit_status::ok;
 }
 

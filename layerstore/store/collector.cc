@@ -125,12 +125,14 @@ std::vector<Collector::Candidate> Collector::candidates() {
     std::vector<Candidate> list;
     for (const auto& [blob, bytes] : blob_bytes_)
         if (const std::int64_t used = blobs_.of(blob); used != UseTable::always)
-            list.push_back({used, bytes, nullptr, blob});
+            list.push_back({used, bytes, 1, nullptr, blob});
     for (const MaterialisedDelta& delta : materialised_) {
         const std::int64_t used = use_of(delta);
         if (used == UseTable::always) continue;
         const auto record = store_.records().load_delta(delta.id);
-        list.push_back({used, record ? record->content_bytes() : 0, &delta, {}});
+        // The record and what stands beside the files are small change.
+        const std::uint64_t inodes = record ? record->changes().size() : 1;
+        list.push_back({used, record ? record->content_bytes() : 0, inodes, &delta, {}});
     }
     std::stable_sort(list.begin(), list.end(), [](const Candidate& a, const Candidate& b) { return a.used < b.used; });
     return list;
@@ -139,20 +141,31 @@ std::vector<Collector::Candidate> Collector::candidates() {
 bool Collector::may_go(std::int64_t used) const {
     if (used == UseTable::never) return true;
     if (options_.unused_seconds && std::max<std::int64_t>(0, now_ - used) < *options_.unused_seconds) return false;
-    return options_.all || options_.unused_seconds || options_.keep_bytes;
+    return options_.all || options_.unused_seconds || is_limited();
+}
+
+bool Collector::is_small_enough(std::uint64_t bytes, std::uint64_t inodes) const noexcept {
+    return is_limited() && (!options_.keep_bytes || bytes <= *options_.keep_bytes) &&
+           (!options_.keep_inodes || inodes <= *options_.keep_inodes);
 }
 
 void Collector::choose() {
     std::vector<Candidate> list = candidates();
     std::uint64_t left = total_bytes();
-    for (const Candidate& candidate : list)
-        if (candidate.delta) left += candidate.bytes;
+    std::uint64_t left_inodes = blob_bytes_.size();
+    for (const Candidate& candidate : list) {
+        if (!candidate.delta) continue;
+        left += candidate.bytes;
+        left_inodes += candidate.inodes;
+    }
     std::set<std::pair<std::string, DeltaId>> gone_directories;
     for (const Candidate& candidate : list) {
-        const bool is_small_enough = options_.keep_bytes && left <= *options_.keep_bytes;
-        if (!may_go(candidate.used) || (is_small_enough && candidate.used != UseTable::never)) continue;
+        const bool is_spared = candidate.used != UseTable::never && is_small_enough(left, left_inodes);
+        if (!may_go(candidate.used) || is_spared) continue;
         left -= candidate.bytes;
+        left_inodes -= candidate.inodes;
         result_.bytes += candidate.bytes;
+        result_.inodes += candidate.inodes;
         ++(candidate.delta ? result_.deltas : result_.blobs);
         if (candidate.delta)
             gone_directories.emplace(candidate.delta->spelling, candidate.delta->id);

@@ -60,8 +60,8 @@ void Collector::remove_memos() {
     auto is_gone = [&](const Digest& digest) { return gone_blobs_.count(digest) > 0; };
     auto is_gone_delta = [&](const Digest& digest) { return gone_deltas_.count(DeltaId{digest}) > 0; };
     std::erase_if(memos_, [&](const MemoRow& memo) {
-        const bool is_old = (options_.all || options_.unused_seconds) && !options_.keep_bytes && may_go(memo.used) &&
-                            !is_young(memo.created);
+        const bool is_old =
+            (options_.all || options_.unused_seconds) && !is_limited() && may_go(memo.used) && !is_young(memo.created);
         const bool is_void = !digests_in(memo.value, is_gone).empty() || is_gone(memo.key) ||
                              (needs_bytes(memo.kind) && !digests_in(memo.value, is_gone_delta).empty());
         if (is_old || is_void) store_.records().remove_memo(memo.kind, memo.key);
@@ -86,6 +86,7 @@ void Collector::remove_chosen(const RemoveDelta& remove_delta) {
         if (is_removed) continue;
         --(candidate.delta ? result_.deltas : result_.blobs);
         result_.bytes -= candidate.bytes;
+        result_.inodes -= candidate.inodes;
     }
 }
 

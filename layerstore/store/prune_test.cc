@@ -117,6 +117,18 @@ TEST_CASE("the least recently used goes first, until the store is small enough")
     CHECK(at.has_step("third", third));
 }
 
+TEST_CASE("files are counted as well as bytes") {
+    PruneStore at;
+    const DeltaId first = at.step("first", 300);
+    const DeltaId second = at.step("second", 200);
+    const PruneResult everything = at.prune({.all = true, .dry_run = true});
+    CHECK(everything.inodes == 4);  // a blob and a directory of one file each
+    CHECK(at.prune({.keep_inodes = 4}).inodes == 0);
+    CHECK(at.prune({.keep_bytes = std::uint64_t{1} << 40, .keep_inodes = 2}).inodes == 2);
+    CHECK_FALSE(at.has_step("first", first));
+    CHECK(at.has_step("second", second));
+}
+
 TEST_CASE("nodes and tables that only lost memos name go, shared ones stay") {
     PruneStore at;
     auto tree_with = [](const char* name) {

@@ -52,11 +52,12 @@ struct Finding {
 struct PruneOptions {
     bool all = false;                            ///< also what images of the store do not need but builds may reuse
     std::optional<std::uint64_t> keep_bytes;     ///< stop when the store is that small
+    std::optional<std::uint64_t> keep_inodes;    ///< and has that few files
     std::optional<std::int64_t> unused_seconds;  ///< only what was not used for that long
     bool dry_run = false;
 };
 struct PruneResult {
-    std::uint64_t blobs = 0, deltas = 0, bytes = 0;
+    std::uint64_t blobs = 0, deltas = 0, bytes = 0, inodes = 0;
 };
 
 /// Takes the materialised delta deltas/`spelling`/`id` away. Without root its files belong to subordinate ids,

@@ -134,7 +134,7 @@ class Command:
 
     def judge(self, outcome, action):
         if outcome.is_late:
-            raise Failure(f"hangs, or leaves processes: {outcome.stderr[-500:]}")
+            raise Failure(f"hangs, or leaves processes: {outcome.left}: {outcome.stderr[-500:]}")
         if outcome.status == 0:
             if self.wanted is not None and outcome.stdout != self.wanted:
                 raise Failure(f"prints another result: {outcome.stdout}")

@@ -6,6 +6,7 @@ over all processes and threads: the N-th is one place, while `strace -e inject=â
 also sees what the call was about, can do a part of a write itself, and costs some microseconds a call, not hundreds.
 """
 
+import contextlib
 import ctypes
 import dataclasses
 import errno
@@ -58,6 +59,7 @@ class Outcome:
     count: int        # chosen calls that were seen
     hit: str = ""     # the call that was met, for people; empty when the program made fewer
     is_late: bool = False
+    left: str = ""    # what still ran then
 
 
 def can_inject():
@@ -188,6 +190,23 @@ class Supervisor:
         return self.reply(call, flags=CONTINUE) if written is None else self.reply(call, value=written)
 
 
+def running(marks):
+    """Processes, and the calls they wait in, whose open files or command line name one of `marks`."""
+    found = []
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{number}/cmdline", "rb") as file:
+                told = file.read().decode(errors="replace")
+            with open(f"/proc/{number}/wchan", encoding="ascii") as file:
+                waits = file.read()
+            names = [os.readlink(f"/proc/{number}/fd/{fd}") for fd in os.listdir(f"/proc/{number}/fd")]
+        except OSError:
+            continue
+        if int(number) != os.getpid() and any(mark in text for mark in marks for text in (told, *names)):
+            found.append(f"{number} ({told.replace(chr(0), ' ')[:80]}, in {waits})")
+    return ", ".join(found)
+
+
 def start(arguments, environment, folder, names, outputs):
     """Forks a program with the filter on it, in a session of its own; gives its process and the listener."""
     ours, theirs = socket.socketpair()
@@ -226,9 +245,11 @@ def run(arguments, environment, folder, names, when, action, limit=60):
         poll.register(ended, select.POLLIN)
         status = None
         is_late = False
+        left = ""
 
         def crash():
-            os.killpg(process, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGKILL)
 
         # Until nobody is left under the filter: processes of a sandbox end shortly after the program.
         while True:
@@ -246,6 +267,7 @@ def run(arguments, environment, folder, names, when, action, limit=60):
                 break
             if time.monotonic() > deadline:
                 is_late = True
+                left = running([environment["IMGBUILD_STORE"]])
                 deadline += 10
                 crash()
         os.close(ended)
@@ -256,4 +278,4 @@ def run(arguments, environment, folder, names, when, action, limit=60):
         for stream in (stdout, stderr):
             stream.seek(0)
             texts.append(stream.read().decode(errors="backslashreplace"))
-        return Outcome(status, *texts, supervisor.count, supervisor.hit, is_late)
+        return Outcome(status, *texts, supervisor.count, supervisor.hit, is_late, left)

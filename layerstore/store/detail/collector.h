@@ -26,6 +26,7 @@ class Collector {
     struct Candidate {
         std::int64_t used = UseTable::never;
         std::uint64_t bytes = 0;
+        std::uint64_t inodes = 1;
         const MaterialisedDelta* delta = nullptr;  ///< null for a blob
         Digest blob;
     };
@@ -44,6 +45,8 @@ class Collector {
     std::uint64_t total_bytes() const;
     std::vector<Candidate> candidates();
     bool may_go(std::int64_t used) const;
+    bool is_limited() const noexcept { return options_.keep_bytes || options_.keep_inodes; }
+    bool is_small_enough(std::uint64_t bytes, std::uint64_t inodes) const noexcept;
     void choose();
 
     void remove_memos();
