@@ -16,7 +16,7 @@ namespace {
 void copy_content(int from, int to, off_t size, const ImagePath& path) {
     if (size == 0 || ::ioctl(to, FICLONE, from) == 0) return;
     const std::string what = path.absolute();
-    for (std::uint64_t at = 0; const auto data = next_data(from, at, what); at = data->end)
+    for (auto data = next_data(from, 0, what); data; data = next_data(from, data->end, what))
         copy_range(from, to, *data, what);
     if (::ftruncate(to, size) < 0) throw_errno("copy", path.absolute());
 }
