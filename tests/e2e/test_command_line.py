@@ -111,10 +111,11 @@ class EveryCommand(EndToEnd):
     def test_missing_and_surplus_arguments(self):
         for name in self.commands():
             required = re.search(rf"usage: imgbuild {name}(.*)", self.imgbuild(name, "--help").stdout).group(1)
+            optional = re.findall(r"\[[A-Z]+\]", required)
             required = re.sub(r"\[[^]]*\]", "", required).split()
             if required:
                 self.assertIn(f"{required[0].rstrip('…')} is missing", self.imgbuild(name, status=2).stderr)
-            words = ["ls", "x"] if name == "context" else ["x"] * len(required)
+            words = ["ls", "x"] if name == "context" else ["x"] * len(required + optional)
             if not required or not required[-1].endswith("…"):
                 self.assertIn("one argument too many", self.imgbuild(name, *words, "x", status=2).stderr)
         for arguments in (["help", "build", "x"], ["--version", "x"]):
