@@ -23,14 +23,6 @@ namespace {
 std::atomic<bool> openat2_disabled{false};
 constexpr int max_links = 40;
 
-// openat(2), again when a signal came; those file systems that wait for a network can be interrupted.
-int open_again(int directory, const char* name, int flags, unsigned mode = 0) {
-    int fd = -1;
-    do fd = ::openat(directory, name, flags, mode);
-    while (fd < 0 && errno == EINTR);
-    return fd;
-}
-
 std::string read_link(int directory, const std::string& name) {
     std::string target(ImagePath::max_bytes + 1, '\0');
     ssize_t length = ::readlinkat(directory, name.c_str(), target.data(), target.size());
@@ -74,12 +66,12 @@ int walk_in_root(int root, std::string_view path, int flags, unsigned mode, bool
             parts.insert(parts.begin(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
             continue;
         }
-        if (last) return open_again(here(), name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC, mode);
-        Fd next(open_again(here(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (last) return open_at(here(), name.c_str(), flags | O_NOFOLLOW, mode).release();
+        Fd next = open_at(here(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW);
         if (!next) return -1;
         stack.push_back(std::move(next));
     }
-    return open_again(here(), ".", flags | O_CLOEXEC, mode);
+    return open_at(here(), ".", flags, mode).release();
 }
 
 int open_in_root(int root, const std::string& path, int flags, unsigned mode, bool follow_links) {
@@ -101,7 +93,7 @@ int open_in_root(int root, const std::string& path, int flags, unsigned mode, bo
 }
 
 std::vector<std::string> names_in(int fd, const std::string& what) {
-    int copy = open_again(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int copy = open_at(fd, ".", O_RDONLY | O_DIRECTORY).release();
     if (copy < 0) throw_errno("list", what);
     DIR* stream = ::fdopendir(copy);
     if (!stream) {
@@ -131,9 +123,9 @@ std::string random_name() {
 void set_openat2_disabled(bool disabled) noexcept { openat2_disabled = disabled; }
 
 Directory Directory::open_host(const std::string& path) {
-    int fd = open_again(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) throw_errno("open directory", path);
-    return Directory(Fd(fd), path);
+    Fd fd = open_at(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY);
+    if (!fd) throw_errno("open directory", path);
+    return Directory(std::move(fd), path);
 }
 
 Directory Directory::create_host(const std::string& path) {
@@ -150,7 +142,7 @@ Fd Directory::open(const ImagePath& path, int flags, FollowLinks follow, unsigne
     if (follow == FollowLinks::parents && !path.is_root()) {
         Fd parent(open_in_root(fd_.get(), std::string(path.parent().relative()), O_PATH | O_DIRECTORY, 0, true));
         if (!parent) throw_errno("open", name_ + path.bytes());
-        fd = open_again(parent.get(), std::string(path.name()).c_str(), flags | O_NOFOLLOW | O_CLOEXEC, mode);
+        fd = open_at(parent.get(), std::string(path.name()).c_str(), flags | O_NOFOLLOW, mode).release();
     } else {
         fd = open_in_root(fd_.get(), std::string(path.relative()), flags, mode, follow != FollowLinks::never);
     }
@@ -218,9 +210,9 @@ void Directory::remove_tree(std::string_view name) const {
         std::vector<std::string> left;
     };
     auto enter = [&](int parent, const std::string& child) {
-        Fd fd(open_again(parent, child.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        Fd fd = open_at(parent, child.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
         if (!fd && errno == EACCES && ::fchmodat(parent, child.c_str(), 0700, 0) == 0)
-            fd.reset(open_again(parent, child.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+            fd = open_at(parent, child.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
         if (!fd) throw_errno("remove", name_ + "/" + child);
         if (::faccessat(fd.get(), ".", W_OK | X_OK, AT_EACCESS) < 0) ::fchmod(fd.get(), 0700);
         std::vector<std::string> names = names_in(fd.get(), child);

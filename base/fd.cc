@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "base/error.h"
 
 namespace imgbuild {
@@ -17,6 +19,13 @@ Fd Fd::duplicate() const {
     int copy = ::fcntl(number_, F_DUPFD_CLOEXEC, 3);
     if (copy < 0) throw_errno("duplicate", "a file descriptor");
     return Fd(copy);
+}
+
+Fd open_at(int directory, const char* name, int flags, unsigned mode) noexcept {
+    int fd = -1;
+    do fd = ::openat(directory, name, flags | O_CLOEXEC, mode);
+    while (fd < 0 && errno == EINTR);
+    return Fd(fd);
 }
 
 Pipe make_pipe() {

@@ -37,6 +37,10 @@ class Fd {
     int number_ = -1;
 };
 
+/// openat(2), close-on-exec, again when a signal came, which file systems on a network let through. Empty, with errno,
+/// where it fails.
+Fd open_at(int directory, const char* name, int flags, unsigned mode = 0) noexcept;
+
 struct Pipe {
     Fd read_end;
     Fd write_end;

@@ -16,9 +16,7 @@ namespace imgbuild {
 namespace {
 
 Fd open_lock(const Directory& directory, const std::string& name) {
-    Fd fd;
-    do fd.reset(::openat(directory.fd(), name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    while (!fd && errno == EINTR);
+    Fd fd = open_at(directory.fd(), name.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
     if (!fd) throw_errno("lock", directory.name() + "/" + name);
     return fd;
 }
