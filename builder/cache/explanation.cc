@@ -66,10 +66,13 @@ std::map<std::string, std::string> by_name(const Parts& parts) {
     return variables;
 }
 
-std::size_t equal_parts(const Parts& a, const Parts& b) {
-    Parts sorted_a = a, sorted_b = b, both;
-    std::ranges::sort(sorted_a);
-    std::ranges::sort(sorted_b);
+Parts sorted(Parts parts) {
+    std::ranges::sort(parts);
+    return parts;
+}
+
+std::size_t equal_parts(const Parts& sorted_a, const Parts& sorted_b) {
+    Parts both;
     std::ranges::set_intersection(sorted_a, sorted_b, std::back_inserter(both));
     return both.size();
 }
@@ -165,9 +168,7 @@ std::string difference(const Change* before, const Change* after) {
         return "content";
     if (old_entry.mode != new_entry.mode) return "mode";
     if (old_entry.uid != new_entry.uid || old_entry.gid != new_entry.gid) return "owner";
-    const bool same_xattrs = old_entry.xattrs == new_entry.xattrs ||
-                             (old_entry.xattrs && new_entry.xattrs && *old_entry.xattrs == *new_entry.xattrs);
-    return same_xattrs ? "" : "attributes";
+    return layerstore::same_xattrs(old_entry.xattrs, new_entry.xattrs) ? "" : "attributes";
 }
 
 }  // namespace
@@ -176,6 +177,7 @@ std::optional<EarlierStep> most_similar_step(layerstore::Records& records, layer
                                              const StepKey& key, std::string_view below,
                                              const std::function<bool(const std::string&)>& is_of_this_build) {
     const Parts parts = StepKey::read_preimage(key.preimage());
+    const Parts sorted_parts = sorted(parts);
     const std::string prefix = StepKey(parts.front().second).preimage();
     std::optional<EarlierStep> best;
     // A step that does the same elsewhere is nearer than one that does something else here.
@@ -186,7 +188,7 @@ std::optional<EarlierStep> most_similar_step(layerstore::Records& records, layer
         const std::optional<DeltaId> delta = delta_of(memo.value);
         if (!earlier || !delta) continue;
         const Comparison comparison(*earlier, parts);
-        const std::pair nearness{comparison.has_the_same_work(), equal_parts(*earlier, parts)};
+        const std::pair nearness{comparison.has_the_same_work(), equal_parts(sorted(*earlier), sorted_parts)};
         if (nearness <= nearest || !comparison.is_about_the_same()) continue;
         nearest = nearness;
         best = EarlierStep{comparison.texts(below), *delta};

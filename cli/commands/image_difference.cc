@@ -19,11 +19,6 @@ using layerstore::Tree;
 
 std::string owner(const Entry& entry) { return fmt::format("{}:{}", entry.uid, entry.gid); }
 
-bool same_xattrs(const Entry& a, const Entry& b) {
-    static const layerstore::Xattrs none;
-    return (a.xattrs ? *a.xattrs : none) == (b.xattrs ? *b.xattrs : none);
-}
-
 std::vector<std::string> what_differs(const Entry& a, const Entry& b, bool with_times) {
     std::vector<std::string> what;
     if (a.kind != b.kind) what.emplace_back("kind");
@@ -33,7 +28,7 @@ std::vector<std::string> what_differs(const Entry& a, const Entry& b, bool with_
         what.emplace_back("device");
     if (a.mode != b.mode) what.push_back(fmt::format("mode {:04o} -> {:04o}", a.mode, b.mode));
     if (owner(a) != owner(b)) what.push_back(fmt::format("owner {} -> {}", owner(a), owner(b)));
-    if (!same_xattrs(a, b)) what.emplace_back("attributes");
+    if (!layerstore::same_xattrs(a.xattrs, b.xattrs)) what.emplace_back("attributes");
     if (with_times && a.mtime != b.mtime) what.emplace_back("time");
     return what;
 }

@@ -9,11 +9,6 @@ namespace {
 constexpr std::uint8_t last_kind = static_cast<std::uint8_t>(EntryKind::block_device);
 constexpr std::uint64_t mode_mask = 07777;
 
-bool same_xattrs(const Entry& a, const Entry& b) noexcept {
-    static const Xattrs none;
-    return (a.xattrs ? *a.xattrs : none) == (b.xattrs ? *b.xattrs : none);
-}
-
 [[noreturn]] void refuse(const char* reason) { throw Error(ErrorKind::corrupt, std::string("entry: ") + reason); }
 
 std::uint32_t decode_u32(WireReader& in) {
@@ -50,10 +45,15 @@ bool keeps_xattr(std::string_view name) noexcept {
     return name.starts_with("user.") && !name.starts_with("user.overlay.") && name != "user.rootlesscontainers";
 }
 
+bool same_xattrs(const std::shared_ptr<const Xattrs>& a, const std::shared_ptr<const Xattrs>& b) noexcept {
+    static const Xattrs none;
+    return a == b || (a ? *a : none) == (b ? *b : none);
+}
+
 bool same_but_time(const Entry& a, const Entry& b) noexcept {
     return a.kind == b.kind && a.mode == b.mode && a.uid == b.uid && a.gid == b.gid && a.size == b.size &&
            a.content == b.content && a.link_target == b.link_target && a.device_major == b.device_major &&
-           a.device_minor == b.device_minor && same_xattrs(a, b);
+           a.device_minor == b.device_minor && same_xattrs(a.xattrs, b.xattrs);
 }
 
 bool operator==(const Entry& a, const Entry& b) noexcept { return a.mtime == b.mtime && same_but_time(a, b); }

@@ -60,6 +60,8 @@ Entry implied_directory();
 /// systems and rootless tools keep their own notes under. The rest belongs to the machine and not to an image.
 bool keeps_xattr(std::string_view name) noexcept;
 
+/// None at all and an empty list are the same.
+bool same_xattrs(const std::shared_ptr<const Xattrs>& a, const std::shared_ptr<const Xattrs>& b) noexcept;
 /// Equal in everything but the time.
 bool same_but_time(const Entry& a, const Entry& b) noexcept;
 

@@ -27,11 +27,9 @@ bool same_content(const IndexRecord& a, const IndexRecord& b) noexcept {
 }
 
 bool operator==(const IndexRecord& a, const IndexRecord& b) noexcept {
-    static const layerstore::Xattrs none;
     if (!same_content(a, b) || a.first_seen != b.first_seen) return false;
     if (a.kind != layerstore::EntryKind::file) return true;
-    return a.identity == b.identity && a.settled == b.settled &&
-           (a.xattrs == b.xattrs || (a.xattrs ? *a.xattrs : none) == (b.xattrs ? *b.xattrs : none));
+    return a.identity == b.identity && a.settled == b.settled && layerstore::same_xattrs(a.xattrs, b.xattrs);
 }
 
 std::string shown(std::string_view path) { return path.empty() ? "." : printable(path.substr(1)); }
