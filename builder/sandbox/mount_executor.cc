@@ -33,14 +33,9 @@ MountExecutor::MountExecutor(const SandboxFolders& folders) : folders_(folders) 
 }
 
 void MountExecutor::carry_out(const MountPlan& plan) {
-    for (const MountOperation& operation : plan) {
-        try {
-            std::visit([this](const auto& op) { apply(op); }, operation);
-        } catch (Error& error) {
-            error.add_frame("sandbox: " + std::string(trim(describe({operation}))));
-            throw;
-        }
-    }
+    builder::carry_out(plan, [this](const MountOperation& operation) {
+        std::visit([this](const auto& op) { apply(op); }, operation);
+    });
 }
 
 void MountExecutor::enter_root() {

@@ -229,6 +229,17 @@ MountPlan plan_mounts(const RunSpec& spec, const MountSources& sources, const Mo
     return plan;
 }
 
+void carry_out(const MountPlan& plan, const std::function<void(const MountOperation&)>& apply) {
+    for (const MountOperation& operation : plan) {
+        try {
+            apply(operation);
+        } catch (Error& error) {
+            error.add_frame("sandbox: " + std::string(trim(describe({operation}))));
+            throw;
+        }
+    }
+}
+
 std::string describe(const MountPlan& plan) {
     std::string text;
     for (const MountOperation& operation : plan)

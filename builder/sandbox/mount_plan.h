@@ -5,6 +5,7 @@
 // and the features of the kernel by a pure function. The sandbox's init carries it out and decides nothing.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -121,6 +122,9 @@ struct MountSources {
 /// Without mounts the plan leaves the root itself out, and what only a mount can give.
 /// Error{usage} for a mount target that would cover the root, /proc or what lies below it.
 MountPlan plan_mounts(const RunSpec& spec, const MountSources& sources, const MountFeatures& features);
+
+/// Gives `apply` the operations in their order; an Error that it throws gets the operation as its frame.
+void carry_out(const MountPlan& plan, const std::function<void(const MountOperation&)>& apply);
 
 /// One line per operation, for golden files and errors.
 std::string describe(const MountPlan& plan);

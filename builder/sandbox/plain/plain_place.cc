@@ -66,14 +66,9 @@ PlainPlaces::~PlainPlaces() {
 }
 
 void PlainPlaces::carry_out(const MountPlan& plan) {
-    for (const MountOperation& operation : plan) {
-        try {
-            std::visit([this](const auto& op) { apply(op); }, operation);
-        } catch (Error& error) {
-            error.add_frame("sandbox: " + std::string(trim(describe({operation}))));
-            throw;
-        }
-    }
+    builder::carry_out(plan, [this](const MountOperation& operation) {
+        std::visit([this](const auto& op) { apply(op); }, operation);
+    });
 }
 
 std::string PlainPlaces::next_name() { return std::to_string(count_++); }
