@@ -104,21 +104,32 @@ std::unique_ptr<NodeResult> Evaluator::look_up(const PlanNode& node, const Input
     return nullptr;
 }
 
-std::vector<std::string> Evaluator::causes(const PlanNode& node, const Inputs& inputs) {
-    if (node.number == 0 || inputs.empty()) return {};
-    if (trust_ == Trust::nothing) return {"records of the store were damaged"};
-    if (ignores_cache(node)) return {"--no-cache asks for it"};
+Miss Evaluator::explain(const PlanNode& node, const Inputs& inputs) {
     const auto* command = std::get_if<RunCommand>(&node.operation);
-    if (!command && !std::holds_alternative<EditFiles>(node.operation)) return {};
-    const auto earlier = command
-                             ? earlier_step(MemoKind::run, key_of_run(*command, inputs, services_.options.run), inputs)
-                             : earlier_step(MemoKind::edit, key_of_edit(node, inputs), inputs);
-    if (!earlier) return {"nothing like it was done before"};
-    if (earlier->causes.empty()) return {"its result is not in the store any more"};
-    return earlier->causes;
+    const bool is_edit = std::holds_alternative<EditFiles>(node.operation);
+    if (node.number == 0 || (!command && !is_edit)) return {};
+    auto is_of_this_build = [this](const std::string& preimage) {
+        const std::lock_guard lock(mutex_);
+        return looked_up_.contains(preimage);
+    };
+    const StepKey key = command ? key_of_run(*command, inputs, services_.options.run) : key_of_edit(node, inputs);
+    Miss miss{.causes = {},
+              .earlier = most_similar_step(services_.records, command ? MemoKind::run : MemoKind::edit, key,
+                                           below(inputs), is_of_this_build)};
+    if (trust_ == Trust::nothing)
+        miss.causes = {"records of the store were damaged"};
+    else if (ignores_cache(node))
+        miss.causes = {"--no-cache asks for it"};
+    else if (!miss.earlier)
+        miss.causes = {"nothing like it was done before"};
+    else if (miss.earlier->causes.empty())
+        miss.causes = {"its result is not in the store any more"};
+    else
+        miss.causes = miss.earlier->causes;
+    return miss;
 }
 
-Evaluated Evaluator::evaluate(const PlanNode& node, const Inputs& inputs,
+Evaluated Evaluator::evaluate(const PlanNode& node, const Inputs& inputs, const Miss& miss,
                               const std::function<void(std::string_view)>& output) {
     throw_if_cancelled();
     if (const auto* from = std::get_if<FromImage>(&node.operation))
@@ -128,7 +139,7 @@ Evaluated Evaluator::evaluate(const PlanNode& node, const Inputs& inputs,
         return take(node, fetch_file(*url, services_, ignores_cache(node)));
     if (const auto* git = std::get_if<FetchGit>(&node.operation))
         return take(node, fetch_git(*git, services_, ignores_cache(node)));
-    if (std::holds_alternative<EditFiles>(node.operation)) return edit(node, inputs);
+    if (std::holds_alternative<EditFiles>(node.operation)) return edit(node, inputs, miss);
     return run(node, inputs, output);
 }
 
@@ -174,30 +185,20 @@ Evaluated Evaluator::take(const PlanNode& node, FetchOutcome outcome) const {
     return {std::move(result), std::move(outcome.detail), outcome.cached};
 }
 
-Evaluated Evaluator::edit(const PlanNode& node, const Inputs& inputs) {
+Evaluated Evaluator::edit(const PlanNode& node, const Inputs& inputs, const Miss& miss) {
     EditOutcome outcome = edit_files(node, inputs, services_, contents_);
     const layerstore::TreeDelta delta = layerstore::with_times(outcome.delta, layerstore::default_file_time);
     const layerstore::Tree& root = inputs.front()->tree;
     layerstore::Tree tree = layerstore::apply(root, delta);
-    const StepKey key = key_of_edit(node, inputs);
-    std::vector<std::string> differing = differing_from_earlier(key, delta, inputs);
-    const DeltaId id = services_.memos.put_step(MemoKind::edit, key, delta, root, tree);
+    const DeltaId id = services_.memos.put_step(MemoKind::edit, key_of_edit(node, inputs), delta, root, tree);
     auto result = step_result(node, inputs, id, std::move(tree));
     result->own_contents = std::move(outcome.own_contents);
-    return {std::move(result), "", false, std::move(differing)};
+    return {std::move(result), "", false, differing_from(miss.earlier, delta)};
 }
 
-std::optional<EarlierStep> Evaluator::earlier_step(MemoKind kind, const StepKey& key, const Inputs& inputs) {
-    return most_similar_step(services_.records, kind, key, below(inputs), [this](const std::string& preimage) {
-        const std::lock_guard lock(mutex_);
-        return looked_up_.contains(preimage);
-    });
-}
-
-std::vector<std::string> Evaluator::differing_from_earlier(const StepKey& key, const layerstore::TreeDelta& delta,
-                                                           const Inputs& inputs) {
+std::vector<std::string> Evaluator::differing_from(const std::optional<EarlierStep>& earlier,
+                                                   const layerstore::TreeDelta& delta) {
     constexpr std::size_t paths_named = 10;
-    const auto earlier = earlier_step(MemoKind::edit, key, inputs);
     if (!earlier) return {};
     const auto before = services_.records.load_delta(earlier->delta);
     return before ? differing_paths(*before, delta, paths_named) : std::vector<std::string>();

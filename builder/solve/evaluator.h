@@ -28,6 +28,12 @@ struct Evaluated {
     std::vector<std::string> differing_paths;  ///< from the most similar earlier COPY; empty where there was none
 };
 
+/// Why a step has to be done.
+struct Miss {
+    std::vector<std::string> causes;     ///< lines for people
+    std::optional<EarlierStep> earlier;  ///< the most similar step of an earlier build
+};
+
 /// How far the records of the store are believed.
 enum class Trust {
     records,  ///< bytes that some build of this store laid down are there
@@ -43,12 +49,12 @@ class Evaluator {
     /// What records tell about the node; null where it has to be evaluated. Cheap.
     std::unique_ptr<NodeResult> look_up(const PlanNode& node, const std::vector<const NodeResult*>& inputs);
 
-    /// Why look_up() found nothing, in lines for people; empty for what is no step. Cheap, and never throws what damage
-    /// in the store makes of it.
-    std::vector<std::string> causes(const PlanNode& node, const std::vector<const NodeResult*>& inputs);
+    /// Why look_up() found nothing; nothing for what is no step. Cheap. Runs on any thread.
+    Miss explain(const PlanNode& node, const std::vector<const NodeResult*>& inputs);
 
-    /// Does the work. Runs on any thread; `output` may be called from another one until it returns.
-    Evaluated evaluate(const PlanNode& node, const std::vector<const NodeResult*>& inputs,
+    /// Does the work. Runs on any thread; `output` may be called from another one until it returns. `miss` is what
+    /// explain() said.
+    Evaluated evaluate(const PlanNode& node, const std::vector<const NodeResult*>& inputs, const Miss& miss,
                        const std::function<void(std::string_view)>& output);
 
   private:
@@ -63,10 +69,9 @@ class Evaluator {
     Evaluated scan(const PlanNode& node, const ContextFiles& files);
     Evaluated bring(const PlanNode& node, const ContextElsewhere& context);
     Evaluated take(const PlanNode& node, FetchOutcome outcome) const;
-    Evaluated edit(const PlanNode& node, const Inputs& inputs);
-    std::optional<EarlierStep> earlier_step(layerstore::MemoKind kind, const StepKey& key, const Inputs& inputs);
-    std::vector<std::string> differing_from_earlier(const StepKey& key, const layerstore::TreeDelta& delta,
-                                                    const Inputs& inputs);
+    Evaluated edit(const PlanNode& node, const Inputs& inputs, const Miss& miss);
+    std::vector<std::string> differing_from(const std::optional<EarlierStep>& earlier,
+                                            const layerstore::TreeDelta& delta);
     Evaluated run(const PlanNode& node, const Inputs& inputs, const std::function<void(std::string_view)>& output);
 
     Services& services_;

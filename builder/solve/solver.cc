@@ -153,11 +153,10 @@ class Solver {
             return;
         }
         if (services_.options.require_cached && node.number != 0) {
-            not_cached_ = NotCached{id, evaluator_.causes(node, inputs)};
+            not_cached_ = NotCached{id, evaluator_.explain(node, inputs).causes};
             return;
         }
         observer_.started(id);
-        if (const auto causes = evaluator_.causes(node, inputs); !causes.empty()) observer_.explained(id, causes);
         nodes_[id].started = Clock::now();
         ++running_steps_;
         jobs_.submit([this, id, &node, inputs = std::move(inputs)] { evaluate(id, node, inputs); });
@@ -169,7 +168,10 @@ class Solver {
             mailbox_.post_output(bytes, [this, id](std::string_view text) { observer_.output(id, text); });
         };
         try {
-            auto evaluated = std::make_shared<Evaluated>(evaluator_.evaluate(node, inputs, output));
+            const Miss miss = evaluator_.explain(node, inputs);
+            if (!miss.causes.empty())
+                mailbox_.post([this, id, causes = miss.causes] { observer_.explained(id, causes); });
+            auto evaluated = std::make_shared<Evaluated>(evaluator_.evaluate(node, inputs, miss, output));
             mailbox_.post([this, id, evaluated] {
                 --running_steps_;
                 finish(id, std::move(*evaluated));
