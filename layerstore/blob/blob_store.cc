@@ -110,12 +110,8 @@ std::optional<std::string> BlobStore::read_range(const Digest& digest, std::uint
     if (!fd) return std::nullopt;
     if (::lseek(fd->get(), static_cast<off_t>(offset), SEEK_SET) < 0) throw_errno("read", name_of_blob("", digest));
     FdReader reader(*std::move(fd), name_of_blob("", digest));
-    std::string bytes(size, '\0');
-    for (std::size_t done = 0; done < size;) {
-        const std::size_t count = reader.read(std::as_writable_bytes(std::span(bytes)).subspan(done));
-        if (count == 0) return std::nullopt;
-        done += count;
-    }
+    std::string bytes = read_ahead(reader, size);
+    if (bytes.size() < size) return std::nullopt;
     return bytes;
 }
 

@@ -12,12 +12,14 @@
 #include "base/temporary_directory.h"
 #include "layerstore/layer/layer_codec.h"
 #include "layerstore/snapshot/overlay_codec.h"
+#include "layerstore/snapshot/test_support.h"
 #include "layerstore/tree/algebra.h"
 #include "layerstore/tree/random_trees.h"
 
 using namespace imgbuild;
 using namespace imgbuild::layerstore;
 using imgbuild::layerstore::test::for_each_seed;
+using imgbuild::layerstore::test::lay_down;
 using imgbuild::layerstore::test::RandomTrees;
 
 namespace {
@@ -28,15 +30,6 @@ bool is_root() {
     if (::geteuid() == 0) return true;
     MESSAGE("skipped: needs root for owners and whiteouts");
     return false;
-}
-
-void write_plain(const TreeDelta& delta, const RandomTrees& random, const Directory& out) {
-    ContentSources sources;
-    sources.add(random.contents());
-    MemoryWriter tar;
-    write_layer(delta, sources, tar);
-    MemoryReader reader(tar.bytes());
-    write_upper(reader, out, OverlaySpelling::plain);
 }
 
 /// A directory with a few files, the scene of the cases below.
@@ -79,7 +72,7 @@ TEST_CASE("a layer in plain spelling is what was written, opaque directories too
     for_each_seed(40, [&](RandomTrees& random) {
         TreeDelta complete = complete_for(random.delta(), random.tree());
         Directory out = place.directory().make_directory(at("written"));
-        write_plain(complete, random, out);
+        lay_down(complete, random, out, OverlaySpelling::plain);
         REQUIRE(read_upper(out, OverlaySpelling::plain) == complete);
         REQUIRE(check_upper(out, complete, OverlaySpelling::plain).empty());
         place.directory().remove_tree("written");
@@ -95,8 +88,8 @@ TEST_CASE("layers laid over each other show what the algebra says, and what chan
         const Tree result = apply(base, delta);
         auto fresh = [&](const char* name) { return place.directory().make_directory(at(name)); };
         Directory lower = fresh("lower"), layer = fresh("layer"), root = fresh("root"), upper = fresh("upper");
-        write_plain(as_delta(base), random, lower);
-        write_plain(delta, random, layer);
+        lay_down(as_delta(base), random, lower, OverlaySpelling::plain);
+        lay_down(delta, random, layer, OverlaySpelling::plain);
         lay_over(lower, root, OverlaySpelling::plain);
         REQUIRE(apply(Tree(), read_upper(root, OverlaySpelling::plain)) == base);
 

@@ -6,25 +6,14 @@
 #include "base/temporary_directory.h"
 #include "layerstore/layer/layer_codec.h"
 #include "layerstore/snapshot/overlay_codec.h"
+#include "layerstore/snapshot/test_support.h"
 #include "layerstore/tree/random_trees.h"
 
 using namespace imgbuild;
 using namespace imgbuild::layerstore;
 using imgbuild::layerstore::test::for_each_seed;
+using imgbuild::layerstore::test::lay_down;
 using imgbuild::layerstore::test::RandomTrees;
-
-namespace {
-
-void lay_down(const TreeDelta& delta, const RandomTrees& random, const Directory& out) {
-    ContentSources sources;
-    sources.add(random.contents());
-    MemoryWriter tar;
-    write_layer(delta, sources, tar);
-    MemoryReader reader(tar.bytes());
-    write_upper(reader, out, OverlaySpelling::trusted);
-}
-
-}  // namespace
 
 TEST_CASE("a completed delta does what the delta does, and an upper directory holds all of it") {
     bool is_root = ::geteuid() == 0;
@@ -37,7 +26,7 @@ TEST_CASE("a completed delta does what the delta does, and an upper directory ho
         REQUIRE(apply(base, complete) == apply(base, delta));
         if (!is_root) return;
         Directory out = place.directory().make_directory(ImagePath().child("written"));
-        lay_down(complete, random, out);
+        lay_down(complete, random, out, OverlaySpelling::trusted);
         REQUIRE(read_upper(out, OverlaySpelling::trusted) == complete);
         place.directory().remove_tree("written");
     });
@@ -52,7 +41,7 @@ TEST_CASE("an upper directory that was finished spells the delta that its change
     for_each_seed(60, [&](RandomTrees& random) {
         Tree base = random.tree();
         Directory upper = place.directory().make_directory(ImagePath().child("upper"));
-        lay_down(complete_for(random.delta(), base), random, upper);
+        lay_down(complete_for(random.delta(), base), random, upper, OverlaySpelling::trusted);
         TreeDelta changes = read_upper(upper, OverlaySpelling::trusted);
         TreeDelta normal = with_times(normalise(changes, base).delta, default_file_time);
         TreeDelta delta = complete_for(normal, base);
