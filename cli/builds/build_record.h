@@ -4,7 +4,6 @@
 // What the store remembers of builds: when, what, how long, and why each step was done (docs/formats/build-record.md).
 // Nothing needs it; a record that is lost or damaged is one that never was.
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>

@@ -19,7 +19,7 @@ class Recorder final : public Progress {
     using Clock = std::function<std::chrono::nanoseconds()>;
     using Locate = std::function<std::string(parser::Span)>;
 
-    explicit Recorder(std::unique_ptr<Progress> shown, Clock clock);
+    Recorder(std::unique_ptr<Progress> shown, Clock clock);
 
     /// How places of the Buildfile are written; before the plan is known.
     void set_locate(Locate locate) { locate_ = std::move(locate); }

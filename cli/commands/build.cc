@@ -77,7 +77,7 @@ void keep_record(const BuildOptions& options, const Recorder& recorder, layersto
     record.succeeded = product != nullptr;
     if (product && product->descriptor()) record.result = product->descriptor()->digest.text();
     save_record(store, record);
-    if (options.profile) write_result_file(*options.profile, record.trace());
+    if (options.profile) write_host_file(*options.profile, record.trace());
 }
 
 void print_result(const BuildOptions& options, const builder::BuildPlan& plan, const Product& product) {

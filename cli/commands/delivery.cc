@@ -150,7 +150,7 @@ void deliver(const BuildOptions& options, const Product& product, const builder:
             [&] { return result_files(options, output, plan, solved, attestations); }, store);
 }
 
-void write_result_file(const std::string& path, std::string_view content) {
+void write_host_file(const std::string& path, std::string_view content) {
     const Directory folder = Directory::open_host(folder_of(path));
     write_file_atomically(folder, path.substr(path.rfind('/') + 1), content, Durability::none);
 }
@@ -164,9 +164,9 @@ void clear_report(const BuildOptions& options) {
 
 void write_report(const BuildOptions& options, const Product& product) {
     const bool is_image = product.descriptor() != nullptr;
-    if (options.iidfile && is_image) write_result_file(*options.iidfile, product.descriptor()->digest.text());
+    if (options.iidfile && is_image) write_host_file(*options.iidfile, product.descriptor()->digest.text());
     if (options.metadata_file)
-        write_result_file(*options.metadata_file, is_image ? metadata_of(options, product) : "{}\n");
+        write_host_file(*options.metadata_file, is_image ? metadata_of(options, product) : "{}\n");
 }
 
 }  // namespace imgbuild::cli

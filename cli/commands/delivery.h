@@ -35,7 +35,7 @@ void deliver(const BuildOptions& options, const Product& product, const builder:
              const builder::Solved& solved, const Attestations& attestations, layerstore::Store& store);
 
 /// Puts a whole file at a path of the host. Throws Error.
-void write_result_file(const std::string& path, std::string_view content);
+void write_host_file(const std::string& path, std::string_view content);
 
 /// Takes away what an earlier build left under --iidfile: a failed build leaves none.
 void clear_report(const BuildOptions& options);

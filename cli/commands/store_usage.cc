@@ -50,6 +50,7 @@ constexpr std::array folders{StoreFolder{"deltas", "files of layers, ready to ru
                              StoreFolder{"mounts", "cache mounts of RUN"},
                              StoreFolder{"contexts", "what is known of contexts"},
                              StoreFolder{"logs", "logs of failed steps"},
+                             StoreFolder{"builds", "what is remembered of builds"},
                              StoreFolder{"pending", "work in progress"},
                              StoreFolder{"corrupt", "what fsck took out"}};
 
