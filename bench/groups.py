@@ -67,7 +67,7 @@ def deep(bench):
     numbers = itertools.count()
 
     def one_more():
-        workloads.context(context, workloads.read(context, "Buildfile") + f"RUN echo {next(numbers)} > /more\n")
+        workloads.append(context, f"RUN echo {next(numbers)} > /more\n")
         return bench.imgbuild(context)
 
     bench.report(f"deep: one more RUN on {DEEP} layers", bench.repeat(one_more), limit=bench.bare_run())
@@ -98,7 +98,7 @@ def copy(bench):
     # What must be done again is one look at each file and one hash over each of tar and blob.
     tar, blob = bench.path("tree.tar"), bench.path("pipe.zst")
     subprocess.run(["tar", "-cf", tar, "-C", tree, "."], check=True)
-    least = bench.walk(tree) + bench.sums(f"cat {tar} {blob} | openssl dgst -sha256")
+    least = bench.walk(tree) + bench.shell(f"cat {tar} {blob} | openssl dgst -sha256")
     os.remove(tar)
     bench.report(name + "zstd, one changed", bench.repeat(lambda: changed(lambda: bench.imgbuild(context, *image_of("zstd")))),
                  limit=least)
@@ -185,8 +185,13 @@ def store(bench):
     context = workloads.context(bench.path("nothing"), "FROM scratch\nLABEL a=b\n")
     bench.fresh_store()
     bench.imgbuild(context)
-    looks = lambda: bench.repeat(lambda: bench.imgbuild(context, "-o", "type=cacheonly"), 20)
-    names = lambda: bench.repeat(lambda: bench.imgbuild(context), 20)
+
+    def looks():
+        return bench.repeat(lambda: bench.imgbuild(context, "-o", "type=cacheonly"), 20)
+
+    def names():
+        return bench.repeat(lambda: bench.imgbuild(context), 20)
+
     new, new_named = median(looks()), median(names())
     many_records.fill(bench.path("store"), images=1000, layers=10_000, nodes=int(2_000_000 * bench.options.scale))
     bench.report("store: a build in one with 1,000 images", looks(), limit=new)

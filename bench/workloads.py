@@ -107,14 +107,10 @@ def change_one_file(folder, text):
         file.write(text)
 
 
-def read(folder, name):
-    with open(os.path.join(folder, name), encoding="utf-8") as file:
-        return file.read()
-
-
 def append(folder, text):
     """More steps at the end of a Buildfile."""
-    context(folder, read(folder, "Buildfile") + text)
+    with open(os.path.join(folder, "Buildfile"), "a", encoding="utf-8") as file:
+        file.write(text)
 
 
 def unpacked_tar(folder, count):
