@@ -4,12 +4,13 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 
 #include "base/error.h"
 #include "base/image_path.h"
 #include "base/json.h"
-#include "base/task_pool.h"
+#include "base/side_by_side.h"
 
 using namespace imgbuild;
 
@@ -156,4 +157,31 @@ TEST_CASE("a pool gives back results and exceptions, and finishes what was queue
         CHECK_THROWS_WITH_AS(failing.get(), "task", Error);
     }
     CHECK(sum == 4950);
+}
+
+TEST_CASE("numbers are shared out, each once, by a thread of a busy pool too") {
+    TaskPool pool(3);
+    std::vector<int> seen(1000);
+    auto share = [&] { for_each_index(pool, seen.size(), [&] { return [&](std::size_t i) { ++seen[i]; }; }); };
+    share();
+    CHECK(std::ranges::count(seen, 1) == 1000);
+    TaskPool busy(1);
+    busy.submit([&] { for_each_index(busy, seen.size(), [&] { return [&](std::size_t i) { ++seen[i]; }; }); }).get();
+    CHECK(std::ranges::count(seen, 2) == 1000);
+    for_each_index(pool, 0, []() -> std::function<void(std::size_t)> { throw Error(ErrorKind::internal, "none"); });
+}
+
+TEST_CASE("of the numbers that fail the lowest is told, and those far behind it are not begun") {
+    TaskPool pool(2);
+    std::atomic<std::size_t> begun = 0;
+    auto run = [&] {
+        for_each_index(pool, 100'000, [&] {
+            return [&](std::size_t i) {
+                ++begun;
+                if (i % 2 == 1) throw Error(ErrorKind::internal, std::to_string(i));
+            };
+        });
+    };
+    CHECK_THROWS_WITH_AS(run(), "1", Error);
+    CHECK(begun < 100'000);
 }
