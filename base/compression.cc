@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/work_count.h"
 
 namespace imgbuild {
 namespace {
@@ -87,6 +88,7 @@ class Decompressor : public ByteReader {
     }
     void count_output(std::size_t bytes) {
         produced_ += bytes;
+        count_work(Work::decompress, bytes);
         if (produced_ > limits_.max_output)
             fail(fmt::format("unpacks to more than {}", human_size(limits_.max_output)));
         if (produced_ > limits_.free_output && produced_ / limits_.max_ratio > consumed_)
@@ -268,6 +270,7 @@ std::string compressor_version(Compression compression) {
 }
 
 std::string compress_chunk(std::string_view chunk, Compression compression, int level) {
+    if (compression != Compression::none) count_work(Work::compress, chunk.size());
     switch (compression) {
         case Compression::none: return std::string(chunk);
         case Compression::gzip: return compress_gzip(chunk, level);
@@ -279,6 +282,7 @@ std::string compress_chunk(std::string_view chunk, Compression compression, int 
 std::string decompress_chunk(std::string_view packed, Compression compression, std::size_t size) {
     if (compression == Compression::none && packed.size() == size) return std::string(packed);
     std::string out(size, '\0');
+    count_work(Work::decompress, size);
     const bool is_sound = compression == Compression::gzip   ? decompress_gzip(packed, out)
                           : compression == Compression::zstd ? decompress_zstd(packed, out)
                                                              : false;

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/work_count.h"
 
 namespace imgbuild {
 namespace {
@@ -91,6 +92,8 @@ Sha256& Sha256::update(std::span<const std::byte> bytes) noexcept {
 
 Digest Sha256::finish() noexcept {
     Digest::Bytes bytes{};
+    const std::uint64_t bits = static_cast<std::uint64_t>(context(state_)->Nh) << 32 | context(state_)->Nl;
+    count_work(Work::hash, bits / 8);
     SHA256_Final(bytes.data(), context(state_));
     return Digest(bytes);
 }

@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/work_count.h"
 #include "builder/sandbox/cache_mounts.h"
 #include "builder/sandbox/delta_folder.h"
 #include "builder/sandbox/id_maps.h"
@@ -209,6 +210,7 @@ void Service::answer_run(const ExitStatus& status, const TemporaryDirectory& wor
     WireWriter answer = answer_done();
     encode_status(answer, status);
     if (status.ok()) answer.text(layerstore::read_upper(open_upper(work), place_.spelling).encode());
+    answer.varint(work_count().hashed);
     channel_.send(answer.bytes());
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "base/work_count.h"
 #include "builder/sandbox/delta_folder.h"
 #include "builder/sandbox/helper.h"
 #include "builder/sandbox/id_maps.h"
@@ -83,6 +84,7 @@ class HelperRunResult final : public RunResult {
     HelperRunResult(Channel channel, WireReader& in) : channel_(std::move(channel)) {
         status_ = decode_status(in);
         if (status_.ok()) changes_ = layerstore::TreeDelta::decode(in.text());
+        count_work(Work::hash, in.varint());
     }
 
     void keep(const layerstore::TreeDelta& delta, const DeltaId& id) override {

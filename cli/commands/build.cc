@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/work_count.h"
 #include "cli/builds/recorder.h"
 #include "cli/commands/call.h"
 #include "cli/commands/commands.h"
@@ -92,6 +93,12 @@ void print_result(const BuildOptions& options, const builder::BuildPlan& plan, c
             tell(fmt::format("image {} {}\n", product.images[i].descriptor.digest.text(),
                              plan.images[i].platform.text()));
     for (const std::string& name : options.names) tell(fmt::format("named {}\n", printable(name)));
+}
+
+void tell_work() {
+    const WorkCount work = work_count();
+    tell(fmt::format("hashed {} bytes, compressed {}, decompressed {}\n", work.hashed, work.compressed,
+                     work.decompressed));
 }
 
 void refuse_terminal(const BuildOptions& options) {
@@ -183,6 +190,7 @@ int build(BuildOptions options) {
     keep_record(options, *progress, *store, &product);
     print_result(options, *planned->plan, product);
     tell_advice(options, advice, input.source);
+    if (options.common.debug) tell_work();
     return exit_status::ok;
 }
 

@@ -21,7 +21,8 @@ void add_common(OptionSet& options, CommonOptions& common, CommonScope scope) {
         options.value("--root-mode", common.root_mode, "MODE", "auto, root, userns, single, chroot or emulated");
     else
         options.silent("--root-mode", common.root_mode);
-    options.flag("--debug", common.debug, "more about errors");
+    options.flag("--debug", common.debug,
+                 "more about errors, and of a build how many bytes were hashed and compressed");
 }
 
 bool parse_or_help(OptionSet& options, Arguments arguments) {
