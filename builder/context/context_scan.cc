@@ -121,7 +121,7 @@ ScannedContext scan_context(const Directory& root, const ContextOptions& options
     IndexName name = index_name(root);
     ContextIndex index = ContextIndex::load(indexes, name);
     WantedPaths wanted = resolve_wanted(root, options.wanted, ignore);
-    FoundPaths found = walk_context(root, wanted, index, {ignore, settled_before});
+    FoundPaths found = walk_context(root, wanted, index, {ignore, settled_before}, pool);
     complete(root, found, pool, result);
     // Taken after the last file was read, so that no content is older than its time.
     if (set_times(found, wall_clock(), index.count()))

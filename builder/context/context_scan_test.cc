@@ -2,6 +2,7 @@
 #include "builder/context/context_scan.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <sys/xattr.h>
 
 #include <algorithm>
@@ -362,4 +363,46 @@ TEST_CASE("a scan may run on the pool that it hashes on") {
     TaskPool one(1);
     auto scanned = one.submit([&] { return scan_context(fixture.context, fixture.options, fixture.indexes, one); });
     CHECK(scanned.get().hashed_files == 20);
+}
+
+TEST_CASE("a large context is the same by however many threads it is looked at") {
+    ContextFixture fixture;
+    for (int i = 0; i < 700; ++i)
+        fixture.file(fmt::format("d{:02}/{}/f{}", i % 40, i % 40 < 20 ? "s" : ".", i), std::to_string(i));
+    fixture.folder("d05/empty");
+    fixture.link("d06/link", "../d07/s");
+    fixture.ignore({"d1?", "!d15/s/*5", "d20/f*"});
+    const ScannedContext first = fixture.scan_aged();
+    CHECK(first.files > 400);
+    CHECK(first.files < 700);
+    const ScannedContext again = fixture.scan_aged();
+    CHECK(again.hashed_files == 0);
+    CHECK(again.tree == first.tree);
+    TaskPool one(1);
+    const auto alone = [&] { return scan_context(fixture.context, fixture.options, fixture.indexes, one); };
+    CHECK(alone().tree == first.tree);
+    CHECK(one.submit(alone).get().tree == first.tree);
+
+    fixture.file("d03/s/f3", "changed");
+    fixture.file("d33/new", "new");
+    REQUIRE(::unlink(fixture.path("d34/f34").c_str()) == 0);
+    const ScannedContext changed = fixture.scan_aged();
+    CHECK(changed.hashed_files == 2);
+    CHECK(changed.files == first.files);
+    CHECK(changed.tree.find(at("/d33/new")));
+    CHECK_FALSE(changed.tree.find(at("/d34/f34")));
+}
+
+TEST_CASE("an unreadable directory of a large context is named, however it was looked at") {
+    ContextFixture fixture;
+    for (int i = 0; i < 600; ++i) fixture.file(fmt::format("d{:02}/f{}", i % 30, i));
+    fixture.scan_aged();
+    ::chmod(fixture.scratch.path().c_str(), 0755);
+    ::chmod(fixture.context.name().c_str(), 0755);
+    ::chmod(fixture.path("d17").c_str(), 0);
+    {
+        const AsNobody nobody;
+        CHECK(refusal([&] { fixture.scan(); }) == "denied: context: d17: Permission denied");
+    }
+    ::chmod(fixture.path("d17").c_str(), 0755);
 }

@@ -15,6 +15,7 @@
 #include "base/image_path.h"
 #include "base/text.h"
 #include "builder/context/detail/listing.h"
+#include "builder/context/detail/look_ahead.h"
 #include "layerstore/snapshot/upper_entry.h"
 
 namespace imgbuild::builder {
@@ -25,6 +26,8 @@ using layerstore::kind_of;
 
 // A context may be deeper than a process may hold descriptors: levels further up are opened again on the way back.
 constexpr std::size_t open_levels = 64;
+// Below this many paths a walk is over before another thread has begun.
+constexpr std::size_t worth_looking_ahead = 500;
 constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 struct InodeHash {
@@ -35,8 +38,14 @@ struct InodeHash {
 
 class Walker {
   public:
-    Walker(const Directory& root, const WantedPaths& wanted, const ContextIndex& index, const WalkOptions& options)
-        : root_(root), ignore_(options.ignore), settled_before_(options.settled_before), old_(index) {
+    Walker(const Directory& root, const WantedPaths& wanted, const ContextIndex& index, const WalkOptions& options,
+           TaskPool& pool)
+        : root_(root),
+          ignore_(options.ignore),
+          settled_before_(options.settled_before),
+          old_(index),
+          expected_(index.count()),
+          look_ahead_(root, pool) {
         found_.kept.resize(index.count());
         // A context is mostly as large as it was: growing on the way costs more than all else here.
         found_.entries.reserve(index.count() + index.count() / 16 + 64);
@@ -46,7 +55,7 @@ class Walker {
         Fd fd(::openat(root.fd(), ".", directory_flags));
         if (!fd) throw_unreadable({});
         add(status, -1, {});
-        push(std::move(fd), wanted.everything ? nullptr : &wanted, {});
+        push({std::move(fd), {}, {}}, wanted.everything ? nullptr : &wanted, {});
     }
 
     FoundPaths run() {
@@ -55,7 +64,7 @@ class Walker {
             Level& level = levels_.back();
             path_.resize(level.path_size);
             if (level.next < level.names.names().size()) {
-                visit(level, level.names.names()[level.next++]);
+                visit(level, level.next++);
                 continue;
             }
             skip_below(!level.listed);
@@ -76,21 +85,61 @@ class Walker {
         parser::IgnoreState ignore;
         Listing names;
         std::size_t next = 0;
+        std::vector<std::optional<struct stat>> statuses;             // of the first names, where somebody looked ahead
+        std::deque<std::pair<std::size_t, LookAhead::Ticket>> ahead;  // directories by number of their name
+        std::size_t looked_ahead = 0;                                 // the names before it were thought of
     };
 
-    void push(Fd fd, const WantedPaths* wanted, parser::IgnoreState ignore) {
+    // `look` holds a descriptor and perhaps what was seen through it.
+    void push(DirectoryLook look, const WantedPaths* wanted, parser::IgnoreState ignore) {
         Level level{.path_size = path_.size(),
                     .entry = static_cast<std::uint32_t>(found_.entries.size() - 1),
                     .listed = wanted == nullptr,
                     .wanted = wanted,
                     .ignore = std::move(ignore)};
-        if (level.listed)
-            level.names = Listing::read(fd.get(), path_);
-        else
+        if (!level.listed)
             for (const auto& [name, below] : wanted->children) level.names.add(name, DT_UNKNOWN);
-        level.fd = std::move(fd);
+        else if (look.names.names().empty())
+            level.names = Listing::read(look.fd.get(), path_);
+        else
+            level.names = std::move(look.names);
+        if (level.listed) level.statuses = std::move(look.statuses);
+        level.fd = std::move(look.fd);
         levels_.push_back(std::move(level));
+        look_ahead(levels_.back());
         if (levels_.size() > open_levels) levels_[levels_.size() - 1 - open_levels].fd.reset();
+    }
+
+    // Lets others look at the next directories of a level.
+    void look_ahead(Level& level) {
+        if (!level.listed || expected_ + found_.entries.size() < worth_looking_ahead) return;
+        const auto& names = level.names.names();
+        std::string path(path_, 0, level.path_size);
+        std::size_t& at = level.looked_ahead;
+        for (at = std::max(at, level.next); at < names.size(); ++at) {
+            if (names[at].type != DT_DIR) continue;
+            path.resize(level.path_size);
+            path += '/';
+            path += level.names.text(names[at]);
+            if (path.size() > ImagePath::max_bytes) continue;
+            const std::string_view relative = std::string_view(path).substr(1);
+            if (ignore_ && ignore_->match(relative, level.ignore).ignored) continue;
+            LookAhead::Ticket ticket = look_ahead_.want(path);
+            if (!ticket) return;
+            level.ahead.emplace_back(at, std::move(ticket));
+        }
+    }
+
+    std::optional<DirectoryLook> take_look(Level& level, std::size_t number) {
+        if (level.ahead.empty() || level.ahead.front().first != number) return std::nullopt;
+        const LookAhead::Ticket ticket = std::move(level.ahead.front().second);
+        level.ahead.pop_front();
+        return look_ahead_.take(ticket);
+    }
+
+    std::optional<struct stat> status_of(Level& level, std::size_t number) {
+        if (number < level.statuses.size() && level.statuses[number]) return level.statuses[number];
+        return status_at(descriptor_of(level), level.names.text(level.names.names()[number]).data(), path_);
     }
 
     int descriptor_of(Level& level) {
@@ -100,15 +149,18 @@ class Walker {
         return level.fd.get();
     }
 
-    void visit(Level& level, const Listing::Name& item) {
+    void visit(Level& level, std::size_t number) {
+        const Listing::Name item = level.names.names()[number];
         std::string_view name = level.names.text(item);
+        std::optional<DirectoryLook> look = take_look(level, number);
+        if (item.type == DT_DIR) look_ahead(level);
         path_ += '/';
         path_ += name;
         skip_to_here(!level.listed);
         std::optional<struct stat> status;
         bool is_directory = item.type == DT_DIR;
         if (item.type == DT_UNKNOWN) {
-            status = status_at(descriptor_of(level), name.data(), path_);
+            status = status_of(level, number);
             if (!status) return forget();
             is_directory = S_ISDIR(status->st_mode);
         }
@@ -126,24 +178,31 @@ class Walker {
                 fmt::format("context: {}: the path is longer than {} bytes", shown(path_), ImagePath::max_bytes),
                 "list it in .dockerignore");
         }
-        if (!status) status = status_at(descriptor_of(level), name.data(), path_);
+        if (!status) status = status_of(level, number);
         if (!status) return forget();
         if (S_ISDIR(status->st_mode) != is_directory) throw changed_while_reading(path_);
         if (is_directory)
-            enter(level, name, *status, std::move(state), ignored);
+            enter(level, name, *status, {std::move(state), ignored, std::move(look)});
         else
             add(*status, descriptor_of(level), name);
     }
 
-    void enter(Level& level, std::string_view name, const struct stat& status, parser::IgnoreState state,
-               bool ignored) {
-        Fd fd(::openat(descriptor_of(level), name.data(), directory_flags));
-        if (!fd && ignored) return keep();
-        if (!fd) throw_unreadable(path_);
+    struct Entrance {
+        parser::IgnoreState ignore;
+        bool ignored = false;
+        std::optional<DirectoryLook> look;
+    };
+
+    void enter(Level& level, std::string_view name, const struct stat& status, Entrance entrance) {
+        DirectoryLook look = std::move(entrance.look).value_or(DirectoryLook());
+        if (!look.fd) look.fd = Fd(::openat(descriptor_of(level), name.data(), directory_flags));
+        if (!look.fd && entrance.ignored) return keep();
+        if (!look.fd) throw_unreadable(path_);
         const WantedPaths* wanted = level.wanted ? &level.wanted->children.find(name)->second : nullptr;
         if (wanted && wanted->everything) wanted = nullptr;
-        add(status, -1, name, !ignored).record.xattrs = layerstore::read_xattrs(fd.get(), ImagePath::clean(path_));
-        push(std::move(fd), wanted, std::move(state));
+        add(status, -1, name, !entrance.ignored).record.xattrs =
+            layerstore::read_xattrs(look.fd.get(), ImagePath::clean(path_));
+        push(std::move(look), wanted, std::move(entrance.ignore));
     }
 
     // Notes the path; `parent` is the descriptor of its directory, for links.
@@ -240,6 +299,8 @@ class Walker {
     const parser::IgnoreRules* ignore_;
     layerstore::FileTime settled_before_;
     ContextIndex::Cursor old_;
+    std::size_t expected_;  // paths: those of the index
+    LookAhead look_ahead_;
     FoundPaths found_;
     std::deque<Level> levels_;  // references stay good while it grows
     std::string path_;          // of what is being looked at
@@ -249,8 +310,8 @@ class Walker {
 }  // namespace
 
 FoundPaths walk_context(const Directory& root, const WantedPaths& wanted, const ContextIndex& index,
-                        const WalkOptions& options) {
-    return Walker(root, wanted, index, options).run();
+                        const WalkOptions& options, TaskPool& pool) {
+    return Walker(root, wanted, index, options, pool).run();
 }
 
 }  // namespace imgbuild::builder
