@@ -5,13 +5,20 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 
 #include "base/error.h"
+#include "base/side_by_side.h"
 #include "layerstore/snapshot/overlay_codec.h"
 #include "layerstore/snapshot/upper_entry.h"
 
 namespace imgbuild::layerstore {
 namespace {
+
+// Below it one thread has read everything before a second one has begun.
+constexpr std::uint64_t worth_sharing = 4 << 20;  // bytes
+// What opening, looking at and closing a file costs, in bytes that could be read and hashed meanwhile.
+constexpr std::uint64_t cost_of_file = 16 << 10;
 
 class UpperReader {
   public:
@@ -21,15 +28,19 @@ class UpperReader {
         struct stat status {};
         if (::fstat(upper_.fd(), &status) < 0) throw_errno("stat", upper_.name());
         walk(status);
+        read_files();
         std::vector<LinkGroup> groups;
-        for (auto& [inode, link] : links_)
+        for (auto& [inode, link] : links_) {
+            const Entry read = changes_[link.entries.front()].entry;
+            for (std::size_t entry : link.entries) changes_[entry].entry = read;
             if (link.paths.size() > 1) groups.push_back(std::move(link.paths));
+        }
         return TreeDelta::build(std::move(changes_), std::move(groups));
     }
 
   private:
     struct LinkedFile {
-        std::size_t first = 0;  // index in changes_
+        std::vector<std::size_t> entries;  // in changes_; the first one is read
         LinkGroup paths;
     };
     struct Level {
@@ -82,41 +93,51 @@ class UpperReader {
         }
         if (S_ISSOCK(status.st_mode)) return;
         if (S_ISREG(status.st_mode) && status.st_nlink > 1) {
-            auto [known, is_new] = links_.try_emplace({status.st_dev, status.st_ino}, LinkedFile{changes_.size(), {}});
-            known->second.paths.push_back(path);
-            if (!is_new) {
-                Entry same = changes_[known->second.first].entry;
-                changes_.push_back({path, ChangeKind::put, std::move(same)});
+            LinkedFile& linked = links_[{status.st_dev, status.st_ino}];
+            linked.paths.push_back(path);
+            linked.entries.push_back(changes_.size());
+            if (linked.entries.size() > 1) {
+                changes_.push_back({path, ChangeKind::put, {}});
                 return;
             }
         }
-        changes_.push_back({path, ChangeKind::put, read_entry(parent, path, status)});
+        if (S_ISREG(status.st_mode)) {
+            files_.push_back(changes_.size());
+            cost_ += cost_of_file + static_cast<std::uint64_t>(status.st_size);
+        }
+        changes_.push_back({path, ChangeKind::put, look_at(parent, path, status)});
     }
 
-    Entry read_entry(int parent, const ImagePath& path, const struct stat& status) {
+    Entry look_at(int parent, const ImagePath& path, const struct stat& status) const {
         Entry entry = entry_of(status);
-        std::string name(path.name());
-        if (S_ISREG(status.st_mode)) {
-            read_content(parent, path, entry);
-        } else if (S_ISLNK(status.st_mode)) {
-            entry.mode = 0777;
-            entry.link_target.resize(ImagePath::max_bytes);
-            ssize_t length = ::readlinkat(parent, name.c_str(), entry.link_target.data(), entry.link_target.size());
-            if (length < 0) throw_errno("read link", path.absolute());
-            entry.link_target.resize(static_cast<std::size_t>(length));
-        }
+        if (!S_ISLNK(status.st_mode)) return entry;
+        const std::string name(path.name());
+        entry.mode = 0777;
+        entry.link_target.resize(ImagePath::max_bytes);
+        ssize_t length = ::readlinkat(parent, name.c_str(), entry.link_target.data(), entry.link_target.size());
+        if (length < 0) throw_errno("read link", path.absolute());
+        entry.link_target.resize(static_cast<std::size_t>(length));
         return entry;
     }
 
-    void read_content(int parent, const ImagePath& path, Entry& entry) {
-        std::string name(path.name());
-        Fd fd(::openat(parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-        if (!fd) throw_errno("open", path.absolute());
+    // Contents and attributes of all files, on all processors.
+    void read_files() {
+        TaskPool pool(cost_ < worth_sharing ? 1 : available_processors());
+        for_each_index(pool, files_.size(), [this] {
+            return [this, block = std::make_shared<StreamBlock>()](std::size_t file) {
+                Change& change = changes_[files_[file]];
+                read_content(change.path, change.entry, block->bytes());
+            };
+        });
+    }
+
+    void read_content(const ImagePath& path, Entry& entry, std::span<std::byte> block) const {
+        const Fd fd = upper_.open(path, O_RDONLY | O_NOFOLLOW, FollowLinks::never);
         entry.xattrs = read_xattrs(fd.get(), path);
         FdReader reader(fd.get(), path.absolute());
         Sha256 hash;
-        while (std::size_t count = reader.read(block_.bytes())) {
-            hash.update(block_.bytes().first(count));
+        while (std::size_t count = reader.read(block)) {
+            hash.update(std::span<const std::byte>(block.first(count)));
             entry.size += count;
         }
         entry.content = hash.finish();
@@ -124,8 +145,9 @@ class UpperReader {
 
     const Directory& upper_;
     OverlaySpelling spelling_;
-    StreamBlock block_;
     std::vector<Change> changes_;
+    std::vector<std::size_t> files_;  // in changes_: those that are read
+    std::uint64_t cost_ = 0;          // of reading them
     std::map<std::pair<dev_t, ino_t>, LinkedFile> links_;
 };
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "base/atomic_file.h"
@@ -135,6 +137,23 @@ TEST_CASE("names of one file stay one file") {
     CHECK(found == delta);
     REQUIRE(found.links().size() == 1);
     CHECK(out.status(at("/a/one"))->st_ino == out.status(at("/b/two"))->st_ino);
+}
+
+TEST_CASE("many files are read by several threads, and nothing is mixed up") {
+    NEEDS_ROOT();
+    Place place;
+    Draft draft;
+    draft.put("/", directory());
+    for (int i = 0; i < 10; ++i) draft.put(fmt::format("/d{}", i), directory());
+    for (int i = 0; i < 400; ++i)
+        draft.file(fmt::format("/d{}/f{:03}", i % 10, i), i % 7 == 0 ? std::string() : std::to_string(i), 0600);
+    draft.file("/d9/z", "linked").file("/linked", "linked");
+    draft.links.push_back({at("/d9/z"), at("/linked")});
+    std::ranges::sort(draft.changes, {}, &Change::path);
+    TreeDelta delta = draft.build();
+    Directory out = place.fresh("out");
+    draft.lay_down(delta, out);
+    CHECK(read_upper(out, OverlaySpelling::trusted) == delta);
 }
 
 TEST_CASE("blocks of zero bytes become holes and the bytes stay the same") {
