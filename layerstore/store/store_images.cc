@@ -87,6 +87,12 @@ void add_unnamed(Index& index, Descriptor manifest) {
     if (!is_there) index.manifests.push_back(std::move(manifest));
 }
 
+// Cheaper than to write both down: with thousands of names that takes longer than all else.
+bool is_same(const Index& a, const Index& b) {
+    return a.media_type == b.media_type && a.manifests == b.manifests && a.annotations == b.annotations &&
+           a.other_members == b.other_members;
+}
+
 template <class Read>
 auto with_repair_hint(const Read& read) {
     try {
@@ -127,11 +133,12 @@ std::optional<NamedImage> Store::find_image(std::string_view name) {
 void Store::change_index(const std::function<void(Index&)>& change) {
     require_writable("change index.json");
     const FileLock lock = FileLock::acquire(root_, index_lock_name, LockMode::exclusive);
-    Index index = read_index();
-    const std::string before = index.encode();
+    const Index before = read_index();
+    Index index = before;
     change(index);
-    if (index.encode() == before) return;
-    write_file_atomically(root_, detail::previous_index_name, before, Durability::none);
+    if (is_same(index, before)) return;
+    const std::string bytes = root_.read_file(ImagePath().child("index.json"), max_manifest_bytes);
+    write_file_atomically(root_, detail::previous_index_name, bytes, Durability::none);
     write_layout_index(root_, index, Durability::full);
 }
 
@@ -147,10 +154,10 @@ void Store::tag(const std::vector<std::string>& names, const Descriptor& manifes
         if (names.empty()) add_unnamed(index, manifest);
     };
     // A build that was cached names its image as it is named already: that costs no sync.
-    Index index = read_index();
-    const std::string before = index.encode();
+    const Index before = read_index();
+    Index index = before;
     change(index);
-    if (index.encode() == before) return;
+    if (is_same(index, before)) return;
     // What a name stands for must outlive a power loss that the name outlives.
     sync();
     change_index(change);
