@@ -8,10 +8,9 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <unordered_map>
 
 #include "base/directory.h"
-#include "base/fd.h"
+#include "builder/remote/spooled_files.h"
 #include "layerstore/tree/content_source.h"
 
 namespace imgbuild::builder {
@@ -27,18 +26,13 @@ class SpooledTar final : public layerstore::ContentSource {
     std::unique_ptr<ByteReader> open(const Digest& content, std::uint64_t size) override;
 
   private:
-    void spool();
-    void read(ByteReader& tar);
+    void read(ByteReader& tar, SpooledFiles& files) const;
 
     OpenTar open_tar_;
     Directory scratch_;
     std::string what_;
     std::once_flag spooled_;
-    std::shared_ptr<const Fd> file_;
-    std::unordered_map<Digest, std::uint64_t> offsets_;
+    std::unique_ptr<SpooledFiles> files_;
 };
-
-/// A file of our own in `directory` that has no name. Throws Error.
-Fd make_unnamed_file(const Directory& directory);
 
 }  // namespace imgbuild::builder

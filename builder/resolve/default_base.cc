@@ -48,9 +48,9 @@ detail::SourceKey key_of(const EmbeddedBase& base, const ImageConfig& config) {
 layerstore::PackedLayer pack(const EmbeddedBase& base, const std::string& what, ByteWriter& out) {
     auto files = std::make_shared<layerstore::MemoryContents>();
     std::string file;
-    auto keep = [&](std::string_view, std::span<const std::byte> bytes) {
+    auto keep = [&](std::string_view, std::span<const std::byte> bytes, const Digest* whole) {
         file.append(as_text(bytes));
-        if (bytes.empty()) files->add(std::exchange(file, {}));
+        if (whole) files->add(std::exchange(file, {}));
     };
     MemoryReader tar(base.tar);
     const layerstore::TreeDelta delta = layerstore::read_layer(tar, layerstore::Tree(), what, keep);

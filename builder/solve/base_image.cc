@@ -23,16 +23,16 @@ class AccountFileKeeper {
   public:
     explicit AccountFileKeeper(Memos& memos) : memos_(memos) {}
 
-    void operator()(std::string_view name, std::span<const std::byte> bytes) {
+    void see(std::string_view name, std::span<const std::byte> bytes, const Digest* whole) {
         // Of every block of every file: most are told by their name alone.
         if (!name.ends_with("etc/passwd") && !name.ends_with("etc/group")) return;
         const auto path = ImagePath::parse_strict(name);
         if (!path || (path->bytes() != "/etc/passwd" && path->bytes() != "/etc/group")) return;
-        if (!bytes.empty()) {
+        if (!whole) {
             if (kept_.size() <= max_account_file_bytes) kept_ += as_text(bytes);
             return;
         }
-        if (kept_.size() <= max_account_file_bytes) memos_.put_file(Sha256::of(kept_), kept_);
+        if (kept_.size() <= max_account_file_bytes) memos_.put_file(*whole, kept_);
         kept_.clear();
     }
 
@@ -41,23 +41,37 @@ class AccountFileKeeper {
     std::string kept_;
 };
 
-layerstore::LayerEntries read_entries(Services& services, const layerstore::Descriptor& blob, const DiffId& diff_id,
-                                      const std::string& what) {
+/// What one pass over a layer brings.
+struct ReadLayer {
     layerstore::LayerEntries entries;
+    std::shared_ptr<SpooledFiles> files;  ///< null where they were not asked for
+};
+
+ReadLayer read_layer(Services& services, const layerstore::Descriptor& blob, const DiffId& diff_id,
+                     const std::string& what, bool keep_files) {
+    ReadLayer layer;
+    if (keep_files) layer.files = std::make_shared<SpooledFiles>(services.store.pending(), what);
     AccountFileKeeper keeper(services.memos);
+    auto see = [&](std::string_view name, std::span<const std::byte> bytes, const Digest* whole) {
+        keeper.see(name, bytes, whole);
+        if (!layer.files) return;
+        layer.files->append(bytes);
+        if (whole) layer.files->end_file(*whole);
+    };
     read_layer_tar(services.store.blobs(), blob, what, [&](ByteReader& tar) {
         HashingReader hashing(tar);
-        entries = layerstore::read_layer_entries(hashing, what, std::ref(keeper));
+        layer.entries = layerstore::read_layer_entries(hashing, what, see);
         if (hashing.finish() != diff_id.value)
             throw Error(ErrorKind::invalid_input, what + ": the uncompressed layer is not what the config says");
     });
-    return entries;
+    return layer;
 }
 
 /// Reads the layers of an image side by side: each as soon as its bytes are here.
 class LayerReaders {
   public:
-    LayerReaders(Services& services, const ResolvedImage& image) : services_(services), image_(image) {}
+    LayerReaders(Services& services, const ResolvedImage& image, bool keep_files)
+        : services_(services), image_(image), keep_files_(keep_files) {}
     // The readers refer to this object: none may outlive it, also when something throws.
     ~LayerReaders() {
         for (auto& reading : readings_)
@@ -76,16 +90,17 @@ class LayerReaders {
         image_.blobs->bring(blob);
         readings_.push_back(services_.workers.submit([this, &blob, i] {
             throw_if_cancelled();
-            return read_entries(services_, blob, image_.image.config.diff_ids.at(i), name_of(i));
+            return read_layer(services_, blob, image_.image.config.diff_ids.at(i), name_of(i), keep_files_);
         }));
     }
 
-    layerstore::LayerEntries take(std::size_t i) { return readings_.at(i).get(); }
+    ReadLayer take(std::size_t i) { return readings_.at(i).get(); }
 
   private:
     Services& services_;
     const ResolvedImage& image_;
-    std::vector<std::future<layerstore::LayerEntries>> readings_;
+    bool keep_files_;
+    std::vector<std::future<ReadLayer>> readings_;
 };
 
 }  // namespace
@@ -112,20 +127,22 @@ std::optional<ImageContent> known_content(Services& services, const ResolvedImag
     return services.memos.find_image(image.image.descriptor.digest);
 }
 
-ImageContent read_content(Services& services, const ResolvedImage& image) {
+ImageContent read_content(Services& services, const ResolvedImage& image, FileContents* contents) {
     ImageContent content;
     const auto& layers = image.image.manifest.layers;
-    LayerReaders readers(services, image);
+    LayerReaders readers(services, image, contents != nullptr);
     // A few ahead: what was read of a layer stays in memory until those below it are done.
     const std::size_t ahead = services.workers.threads() + 1;
     for (std::size_t started = 0, i = 0; i < layers.size(); ++i) {
         throw_if_cancelled();
         for (; started < std::min(i + ahead, layers.size()); ++started) readers.start(started);
+        ReadLayer layer = readers.take(i);
         const layerstore::TreeDelta delta = layerstore::complete_for(
-            layerstore::make_layer(readers.take(i), content.tree, readers.name_of(i)), content.tree);
+            layerstore::make_layer(std::move(layer.entries), content.tree, readers.name_of(i)), content.tree);
         content.tree = layerstore::apply(content.tree, delta);
         std::string encoded = delta.encode();
         content.layers.push_back({Sha256::of(encoded)});
+        if (contents) contents->add(content.layers.back(), std::move(layer.files));
         layerstore::Records::Transaction transaction(services.records);
         services.records.save_delta(content.layers.back(), encoded);
         services.records.save_layer({layers[i], image.image.config.diff_ids.at(i), content.layers.back()});

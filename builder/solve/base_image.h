@@ -5,6 +5,7 @@
 // fetch the bytes only when a step or an output needs them.
 
 #include "builder/cache/memos.h"
+#include "builder/solve/file_contents.h"
 #include "builder/solve/services.h"
 
 namespace imgbuild::builder {
@@ -13,8 +14,9 @@ namespace imgbuild::builder {
 std::optional<ImageContent> known_content(Services& services, const ResolvedImage& image);
 
 /// Brings the layers, reads them, checks their diff IDs, and keeps what is in them. Error{invalid_input} naming image
-/// and layer for what is no layer.
-ImageContent read_content(Services& services, const ResolvedImage& image);
+/// and layer for what is no layer. Where later steps need the files themselves, `contents` is told where they are: one
+/// pass over each layer then serves both. Else null.
+ImageContent read_content(Services& services, const ResolvedImage& image, FileContents* contents);
 
 /// The uncompressed tar of a blob of the store, in any compression that layers have.
 void read_layer_tar(const layerstore::BlobStore& blobs, const layerstore::Descriptor& blob, const std::string& what,

@@ -41,7 +41,29 @@ FileLock lock_step(const layerstore::Store& store, const Digest& key) {
     return FileLock::acquire(store.subdirectory("locks"), key.hex().substr(0, name_digits), LockMode::exclusive);
 }
 
+/// The images whose files some step reads or runs on, or with `all_files` the result is written out of: a COPY from the
+/// context onto an image needs what is in it, not its bytes.
+std::set<const PlanNode*> images_whose_files_are_used(const BuildPlan& plan, bool all_files) {
+    std::vector<bool> is_used(plan.nodes.size());
+    for (const PlannedImage& image : plan.images) is_used[image.root] = all_files;
+    std::set<const PlanNode*> images;
+    for (NodeId id = plan.nodes.size(); id-- > 0;) {
+        const PlanNode& node = plan.nodes[id];
+        if (is_used[id] && std::holds_alternative<FromImage>(node.operation)) images.insert(&node);
+        const bool on_root = is_used[id] || std::holds_alternative<RunCommand>(node.operation);
+        for (std::size_t i = on_root ? 0 : 1; i < node.inputs.size(); ++i) is_used[node.inputs[i]] = true;
+    }
+    return images;
+}
+
 }  // namespace
+
+Evaluator::Evaluator(Services& services, FileContents& contents, const BuildPlan& plan, Trust trust)
+    : services_(services),
+      contents_(contents),
+      layers_(services, contents),
+      needs_files_(images_whose_files_are_used(plan, services.options.goal.files)),
+      trust_(trust) {}
 
 bool Evaluator::ignores_cache(const PlanNode& node) const {
     const SolveOptions& options = services_.options;
@@ -132,8 +154,9 @@ Miss Evaluator::explain(const PlanNode& node, const Inputs& inputs) {
 Evaluated Evaluator::evaluate(const PlanNode& node, const Inputs& inputs, const Miss& miss,
                               const std::function<void(std::string_view)>& output) {
     throw_if_cancelled();
+    FileContents* needed = needs_files_.contains(&node) ? &contents_ : nullptr;
     if (const auto* from = std::get_if<FromImage>(&node.operation))
-        return {image_result(node, read_content(services_, *from->image)), "", false};
+        return {image_result(node, read_content(services_, *from->image, needed)), "", false};
     if (const auto* files = std::get_if<ContextFiles>(&node.operation)) return scan(node, *files);
     if (const auto* url = std::get_if<FetchUrl>(&node.operation))
         return take(node, fetch_file(*url, services_, ignores_cache(node)));

@@ -43,8 +43,8 @@ enum class Trust {
 
 class Evaluator {
   public:
-    Evaluator(Services& services, FileContents& contents, Trust trust)
-        : services_(services), contents_(contents), layers_(services, contents), trust_(trust) {}
+    /// All are borrowed; `plan` holds every node that is asked for.
+    Evaluator(Services& services, FileContents& contents, const BuildPlan& plan, Trust trust);
 
     /// What records tell about the node; null where it has to be evaluated. Cheap.
     std::unique_ptr<NodeResult> look_up(const PlanNode& node, const std::vector<const NodeResult*>& inputs);
@@ -77,6 +77,7 @@ class Evaluator {
     Services& services_;
     FileContents& contents_;
     LayerStack layers_;
+    std::set<const PlanNode*> needs_files_;  ///< images
     Trust trust_;
     std::mutex mutex_;
     std::set<std::string> looked_up_;  ///< preimages of this build's steps

@@ -12,6 +12,11 @@ namespace imgbuild::builder {
 using layerstore::ContentSource;
 using layerstore::ContentSources;
 
+void FileContents::add(const DeltaId& delta, std::shared_ptr<ContentSource> files) {
+    std::lock_guard lock(mutex_);
+    deltas_[delta] = std::move(files);
+}
+
 std::shared_ptr<ContentSources> FileContents::of_layer(const StackLayer& layer) {
     auto sources = std::make_shared<ContentSources>();
     Seen seen;

@@ -20,6 +20,9 @@ class FileContents {
   public:
     explicit FileContents(Services& services) : services_(services) {}
 
+    /// Says that `files` holds every file of a delta.
+    void add(const DeltaId& delta, std::shared_ptr<layerstore::ContentSource> files);
+
     /// Sources for every file of one layer.
     std::shared_ptr<layerstore::ContentSources> of_layer(const StackLayer& layer);
     /// Sources for every file of the whole tree of `result`.

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/cancel.h"
+#include "base/side_by_side.h"
 #include "builder/solve/edit_step.h"
 #include "builder/solve/layer_pipe.h"
 
@@ -22,15 +24,22 @@ std::vector<DeltaId> LayerStack::lay_down(const std::vector<StackLayer>& stack, 
     std::vector<DeltaId> wanted;
     for (const StackLayer& layer : stack) wanted.push_back(layer.delta);
     look_at(std::move(wanted));
-    std::vector<DeltaId> ids;
-    for (const StackLayer& layer : stack) {
-        if (first_seen_times && is_edit_of_context(*layer.origin)) {
-            ids.push_back(lay_down_first_seen(layer));
-        } else {
-            lay_down(layer);
-            ids.push_back(layer.delta);
-        }
+    std::vector<DeltaId> ids(stack.size());
+    std::vector<std::size_t> missing;
+    for (std::size_t i = 0; i < stack.size(); ++i) {
+        ids[i] = stack[i].delta;
+        const bool with_times = first_seen_times && is_edit_of_context(*stack[i].origin);
+        if (with_times)
+            ids[i] = lay_down_first_seen(stack[i]);
+        else if (!stands(ids[i]))
+            missing.push_back(i);
     }
+    for_each_index(services_.workers, missing.size(), [&] {
+        return [&](std::size_t number) {
+            throw_if_cancelled();
+            lay_down(stack[missing[number]]);
+        };
+    });
     return ids;
 }
 

@@ -51,7 +51,7 @@ class Solver {
           services_(ground_->services),
           contents_(ground_->contents),
           observer_(observer),
-          evaluator_(services_, contents_, trust),
+          evaluator_(services_, contents_, plan, trust),
           may_come_again_(trust != Trust::nothing),
           nodes_(plan.nodes.size()),
           packers_(packer_threads),

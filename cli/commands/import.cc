@@ -21,8 +21,8 @@ namespace {
 // The archive as one layer of ours: read strictly, written canonically.
 builder::FinishedLayer import_layer(Input& input, layerstore::Store& store) {
     const auto spool = std::make_shared<SpooledContents>(store.pending());
-    const auto keep = [&](std::string_view, std::span<const std::byte> bytes) {
-        if (bytes.empty())
+    const auto keep = [&](std::string_view, std::span<const std::byte> bytes, const Digest* whole) {
+        if (whole)
             spool->end_file();
         else
             spool->append(bytes);

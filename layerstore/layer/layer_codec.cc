@@ -178,10 +178,11 @@ Digest hash_file(TarReader& tar, std::string_view name, const FileBytes& on_file
     while (std::size_t count = tar.read(block.bytes())) {
         std::span<const std::byte> bytes = block.bytes().first(count);
         hash.update(bytes);
-        if (on_file) on_file(name, bytes);
+        if (on_file) on_file(name, bytes, nullptr);
     }
-    if (on_file) on_file(name, {});
-    return hash.finish();
+    const Digest content = hash.finish();
+    if (on_file) on_file(name, {}, &content);
+    return content;
 }
 
 }  // namespace

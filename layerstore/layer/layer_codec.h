@@ -17,9 +17,9 @@
 
 namespace imgbuild::layerstore {
 
-/// Sees the bytes of a regular file as they pass: (name as it stands in the archive, some bytes), and an empty span at
-/// its end.
-using FileBytes = std::function<void(std::string_view, std::span<const std::byte>)>;
+/// Sees the bytes of a regular file as they pass: (name as it stands in the archive, some bytes, null), and at its end
+/// (name, nothing, the digest of them all).
+using FileBytes = std::function<void(std::string_view, std::span<const std::byte>, const Digest*)>;
 
 /// What the tar of a layer says, in its order, every file's content hashed: all that can be told without what lies
 /// below, so that the layers of an image can be read side by side.
