@@ -5,6 +5,7 @@
 // fetch the bytes only when a step or an output needs them.
 
 #include "builder/cache/memos.h"
+#include "builder/solve/layer_stack.h"
 #include "builder/solve/services.h"
 
 namespace imgbuild::builder {
@@ -15,6 +16,10 @@ std::optional<ImageContent> known_content(Services& services, const ResolvedImag
 /// Brings the layers, reads them, checks their diff IDs, and keeps what is in them. Error{invalid_input} naming image
 /// and layer for what is no layer.
 ImageContent read_content(Services& services, const ResolvedImage& image);
+
+/// Lays the image's layers down and gives them, lowest first.
+std::vector<DeltaId> lay_down_image(const std::shared_ptr<const ResolvedImage>& image, Services& services,
+                                    LayerStack& layers);
 
 /// The uncompressed tar of a blob of the store, in any compression that layers have.
 void read_layer_tar(const layerstore::BlobStore& blobs, const layerstore::Descriptor& blob, const std::string& what,
