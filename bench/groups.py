@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 import many_records
+import sandbox
 import workloads
 from harness import Row, median, print_row
 
@@ -202,4 +203,4 @@ def image_of(compression):
     return ("-o", f"type=image,name=bench:1,compression={compression}")
 
 
-ALL = {group.__name__: group for group in (start, parse, cached, runs, deep, copy, commit, large, base, store)}
+ALL = {group.__name__: group for group in (start, parse, cached, runs, deep, copy, commit, large, base, store, sandbox.sandbox)}

@@ -53,6 +53,8 @@ HeldCache CacheMounts::hold(const CacheMount& mount, const StopCheck& stop) cons
     if (!place.status(named(name))) {
         // Shared holders may come at once: one fills, under a lock of its own.
         FileLock filling = FileLock::acquire(place, "filling", LockMode::exclusive);
+        if (deltas_.spelling() == layerstore::OverlaySpelling::plain)
+            deltas_.sweep();  // it may be where a killed command had it
         if (!place.status(named(name))) fill(mount, place, name, stop);
     }
     return {std::move(lock), place.open_directory(named(name), FollowLinks::never)};

@@ -2,6 +2,7 @@
 #include "builder/sandbox/command.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,7 +29,7 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
 }
 
 void take_descriptors(const CommandDescriptors& descriptors) {
-    if (::dup2(descriptors.null, 0) < 0 || ::dup2(descriptors.log, 1) < 0 || ::dup2(descriptors.log, 2) < 0)
+    if (::dup2(descriptors.input, 0) < 0 || ::dup2(descriptors.output, 1) < 0 || ::dup2(descriptors.error, 2) < 0)
         throw_errno("set up", "standard streams");
     if (::fchdir(descriptors.working_directory) < 0) throw_errno("enter", "the working directory");
     // A directory that lies outside the root shows as "(unreachable)": it would be a way out.
@@ -70,10 +71,14 @@ std::string_view path_of(const RunSpec& spec) {
 // The files that could be meant, in order: as execvp(3) looks for them.
 std::vector<std::string> candidates(const RunSpec& spec) {
     const std::string& name = spec.arguments.at(0);
-    if (name.find('/') != std::string::npos) return {name};
     std::vector<std::string> found;
-    for (std::string_view folder : split(path_of(spec), ':'))
-        found.push_back(std::string(folder.empty() ? "." : folder) + "/" + name);
+    if (name.find('/') != std::string::npos) {
+        found.push_back(name);
+    } else {
+        for (std::string_view folder : split(path_of(spec), ':'))
+            found.push_back(std::string(folder.empty() ? "." : folder) + "/" + name);
+    }
+    found.insert(found.end(), spec.stand_ins.begin(), spec.stand_ins.end());
     return found;
 }
 
@@ -101,7 +106,11 @@ std::string reason_for(const std::string& file, int problem) {
     auto environment = pointers(spec.environment);
     std::string refused;
     int problem = 0;
-    for (const std::string& file : candidates(spec)) {
+    const std::vector<std::string> files = candidates(spec);
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        const std::string& file = files[i];
+        const bool is_stand_in = files.size() - i <= spec.stand_ins.size();
+        if (is_stand_in) arguments[0] = const_cast<char*>(file.c_str());  // a program of many looks what it is called
         ::execve(file.c_str(), arguments.data(), environment.data());
         int why = errno;
         bool stands = ::access(file.c_str(), F_OK) == 0;
@@ -110,7 +119,7 @@ std::string reason_for(const std::string& file, int problem) {
             refused = file;
             problem = why;
         }
-        if (why != EACCES) break;
+        if (why != EACCES && spec.stand_ins.empty()) break;
     }
     std::string name = printable(spec.arguments[0]);
     if (problem != 0)
@@ -131,6 +140,7 @@ void become_command(const RunSpec& spec, const CommandDescriptors& descriptors, 
         ::umask(022);
         if (confinement.root >= 0) enter_root(confinement.root);
         take_descriptors(descriptors);
+        if (spec.terminal && ::ioctl(0, TIOCSCTTY, 0) < 0) throw_errno("take", "the terminal");
         set_limits(spec.limits);
         reset_signals();
         confine(spec, confinement);

@@ -12,8 +12,9 @@ namespace imgbuild::builder {
 
 /// Descriptors that the command starts with or in.
 struct CommandDescriptors {
-    int null = -1;               ///< standard input
-    int log = -1;                ///< standard output and error
+    int input = -1;
+    int output = -1;
+    int error = -1;              ///< with RunSpec::terminal, all three are that terminal
     int working_directory = -1;  ///< opened inside the root
 };
 

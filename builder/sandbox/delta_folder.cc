@@ -12,6 +12,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "builder/sandbox/plain/plain_returns.h"
 #include "layerstore/snapshot/seal.h"
 #include "layerstore/snapshot/trust.h"
 
@@ -55,6 +56,7 @@ void DeltaFolder::sweep() const {
         if (const auto alone = FileLock::try_acquire(locks_, use_name, LockMode::exclusive))
             for (const std::string& name : retired_.list())
                 if (::renameat(retired_.fd(), name.c_str(), pending_.fd(), name.c_str()) < 0) throw_errno("move", name);
+        if (spelling_ == layerstore::OverlaySpelling::plain) bring_back_all();
         TemporaryDirectory::sweep(pending_);
     } catch (const Error&) {
         // Another process sweeps at the same time and was faster; what stays is swept by the next one.
@@ -93,6 +95,18 @@ void DeltaFolder::publish_as(const TemporaryDirectory& work, const std::string& 
     // What stands there was left by another boot, or made before and perhaps changed since.
     if (::renameat2(place, made, parent.fd(), hex.c_str(), RENAME_EXCHANGE) < 0) throw_errno("publish delta", hex);
     retire(work.directory(), made);
+}
+
+// Caches of commands whose processes were killed.
+void DeltaFolder::bring_back_all() const {
+    for (const std::string& name : pending_.list()) {
+        try {
+            const Directory work = pending_.open_directory(ImagePath().child(name), FollowLinks::never);
+            if (const auto unused = FileLock::try_acquire(work, "lock", LockMode::exclusive)) bring_back(work);
+        } catch (const Error&) {
+            // Somebody else was faster, or it is no folder.
+        }
+    }
 }
 
 void DeltaFolder::retire(const Directory& parent, const std::string& name) const {

@@ -70,6 +70,7 @@ class DeltaFolder {
     Directory open(const DeltaId& id) const;
 
   private:
+    void bring_back_all() const;
     void publish_as(const TemporaryDirectory& work, const std::string& files, const Directory& parent,
                     const std::string& hex) const;
     FileLock wait_for(const std::string& name, LockMode mode, const StopCheck& stop) const;

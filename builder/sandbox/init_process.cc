@@ -6,27 +6,50 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <limits>
+#include <optional>
 
 #include "builder/sandbox/wire_spec.h"
 
 namespace imgbuild::builder {
 namespace {
 
-void wait_for_report(const Channel& channel, int watched) {
+using Clock = std::chrono::steady_clock;
+
+// Milliseconds until `end`, for poll(2).
+int left_until(std::optional<Clock::time_point> end) {
+    if (!end) return -1;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*end - Clock::now()).count();
+    return static_cast<int>(std::clamp<std::int64_t>(left, 0, std::numeric_limits<int>::max()));
+}
+
+// False when the time is up.
+bool wait_for_report(const Channel& channel, int watched, std::optional<Clock::time_point> end) {
     std::array<pollfd, 2> events{pollfd{channel.fd(), POLLIN, 0}, pollfd{watched, POLLIN | POLLRDHUP, 0}};
-    while (::poll(events.data(), events.size(), -1) < 0)
-        if (errno != EINTR) throw_errno("wait for", "the sandbox");
+    for (;;) {
+        const int ready = ::poll(events.data(), events.size(), left_until(end));
+        if (ready < 0 && errno != EINTR) throw_errno("wait for", "the sandbox");
+        if (ready > 0) break;
+        if (ready == 0 && left_until(end) == 0) return false;
+    }
     if (events[0].revents == 0) throw Error(ErrorKind::interrupted, "run: stopped");
+    return true;
 }
 
 }  // namespace
 
 InitProcess::~InitProcess() {
-    if (pid_ > 0) ::kill(pid_, SIGKILL);
+    kill();
     wait();
+}
+
+void InitProcess::kill() noexcept {
+    if (pid_ > 0) ::kill(pid_, SIGKILL);
 }
 
 void InitProcess::wait() {
@@ -36,22 +59,45 @@ void InitProcess::wait() {
     pid_ = -1;
 }
 
-ExitStatus InitProcess::follow(Channel& channel, int watched, const std::function<void(WireReader&)>& when_ready) {
-    // Until it says something else: the init itself was killed, by a kernel out of memory, and so was the command.
-    ExitStatus status{128 + SIGKILL, SIGKILL};
+void InitProcess::follow_reports(Channel& channel, const InitWatch& watch, RunEnd& end) {
+    std::optional<Clock::time_point> limit;
+    if (watch.timeout_milliseconds != 0) limit = Clock::now() + std::chrono::milliseconds(watch.timeout_milliseconds);
     for (;;) {
-        wait_for_report(channel, watched);
+        if (!wait_for_report(channel, watch.watched, limit)) {
+            kill();
+            end.cause = EndCause::timed_out;
+            return;
+        }
         auto message = channel.receive();
-        if (!message) break;
+        if (!message) return;
         WireReader in(message->payload, "the sandbox's report");
         switch (static_cast<Report>(in.byte())) {
-            case Report::ready: when_ready(in); break;
-            case Report::status: status = decode_status(in); break;
+            case Report::ready:
+                if (watch.when_ready) watch.when_ready(in);
+                break;
+            case Report::terminal:
+                if (watch.when_terminal) watch.when_terminal(std::move(message->fds.at(0)));
+                break;
+            case Report::status: end.status = decode_status(in); break;
             case Report::error: throw decode_error(in);
         }
     }
+}
+
+RunEnd InitProcess::follow(Channel& channel, const InitWatch& watch) {
+    // The init builds the sandbox meanwhile.
+    const std::uint64_t killed_before = killed_for_memory_here();
+    // Until it says something else: the init itself was killed, by a kernel out of memory, and so was the command.
+    RunEnd end{.status = {128 + SIGKILL, SIGKILL}};
+    follow_reports(channel, watch, end);
     wait();
-    return status;
+    end.not_enforced = watch.cgroup.not_enforced();
+    if (end.cause != EndCause::itself) return end;
+    // The machine's count says who was killed only together with how this command ended.
+    const bool was_killed = end.status.code == 128 + SIGKILL;
+    if (watch.cgroup.killed_for_memory() > 0 || (was_killed && killed_for_memory_here() > killed_before))
+        end.cause = EndCause::out_of_memory;
+    return end;
 }
 
 void die_with_parent(const Channel& channel) {
@@ -74,6 +120,12 @@ void report_status(Channel& channel, const ExitStatus& status) {
     WireWriter out;
     encode_status(out.byte(static_cast<std::uint8_t>(Report::status)), status);
     channel.send(out.bytes());
+}
+
+void report_terminal(Channel& channel, const Fd& other_end) {
+    WireWriter out;
+    const int number = other_end.get();
+    channel.send(out.byte(static_cast<std::uint8_t>(Report::terminal)).bytes(), std::span(&number, 1));
 }
 
 ExitStatus exit_status_of(int wait_status) noexcept {

@@ -11,12 +11,24 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "base/wire.h"
+#include "builder/sandbox/cgroup.h"
 #include "builder/sandbox/channel.h"
+#include "builder/sandbox/run_end.h"
 
 namespace imgbuild::builder {
 
 /// What the init says to the process that started it; the first byte of each report.
-enum class Report : std::uint8_t { ready, status, error };
+enum class Report : std::uint8_t { ready, terminal, status, error };
+
+/// What the process that started an init does meanwhile.
+struct InitWatch {
+    const Cgroup& cgroup;                         ///< that the command joins
+    int watched = -1;                             ///< a socket: the command is killed when its other end closes or has
+                                                  ///< finished sending
+    std::uint64_t timeout_milliseconds = 0;       ///< after which the command is killed; 0: never
+    std::function<void(WireReader&)> when_ready;  ///< gets what came with Report::ready; may be empty
+    std::function<void(Fd)> when_terminal;        ///< gets the other end of the command's terminal; may be empty
+};
 
 /// Kills the init unless it was waited for; it is gone when this is.
 class InitProcess {
@@ -27,12 +39,14 @@ class InitProcess {
     ~InitProcess();
     void wait();
 
-    /// Follows the reports on `channel` to the init's end, which it waits for, and says how the command ended;
-    /// `when_ready` gets what came with Report::ready. An Error that the init reports is thrown; Error{interrupted} when
-    /// the other end of `watched` closes or finishes sending.
-    ExitStatus follow(Channel& channel, int watched, const std::function<void(WireReader&)>& when_ready);
+    /// Follows the reports on `channel` to the init's end, which it waits for, and says how the command ended. An Error
+    /// that the init reports is thrown; Error{interrupted} when `watch` says that nobody wants the command any more.
+    RunEnd follow(Channel& channel, const InitWatch& watch);
 
   private:
+    void kill() noexcept;
+    void follow_reports(Channel& channel, const InitWatch& watch, RunEnd& end);
+
     pid_t pid_;
 };
 
@@ -42,6 +56,7 @@ class InitProcess {
 void die_with_parent(const Channel& channel);
 void report_error(Channel& channel, const Error& error) noexcept;
 void report_status(Channel& channel, const ExitStatus& status);
+void report_terminal(Channel& channel, const Fd& other_end);
 /// How a process ended, from waitpid's word.
 ExitStatus exit_status_of(int wait_status) noexcept;
 

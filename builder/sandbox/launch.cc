@@ -108,7 +108,30 @@ pid_t start_command(CommandStart& start) {
 }
 #endif
 
+// What is named of the null device is the sandbox's own.
+CommandDescriptors descriptors_of(const RunStreams& streams, int null, int working_directory) {
+    const auto or_null = [null](int fd) { return fd < 0 ? null : fd; };
+    return {or_null(streams.input), or_null(streams.output), or_null(streams.error), working_directory};
+}
+
+// Its name is one of the sandbox's own /dev.
+Fd give_terminal(const Launch& what, const Directory& root, CommandDescriptors& descriptors, Channel& channel) {
+    Fd multiplexer = root.open(ImagePath::clean("/dev/pts/ptmx"), O_RDWR | O_NOCTTY, FollowLinks::never);
+    TerminalPair terminal = open_terminal(std::move(multiplexer), *what.spec.terminal, what.spec.credentials);
+    descriptors.input = descriptors.output = descriptors.error = terminal.commands.get();
+    report_terminal(channel, terminal.ours);
+    return std::move(terminal.commands);
+}
+
+// Joined from outside, so that the sandbox's view of control groups begins at its own.
+void enter_cgroup(const Cgroup& cgroup) {
+    if (cgroup.is_empty()) return;
+    cgroup.join();
+    if (::unshare(CLONE_NEWCGROUP) < 0) throw_errno("make", "a namespace of control groups");
+}
+
 void run_init(const Launch& what, Channel& channel) {
+    enter_cgroup(what.cgroup);
     prepare_host_side(what.spec);
     MountExecutor executor(what.folders);
     executor.carry_out(what.plan);
@@ -117,7 +140,9 @@ void run_init(const Launch& what, Channel& channel) {
     Fd null = executor.targets().root().open(ImagePath::clean("/dev/null"), O_RDWR, FollowLinks::never);
     executor.enter_root();
     send_stubs(channel, executor.targets().stubs());
-    CommandStart start{what.spec, {null.get(), what.log, working_directory.get()}, channel};
+    CommandStart start{what.spec, descriptors_of(what.streams, null.get(), working_directory.get()), channel};
+    Fd terminal;
+    if (what.spec.terminal) terminal = give_terminal(what, executor.targets().root(), start.descriptors, channel);
     pid_t command = start_command(start);
     drop_all_capabilities();
     // Nothing of the host stays open in the one process that outlives the set-up.
@@ -139,9 +164,10 @@ void run_init(const Launch& what, Channel& channel) {
     ::_exit(1);
 }
 
-pid_t clone_init(const RunSpec& spec) {
-    unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | SIGCHLD;
-    if (spec.network == NetworkMode::none) flags |= CLONE_NEWNET;
+pid_t clone_init(const Launch& what) {
+    unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | SIGCHLD;
+    if (what.cgroup.is_empty()) flags |= CLONE_NEWCGROUP;
+    if (what.spec.network == NetworkMode::none) flags |= CLONE_NEWNET;
     long pid = ::syscall(SYS_clone, flags, nullptr, nullptr, nullptr, nullptr);
     if (pid >= 0) return static_cast<pid_t>(pid);
     if (errno == ENOSPC)
@@ -154,7 +180,7 @@ pid_t clone_init(const RunSpec& spec) {
 
 LaunchOutcome launch(const Launch& what) {
     auto [ours, theirs] = Channel::make_pair();
-    pid_t pid = clone_init(what.spec);
+    pid_t pid = clone_init(what);
     if (pid == 0) {
         ours.shut();
         init_main(what, theirs);
@@ -162,7 +188,11 @@ LaunchOutcome launch(const Launch& what) {
     InitProcess init(pid);
     theirs.shut();
     LaunchOutcome outcome;
-    outcome.status = init.follow(ours, what.watched, [&](WireReader& in) { outcome.stubs = read_stubs(in); });
+    outcome.end = init.follow(ours, {.cgroup = what.cgroup,
+                                     .watched = what.watched,
+                                     .timeout_milliseconds = what.spec.timeout_milliseconds,
+                                     .when_ready = [&](WireReader& in) { outcome.stubs = read_stubs(in); },
+                                     .when_terminal = what.streams.when_terminal});
     return outcome;
 }
 

@@ -6,10 +6,12 @@
 
 #include <vector>
 
-#include "base/process.h"
+#include "builder/sandbox/cgroup.h"
 #include "builder/sandbox/mount_executor.h"
 #include "builder/sandbox/mount_plan.h"
+#include "builder/sandbox/run_end.h"
 #include "builder/sandbox/run_spec.h"
+#include "builder/sandbox/run_streams.h"
 
 namespace imgbuild::builder {
 
@@ -17,12 +19,13 @@ struct Launch {
     const RunSpec& spec;
     const MountPlan& plan;
     const SandboxFolders& folders;
-    int log = -1;      ///< becomes the command's standard output and error
-    int watched = -1;  ///< a socket: when its other end closes or has finished sending, the command is killed
+    const RunStreams& streams;
+    const Cgroup& cgroup;  ///< which the command runs in
+    int watched = -1;      ///< a socket: when its other end closes or has finished sending, the command is killed
 };
 
 struct LaunchOutcome {
-    ExitStatus status;
+    RunEnd end;
     std::vector<MountStub> stubs;
 };
 

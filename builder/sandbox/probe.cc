@@ -176,6 +176,14 @@ Rung probe_rung(RootMode mode, const std::string& scratch_directory) {
     return absent(mode, "unknown");
 }
 
+std::string describe_user_namespaces(const MachineSwitches& switches) {
+    if (switches.max_user_namespaces.empty()) return "none in this kernel";
+    std::string text = switches.max_user_namespaces + " at most";
+    if (switches.unprivileged_clone == "0") text += "; root only (kernel.unprivileged_userns_clone)";
+    if (switches.apparmor == "1") text += "; without rights for most programs (AppArmor)";
+    return text;
+}
+
 std::string yes_or_errno(bool works) {
     int problem = errno;
     return works ? "yes" : fmt::format("no ({})", strerrordesc_np(problem));
@@ -276,8 +284,10 @@ std::vector<std::pair<std::string, std::string>> kernel_features() {
     struct statfs status {};
     bool unified = ::statfs("/sys/fs/cgroup", &status) == 0 && status.f_type == 0x63677270;
     features.emplace_back("cgroup", unified ? "version 2" : "version 1 or none");
-    features.emplace_back("user namespaces",
-                          std::string(trim(host_file("/proc/sys/user", "max_user_namespaces"))) + " at most");
+    const MachineSwitches switches = read_switches();
+    features.emplace_back("user namespaces", describe_user_namespaces(switches));
+    features.emplace_back("system call filter", switches.filtered ? "yes, of an outer container or service" : "none");
+    features.emplace_back("/proc", switches.proc_masked ? "parts are masked: this is a container" : "whole");
     return features;
 }
 

@@ -10,11 +10,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
 #include <optional>
 
 #include "base/error.h"
 #include "base/work_count.h"
 #include "builder/sandbox/cache_mounts.h"
+#include "builder/sandbox/cgroup.h"
 #include "builder/sandbox/delta_folder.h"
 #include "builder/sandbox/id_maps.h"
 #include "builder/sandbox/launch.h"
@@ -29,6 +31,7 @@ namespace {
 constexpr std::uint64_t resolv_conf_limit = 1 << 20;
 constexpr std::uint32_t tty_group = 5;
 constexpr const char* upper_name = "upper-root";
+constexpr std::size_t attached_streams = 3;  // in, out, error
 
 // Stops when the main process closed its end or finished sending.
 void check_asker(const Channel& channel) {
@@ -74,10 +77,13 @@ class Service {
     void drop_kept_roots() const { PlainRoots(deltas_).clear(); }
     void prepare_uppers(const RunSpec& spec, const MountSources& sources, const Directory& work) const;
     MountSources find_sources(const RunSpec& spec, const TemporaryDirectory& work) const;
-    void run_without_mounts(const RunSpec& spec, const TemporaryDirectory& work, std::vector<Fd> fds);
-    void answer_run(const ExitStatus& status, const TemporaryDirectory& work);
+    RunStreams streams_of(const RunSpec& spec, const std::vector<Fd>& fds);
+    RunEnd run_once(const RunSpec& spec, const TemporaryDirectory& work, std::vector<Fd> fds);
+    RunEnd run_once_without_mounts(const RunSpec& spec, PlainRun& run, std::vector<Fd> fds);
+    void answer_end(const RunEnd& end);
+    void answer_changes(const RunEnd& end, const TemporaryDirectory& work);
     using WhenKept = std::function<void(const layerstore::TreeDelta&, const DeltaId&)>;
-    void keep(const TemporaryDirectory& work, const WhenKept& when_kept = {});
+    void keep(const TemporaryDirectory& work, const WhenKept& when_kept);
 
     Channel& channel_;
     RequestPlace place_;
@@ -154,10 +160,14 @@ void copy_root(const Directory& from, const Directory& upper) {
     layerstore::stamp(upper.fd(), entry.mtime, ImagePath());
 }
 
+// What a command before left in an upper directory stays; the kernel wants a work directory that nothing used.
 void Service::prepare_uppers(const RunSpec& spec, const MountSources& sources, const Directory& work) const {
     auto prepare = [&](const std::string& stage, const std::string& top) {
-        Directory upper = work.make_directory(ImagePath().child("upper-" + stage));
+        const bool is_used = work.status(ImagePath().child("upper-" + stage)).has_value();
+        if (is_used) work.remove_tree("work-" + stage);
         work.make_directory(ImagePath().child("work-" + stage));
+        if (is_used) return;
+        Directory upper = work.make_directory(ImagePath().child("upper-" + stage));
         copy_root(deltas_.directory().open_directory(ImagePath::clean(top), FollowLinks::never), upper);
     };
     prepare("root", sources.root.front());
@@ -165,53 +175,94 @@ void Service::prepare_uppers(const RunSpec& spec, const MountSources& sources, c
         if (spec.binds[i].writable) prepare("bind-" + std::to_string(i), sources.binds[i].front());
 }
 
-void Service::run(WireReader& in, std::vector<Fd> fds) {
-    RunSpec spec = decode_spec(in);
-    TemporaryDirectory work = deltas_.begin();
-    if (is_plain()) return run_without_mounts(spec, work, std::move(fds));
-    std::optional<FileLock> used = deltas_.use(stop());
-    HeldCaches caches = caches_.hold_all(spec.caches, stop());
-    SandboxFolders folders{deltas_.directory().name(), DeltaFolder::path_of(work), stage_name, caches.paths,
-                           place_.spelling};
-    MountSources sources = find_sources(spec, work);
-    prepare_uppers(spec, sources, work.directory());
-    MountPlan plan = plan_mounts(spec, sources, mount_features(place_.spelling));
-    LaunchOutcome outcome = launch({spec, plan, folders, fds.at(0).get(), channel_.fd()});
-    caches.locks.clear();
-    used.reset();
-    fds.clear();  // or who reads the log would wait for its end until the answer is dealt with
-
-    if (outcome.status.ok()) remove_stubs(open_upper(work), outcome.stubs);
-    answer_run(outcome.status, work);
-    if (outcome.status.ok()) keep(work);
-}
-
-void Service::run_without_mounts(const RunSpec& spec, const TemporaryDirectory& work, std::vector<Fd> fds) {
-    std::optional<FileLock> used = deltas_.use(stop());
-    PlainRun run(deltas_, work.directory(), spec, stop());
-    ExitStatus status;
-    {
-        const HeldCaches caches = caches_.hold_all(spec.caches, stop());
-        const MountSources sources{.binds = std::vector<std::vector<std::string>>(spec.binds.size()),
-                                   .resolv_conf = resolv_conf_for(host_resolv_conf(), spec.network),
-                                   .hosts = hosts_for(spec)};
-        const MountPlan plan = plan_mounts(spec, sources, {.can_mount = false});
-        status = run.run(plan, caches.paths, fds.at(0).get(), channel_.fd());
+RunStreams Service::streams_of(const RunSpec& spec, const std::vector<Fd>& fds) {
+    RunStreams streams;
+    if (spec.terminal) {
+        streams.when_terminal = [this](Fd other_end) {
+            WireWriter word;
+            const int number = other_end.get();
+            channel_.send(word.byte(static_cast<std::uint8_t>(Answer::terminal)).bytes(), std::span(&number, 1));
+        };
+    } else if (fds.size() == attached_streams) {
+        streams.input = fds[0].get();
+        streams.output = fds[1].get();
+        streams.error = fds[2].get();
+    } else {
+        streams.output = streams.error = fds.at(0).get();
     }
-    used.reset();
-    fds.clear();
-    if (status.ok()) run.collect(work.directory().make_directory(ImagePath().child(upper_name)));
-    answer_run(status, work);
-    if (status.ok())
-        keep(work, [&](const layerstore::TreeDelta& delta, const DeltaId& id) { run.keep_root(delta, id); });
+    return streams;
 }
 
-void Service::answer_run(const ExitStatus& status, const TemporaryDirectory& work) {
+// Nobody else holds `fds` when a command has ended, or who reads them would wait for their end until the answer is dealt
+// with.
+RunEnd Service::run_once(const RunSpec& spec, const TemporaryDirectory& work, std::vector<Fd> fds) {
+    const FileLock used = deltas_.use(stop());
+    const HeldCaches caches = caches_.hold_all(spec.caches, stop());
+    const SandboxFolders folders{deltas_.directory().name(), DeltaFolder::path_of(work), stage_name, caches.paths,
+                                 place_.spelling};
+    const MountSources sources = find_sources(spec, work);
+    prepare_uppers(spec, sources, work.directory());
+    const MountPlan plan = plan_mounts(spec, sources, mount_features(place_.spelling));
+    const RunStreams streams = streams_of(spec, fds);
+    const Cgroup cgroup(spec.budget);
+    const LaunchOutcome outcome = launch({spec, plan, folders, streams, cgroup, channel_.fd()});
+    if (outcome.end.ok()) remove_stubs(open_upper(work), outcome.stubs);
+    return outcome.end;
+}
+
+RunEnd Service::run_once_without_mounts(const RunSpec& spec, PlainRun& run, std::vector<Fd> fds) {
+    const HeldCaches caches = caches_.hold_all(spec.caches, stop());
+    const MountSources sources{.binds = std::vector<std::vector<std::string>>(spec.binds.size()),
+                               .resolv_conf = resolv_conf_for(host_resolv_conf(), spec.network),
+                               .hosts = hosts_for(spec)};
+    const MountPlan plan = plan_mounts(spec, sources, {.can_mount = false});
+    const RunStreams streams = streams_of(spec, fds);
+    const Cgroup cgroup(spec.budget);
+    return run.run({spec, plan, caches.paths, streams, cgroup, channel_.fd()});
+}
+
+// The first command, and as long as somebody wants to look at what it left, further ones in the same state.
+void Service::run(WireReader& in, std::vector<Fd> fds) {
+    const bool is_attached = in.byte() != 0;
+    const RunSpec spec = decode_spec(in);
+    const TemporaryDirectory work = deltas_.begin();
+    std::optional<PlainRun> plain;
+    if (is_plain()) {
+        const FileLock used = deltas_.use(stop());
+        plain.emplace(deltas_, work.directory(), spec, stop());
+    }
+    auto once = [&](const RunSpec& command, std::vector<Fd> streams) {
+        if (!plain) return run_once(command, work, std::move(streams));
+        const FileLock used = deltas_.use(stop());
+        return run_once_without_mounts(command, *plain, std::move(streams));
+    };
+    const RunEnd end = once(spec, std::move(fds));
+    if (is_attached || !end.ok()) {
+        answer_end(end);
+        while (auto message = channel_.receive()) {
+            WireReader again(message->payload, "a request to look at what a command left");
+            answer_end(once(decode_spec(again), std::move(message->fds)));
+        }
+        return;
+    }
+    if (plain) plain->collect(work.directory().make_directory(ImagePath().child(upper_name)));
+    answer_changes(end, work);
+    keep(work, [&](const layerstore::TreeDelta& delta, const DeltaId& id) {
+        if (plain) plain->keep_root(delta, id);
+    });
+}
+
+void Service::answer_end(const RunEnd& end) {
     WireWriter answer = answer_done();
-    encode_status(answer, status);
-    if (status.ok()) answer.text(layerstore::read_upper(open_upper(work), place_.spelling).encode());
-    answer.varint(work_count().hashed);
+    encode_end(answer, end);
     channel_.send(answer.bytes());
+}
+
+void Service::answer_changes(const RunEnd& end, const TemporaryDirectory& work) {
+    WireWriter answer = answer_done();
+    encode_end(answer, end);
+    answer.text(layerstore::read_upper(open_upper(work), place_.spelling).encode());
+    channel_.send(answer.varint(work_count().hashed).bytes());
 }
 
 // The main process looks at the changes and either names what is to be kept, or closes its end.
@@ -226,7 +277,7 @@ void Service::keep(const TemporaryDirectory& work, const WhenKept& when_kept) {
         FileLock held = deltas_.lock(id.value.hex(), stop());
         deltas_.publish(work, upper_name, id);
     }
-    if (when_kept) when_kept(delta, id);
+    when_kept(delta, id);
     channel_.send(answer_done().bytes());
     deltas_.sweep();  // what it replaced; nobody waits for that
 }

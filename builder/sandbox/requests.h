@@ -23,7 +23,8 @@ enum class Request : std::uint8_t {
     drop_roots,
     sweep
 };
-enum class Answer : std::uint8_t { done, error };
+/// `terminal` comes before the answer, with the other end of the terminal that a command was given.
+enum class Answer : std::uint8_t { done, error, terminal };
 
 /// Where a request works: part of every one of them.
 struct RequestPlace {

@@ -81,9 +81,34 @@ struct ResourceLimit {
     std::uint64_t hard = 0;
 };
 
+/// What the processes of a command may use together: kept by control groups (builder/sandbox/cgroup.h), where this
+/// machine lets us make them. 0 is no limit. Nothing of it is part of a step's key: it decides whether a command ends,
+/// not what it makes.
+struct ResourceBudget {
+    std::uint64_t memory = 0;                      ///< bytes
+    std::optional<std::uint64_t> memory_and_swap;  ///< bytes of both; 2^64 - 1: any swap; empty: twice `memory`
+    std::uint64_t cpu_quota = 0;                   ///< microseconds of all processors in each period
+    std::uint64_t cpu_period = 100'000;            ///< microseconds
+    std::uint64_t cpu_shares = 0;                  ///< weight against others, 1024 is usual
+    std::string processors;                        ///< "0-3,5": those that may be used
+    std::string memory_nodes;                      ///< the same of NUMA nodes
+    std::uint64_t processes = 0;                   ///< and threads
+    std::string parent;                            ///< cgroup that the command's is made in; empty: one near our own
+
+    friend bool operator==(const ResourceBudget&, const ResourceBudget&) = default;
+    bool is_set() const { return *this != ResourceBudget{}; }
+};
+
+/// The size of a terminal that a command gets.
+struct TerminalSize {
+    std::uint16_t rows = 24;
+    std::uint16_t columns = 80;
+};
+
 struct RunSpec {
     std::vector<DeltaId> layers;           ///< the root file system, lowest first; all materialised
     std::vector<std::string> arguments;    ///< argv, not empty
+    std::vector<std::string> stand_ins;    ///< programs that are taken, in order, where arguments[0] is not there
     std::vector<std::string> environment;  ///< "NAME=value", complete
     ImagePath working_directory;           ///< where missing, made for `credentials` with mode 0755
     Credentials credentials;
@@ -93,6 +118,10 @@ struct RunSpec {
     std::vector<std::pair<std::string, std::string>> added_hosts;  ///< (name, address) for /etc/hosts
     std::uint64_t shm_size = 64 << 20;                             ///< bytes
     std::vector<ResourceLimit> limits;
+    ResourceBudget budget;
+    std::uint64_t timeout_milliseconds = 0;  ///< after which the command is killed; 0: never
+    /// The command's streams are a terminal of its own, which controls it; who runs it gets the other end.
+    std::optional<TerminalSize> terminal;
     std::vector<BindMount> binds;
     std::vector<CacheMount> caches;
     std::vector<TmpfsMount> tmpfs;

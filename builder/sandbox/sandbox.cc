@@ -75,6 +75,21 @@ bool try_send(Channel& channel, std::span<const std::byte> bytes) {
     }
 }
 
+// The end of a command that somebody talks to; its request is sent.
+RunEnd receive_attached_end(Channel& channel, const Attachment& attachment) {
+    for (;;) {
+        Message answer = receive_answer(channel);
+        WireReader in(answer.payload, "the helper's answer");
+        if (static_cast<Answer>(in.byte()) != Answer::terminal) return decode_end(in);
+        attachment.when_terminal(std::move(answer.fds.at(0)));
+    }
+}
+
+void send_attached(Channel& channel, const WireWriter& request, const RunSpec& spec, const Attachment& attachment) {
+    const std::array<int, 3> streams{attachment.input.get(), attachment.output.get(), attachment.error.get()};
+    channel.send(request.bytes(), spec.terminal ? std::span<const int>() : std::span<const int>(streams));
+}
+
 WireReader answer_body(const Message& message) {
     return WireReader(std::string_view(message.payload).substr(1), "the helper's answer");
 }
@@ -82,8 +97,9 @@ WireReader answer_body(const Message& message) {
 class HelperRunResult final : public RunResult {
   public:
     HelperRunResult(Channel channel, WireReader& in) : channel_(std::move(channel)) {
-        status_ = decode_status(in);
-        if (status_.ok()) changes_ = layerstore::TreeDelta::decode(in.text());
+        end_ = decode_end(in);
+        if (!end_.ok()) return;
+        changes_ = layerstore::TreeDelta::decode(in.text());
         count_work(Work::hash, in.varint());
     }
 
@@ -91,6 +107,13 @@ class HelperRunResult final : public RunResult {
         WireWriter out;
         channel_.send(out.digest(id.value).text(delta.encode()).bytes());
         receive_answer(channel_);
+    }
+
+    RunEnd run_attached(const RunSpec& spec, const Attachment& attachment) override {
+        WireWriter out;
+        encode_spec(out, spec);
+        send_attached(channel_, out, spec, attachment);
+        return receive_attached_end(channel_, attachment);
     }
 
   private:
@@ -114,6 +137,7 @@ class HelperSandbox final : public Sandbox {
     bool has(const DeltaId& delta) override;
     void materialise(const DeltaId& delta, ByteReader& canonical_tar) override;
     std::unique_ptr<RunResult> run(const RunSpec& spec, const Fd& log) override;
+    RunEnd run_attached(const RunSpec& spec, const Attachment& attachment) override;
     std::vector<Fd> open_files(const DeltaId& delta, std::span<const ImagePath> paths) override;
     std::vector<DeltaId> changed(std::span<const DeltaId> deltas) override;
     std::vector<std::string> check(const DeltaId& delta, const layerstore::TreeDelta& record) override;
@@ -197,12 +221,21 @@ void HelperSandbox::materialise(const DeltaId& delta, ByteReader& canonical_tar)
 
 std::unique_ptr<RunResult> HelperSandbox::run(const RunSpec& spec, const Fd& log) {
     WireWriter request = begin(Request::run);
-    encode_spec(request, spec);
+    encode_spec(request.byte(0), spec);
     int number = log.get();
     Channel channel = ask(request, std::span(&number, 1));
     Message answer = receive_answer(channel);
     WireReader in = answer_body(answer);
     return std::make_unique<HelperRunResult>(std::move(channel), in);
+}
+
+RunEnd HelperSandbox::run_attached(const RunSpec& spec, const Attachment& attachment) {
+    throw_if_cancelled();
+    Channel channel = helper().connect();
+    WireWriter request = begin(Request::run);
+    encode_spec(request.byte(1), spec);
+    send_attached(channel, request, spec, attachment);
+    return receive_attached_end(channel, attachment);
 }
 
 std::vector<Fd> HelperSandbox::open_ourselves(const DeltaId& delta, std::span<const ImagePath> paths) const {

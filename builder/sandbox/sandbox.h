@@ -16,14 +16,23 @@
 
 #include "base/digest.h"
 #include "base/fd.h"
-#include "base/process.h"
 #include "base/stream.h"
 #include "builder/sandbox/probe.h"
+#include "builder/sandbox/run_end.h"
 #include "builder/sandbox/run_spec.h"
 #include "layerstore/tree/algebra.h"
 #include "layerstore/tree/tree_delta.h"
 
 namespace imgbuild::builder {
+
+/// The other side of a command that somebody talks to.
+struct Attachment {
+    /// Without RunSpec::terminal: ends of pipes that become the command's, given away when it starts.
+    Fd input, output, error;
+    /// With it: gets the other end of the terminal once the command is about to start, on the calling thread, and
+    /// returns at once.
+    std::function<void(Fd)> when_terminal;
+};
 
 /// What a finished command left; holds its upper directory until keep() or destruction, which discards it.
 class RunResult {
@@ -33,7 +42,8 @@ class RunResult {
     RunResult& operator=(const RunResult&) = delete;
     virtual ~RunResult() = default;
 
-    const ExitStatus& status() const noexcept { return status_; }
+    const RunEnd& end() const noexcept { return end_; }
+    const ExitStatus& status() const noexcept { return end_.status; }
     /// What the upper directory holds, not normalised, contents hashed, times as the command left them. Empty
     /// unless the command succeeded.
     const layerstore::TreeDelta& changes() const noexcept { return changes_; }
@@ -43,8 +53,11 @@ class RunResult {
     /// every entry that it puts gets the time that stands there. Call at most once.
     virtual void keep(const layerstore::TreeDelta& delta, const DeltaId& id) = 0;
 
+    /// Of a command that failed: runs another one in the state that it left, as Sandbox::run_attached().
+    virtual RunEnd run_attached(const RunSpec& spec, const Attachment& attachment) = 0;
+
   protected:
-    ExitStatus status_;
+    RunEnd end_;
     layerstore::TreeDelta changes_;
 };
 
@@ -67,6 +80,9 @@ class Sandbox {
     /// command that fails is a result, not an Error; a sandbox that cannot be built is an Error. A cancel
     /// request kills the command and gives Error{interrupted}.
     virtual std::unique_ptr<RunResult> run(const RunSpec& spec, const Fd& log) = 0;
+
+    /// Runs a command that somebody talks to. What it changes is thrown away.
+    virtual RunEnd run_attached(const RunSpec& spec, const Attachment& attachment) = 0;
 
     /// Opens regular files of a materialised delta for reading, in order; an entry that is not there is an
     /// empty Fd. Any number of paths.

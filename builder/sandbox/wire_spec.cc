@@ -94,11 +94,47 @@ void decode_mounts(WireReader& in, RunSpec& spec) {
     });
 }
 
+void encode_budget(WireWriter& out, const ResourceBudget& budget) {
+    out.varint(budget.memory).byte(budget.memory_and_swap.has_value()).varint(budget.memory_and_swap.value_or(0));
+    out.varint(budget.cpu_quota).varint(budget.cpu_period).varint(budget.cpu_shares);
+    out.text(budget.processors).text(budget.memory_nodes).varint(budget.processes).text(budget.parent);
+}
+
+ResourceBudget decode_budget(WireReader& in) {
+    ResourceBudget budget;
+    budget.memory = in.varint();
+    const bool has_swap = in.byte() != 0;
+    const std::uint64_t swap = in.varint();
+    if (has_swap) budget.memory_and_swap = swap;
+    budget.cpu_quota = in.varint();
+    budget.cpu_period = in.varint();
+    budget.cpu_shares = in.varint();
+    budget.processors = text_of(in);
+    budget.memory_nodes = text_of(in);
+    budget.processes = in.varint();
+    budget.parent = text_of(in);
+    return budget;
+}
+
+void encode_terminal(WireWriter& out, const std::optional<TerminalSize>& terminal) {
+    out.byte(terminal.has_value());
+    if (terminal) out.varint(terminal->rows).varint(terminal->columns);
+}
+
+std::optional<TerminalSize> decode_terminal(WireReader& in) {
+    if (in.byte() == 0) return std::nullopt;
+    TerminalSize size;
+    size.rows = static_cast<std::uint16_t>(in.varint());
+    size.columns = static_cast<std::uint16_t>(in.varint());
+    return size;
+}
+
 }  // namespace
 
 void encode_spec(WireWriter& out, const RunSpec& spec) {
     encode_layers(out, spec.layers);
     encode_list(out, spec.arguments, [&](const std::string& argument) { out.text(argument); });
+    encode_list(out, spec.stand_ins, [&](const std::string& program) { out.text(program); });
     encode_list(out, spec.environment, [&](const std::string& variable) { out.text(variable); });
     out.text(spec.working_directory.bytes());
     out.varint(spec.credentials.uid).varint(spec.credentials.gid);
@@ -108,6 +144,9 @@ void encode_spec(WireWriter& out, const RunSpec& spec) {
     encode_list(out, spec.added_hosts, [&](const auto& host) { out.text(host.first).text(host.second); });
     encode_list(out, spec.limits,
                 [&](const ResourceLimit& limit) { out.text(limit.name).varint(limit.soft).varint(limit.hard); });
+    encode_budget(out, spec.budget);
+    out.varint(spec.timeout_milliseconds);
+    encode_terminal(out, spec.terminal);
     encode_mounts(out, spec);
 }
 
@@ -115,6 +154,7 @@ RunSpec decode_spec(WireReader& in) {
     RunSpec spec;
     decode_layers(in, spec.layers);
     decode_list(in, spec.arguments, [&] { return text_of(in); });
+    decode_list(in, spec.stand_ins, [&] { return text_of(in); });
     decode_list(in, spec.environment, [&] { return text_of(in); });
     spec.working_directory = path_of(in);
     spec.credentials.uid = number_of(in);
@@ -130,6 +170,9 @@ RunSpec decode_spec(WireReader& in) {
     });
     decode_list(in, spec.limits,
                 [&] { return ResourceLimit{.name = text_of(in), .soft = in.varint(), .hard = in.varint()}; });
+    spec.budget = decode_budget(in);
+    spec.timeout_milliseconds = in.varint();
+    spec.terminal = decode_terminal(in);
     decode_mounts(in, spec);
     return spec;
 }
@@ -156,6 +199,20 @@ ExitStatus decode_status(WireReader& in) {
     status.code = static_cast<int>(in.varint());
     status.signal = static_cast<int>(in.varint());
     return status;
+}
+
+void encode_end(WireWriter& out, const RunEnd& end) {
+    encode_status(out, end.status);
+    out.byte(static_cast<std::uint8_t>(end.cause));
+    encode_list(out, end.not_enforced, [&](const std::string& what) { out.text(what); });
+}
+
+RunEnd decode_end(WireReader& in) {
+    RunEnd end;
+    end.status = decode_status(in);
+    end.cause = static_cast<EndCause>(in.byte());
+    decode_list(in, end.not_enforced, [&] { return text_of(in); });
+    return end;
 }
 
 }  // namespace imgbuild::builder

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "base/wire.h"
+#include "builder/sandbox/run_end.h"
 #include "builder/sandbox/run_spec.h"
 
 namespace imgbuild::builder {
@@ -19,5 +20,8 @@ Error decode_error(WireReader& in);
 
 void encode_status(WireWriter& out, const ExitStatus& status);
 ExitStatus decode_status(WireReader& in);
+
+void encode_end(WireWriter& out, const RunEnd& end);
+RunEnd decode_end(WireReader& in);
 
 }  // namespace imgbuild::builder

@@ -16,6 +16,7 @@ RunSpec full_spec() {
     RunSpec spec;
     spec.layers = {delta("1"), delta("2")};
     spec.arguments = {"/bin/sh", "-c", "", std::string("\0\n\xff", 3)};
+    spec.stand_ins = {"/bin/sh", "/tools/sh"};
     spec.environment = {"A=b", "C="};
     spec.working_directory = at("/work/dir");
     spec.credentials = {10, 4294967295U, {12, 13}};
@@ -25,6 +26,17 @@ RunSpec full_spec() {
     spec.added_hosts = {{"name", "address"}};
     spec.shm_size = 1ULL << 40;
     spec.limits = {{"nofile", 14, 18446744073709551615ULL}};
+    spec.budget = {.memory = 22,
+                   .memory_and_swap = 23,
+                   .cpu_quota = 24,
+                   .cpu_period = 25,
+                   .cpu_shares = 26,
+                   .processors = "27",
+                   .memory_nodes = "28",
+                   .processes = 29,
+                   .parent = "/parent"};
+    spec.timeout_milliseconds = 30;
+    spec.terminal = TerminalSize{31, 32};
     spec.binds = {{at("/bind"), {delta("3")}, at("/from"), true}, {at("/other"), {}, ImagePath(), false}};
     spec.caches = {
         {at("/cache"), "id\n", at("/sub"), CacheSharing::locked, 0710, 15, 16, true, {delta("4")}, at("/seed")}};
@@ -51,6 +63,11 @@ TEST_CASE("a specification arrives as it was sent") {
     CHECK(encoded(got) == bytes);
     CHECK(got.layers == std::vector<DeltaId>{delta("1"), delta("2")});
     CHECK(got.arguments == full_spec().arguments);
+    CHECK(got.stand_ins == full_spec().stand_ins);
+    CHECK(got.budget == full_spec().budget);
+    CHECK(got.timeout_milliseconds == 30);
+    CHECK(got.terminal->rows == 31);
+    CHECK(got.terminal->columns == 32);
     CHECK(got.environment == full_spec().environment);
     CHECK(got.working_directory == at("/work/dir"));
     CHECK(got.credentials.uid == 10);
@@ -124,4 +141,16 @@ TEST_CASE("an exit status arrives as it was") {
     ExitStatus got = decode_status(in);
     CHECK(got.code == 137);
     CHECK(got.signal == 9);
+}
+
+TEST_CASE("how a command ended arrives as it was sent") {
+    WireWriter out;
+    encode_end(out, {.status = {137, 9}, .cause = EndCause::timed_out, .not_enforced = {"--memory: not enforced"}});
+    WireReader in(out.bytes(), "test");
+    const RunEnd end = decode_end(in);
+    CHECK(in.at_end());
+    CHECK(end.status.code == 137);
+    CHECK(end.status.signal == 9);
+    CHECK(end.cause == EndCause::timed_out);
+    CHECK(end.not_enforced == std::vector<std::string>{"--memory: not enforced"});
 }

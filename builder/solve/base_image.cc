@@ -127,6 +127,18 @@ std::optional<ImageContent> known_content(Services& services, const ResolvedImag
     return services.memos.find_image(image.image.descriptor.digest);
 }
 
+std::vector<DeltaId> lay_down_image(const std::shared_ptr<const ResolvedImage>& image, Services& services,
+                                    LayerStack& layers) {
+    std::optional<ImageContent> content = known_content(services, *image);
+    if (!content) content = read_content(services, *image, nullptr);
+    PlanNode node;
+    node.operation = FromImage{image};
+    NodeResult result;
+    result.node = &node;
+    for (const DeltaId& layer : content->layers) result.stack.push_back({layer, &result});
+    return layers.lay_down(result.stack, false);
+}
+
 ImageContent read_content(Services& services, const ResolvedImage& image, FileContents* contents) {
     ImageContent content;
     const auto& layers = image.image.manifest.layers;

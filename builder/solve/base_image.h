@@ -6,6 +6,7 @@
 
 #include "builder/cache/memos.h"
 #include "builder/solve/file_contents.h"
+#include "builder/solve/layer_stack.h"
 #include "builder/solve/services.h"
 
 namespace imgbuild::builder {
@@ -17,6 +18,10 @@ std::optional<ImageContent> known_content(Services& services, const ResolvedImag
 /// and layer for what is no layer. Where later steps need the files themselves, `contents` is told where they are: one
 /// pass over each layer then serves both. Else null.
 ImageContent read_content(Services& services, const ResolvedImage& image, FileContents* contents);
+
+/// Lays the image's layers down and gives them, lowest first.
+std::vector<DeltaId> lay_down_image(const std::shared_ptr<const ResolvedImage>& image, Services& services,
+                                    LayerStack& layers);
 
 /// The uncompressed tar of a blob of the store, in any compression that layers have.
 void read_layer_tar(const layerstore::BlobStore& blobs, const layerstore::Descriptor& blob, const std::string& what,

@@ -6,13 +6,24 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/digest.h"
 #include "builder/plan/build_plan.h"
+#include "builder/sandbox/run_end.h"
 
 namespace imgbuild::builder {
+
+/// How a node failed.
+struct StepFailure {
+    std::string message;        ///< one line, for people
+    std::optional<RunEnd> end;  ///< of a command that failed
+    std::string log;            ///< the path of its full output; empty where there is none
+};
 
 class BuildObserver {
   public:
@@ -32,7 +43,9 @@ class BuildObserver {
     /// `detail` says more for people ("3 files, 1.2 MiB"); may be empty.
     virtual void finished(NodeId node, std::chrono::nanoseconds duration, std::string_view detail) = 0;
     /// Never of what will be tried again: then a warning comes, and started() or cached() once more.
-    virtual void failed(NodeId node) = 0;
+    virtual void failed(NodeId node, const StepFailure& failure) = 0;
+    /// What the node came to, after finished() or cached(): its own deltas, which lie on those of its first input.
+    virtual void deltas_known(NodeId, std::span<const DeltaId>) {}
     /// What the node came to is there, and its layers could not be packed or fetched. After finished() or cached().
     virtual void layers_failed(NodeId node) = 0;
     /// Something that a user should know and that is no error.

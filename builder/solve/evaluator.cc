@@ -237,7 +237,7 @@ Evaluated Evaluator::run(const PlanNode& node, const Inputs& inputs,
     if (ignores_cache(node)) renew_cache_mounts(command, services_);
     RunSpec spec = run_spec(command, inputs, services_, contents_, layers_);
     const layerstore::Tree& root = inputs.front()->tree;
-    const layerstore::TreeDelta delta = run_command(std::move(spec), root, services_, output);
+    const layerstore::TreeDelta delta = run_command(std::move(spec), root, services_, layers_, output);
     layerstore::Tree tree = layerstore::apply(root, delta);
     const DeltaId id = services_.memos.put_step(MemoKind::run, key, delta, root, tree);
     layers_.note(id);

@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/sandbox/socket_relay.h"
+#include "builder/solve/base_image.h"
+#include "builder/solve/failed_command.h"
 #include "builder/solve/run_mounts.h"
 #include "builder/solve/step_output.h"
 #include "layerstore/snapshot/overlay_codec.h"
@@ -27,19 +29,15 @@ NetworkMode network_mode(parser::RunNetwork network) {
     return NetworkMode::standard;
 }
 
-std::string describe(const ExitStatus& status) {
-    if (status.signal != 0) return fmt::format("ended by signal {}", status.signal);
-    return fmt::format("exit status {}", status.code);
-}
-
-[[noreturn]] void fail(const RunSpec& spec, const ExitStatus& status, StepOutput& output) {
+CommandFailed failure_of(const RunSpec& spec, const RunEnd& end, StepOutput& output) {
     std::string hint = output.last_lines();
     if (!hint.empty()) hint = "the last lines of its output:\n" + hint;
-    if (auto log = output.keep_log()) hint += "the full log: " + *log;
-    throw Error(ErrorKind::command_failed,
-                fmt::format("the command \"{}\" failed: {}",
-                            printable(fmt::format("{}", fmt::join(spec.arguments, " "))), describe(status)),
-                std::move(hint));
+    const std::string log = output.keep_log().value_or("");
+    if (!log.empty()) hint += "the full log: " + log;
+    return CommandFailed(
+        fmt::format("the command \"{}\" failed: {}", printable(fmt::format("{}", fmt::join(spec.arguments, " "))),
+                    describe_end(end, spec)),
+        std::move(hint), end, log);
 }
 
 // The host's sockets stay as they are: the command gets ones that can belong to it.
@@ -50,6 +48,10 @@ std::vector<std::unique_ptr<SocketRelay>> relay_sockets(RunSpec& spec, const Dir
         socket.host_path = relays.back()->path();
     }
     return relays;
+}
+
+std::vector<DeltaId> lay_down_tools(Services& services, LayerStack& layers) {
+    return services.options.tools ? lay_down_image(services.options.tools, services, layers) : std::vector<DeltaId>();
 }
 
 }  // namespace
@@ -88,20 +90,29 @@ RunSpec run_spec(const RunCommand& command, const std::vector<const NodeResult*>
     spec.added_hosts = settings.added_hosts;
     spec.shm_size = settings.shm_size;
     spec.limits = settings.limits;
+    spec.budget = settings.budget;
+    spec.timeout_milliseconds = settings.timeout_milliseconds;
     if (command.script) spec.scripts.emplace_back(ImagePath::clean(command.script->path), command.script->content);
     spec.layers = layers.lay_down(root.stack, has_cache_mounts(command));
     add_mounts(spec, command, inputs, services, contents, layers);
     return spec;
 }
 
-TreeDelta run_command(RunSpec spec, const Tree& root, Services& services,
+TreeDelta run_command(RunSpec spec, const Tree& root, Services& services, LayerStack& layers,
                       const std::function<void(std::string_view)>& output) {
     const Directory logs = services.store.subdirectory("logs");
     StepOutput step_output(logs, output);
-    const auto relays = relay_sockets(spec, services.store.pending());
+    auto relays = relay_sockets(spec, services.store.pending());
     std::unique_ptr<RunResult> result = services.sandbox.get().run(spec, step_output.end());
     step_output.finish();
-    if (!result->status().ok()) fail(spec, result->status(), step_output);
+    for (const std::string& limit : result->end().not_enforced) services.notices.tell_once(limit);
+    if (!result->end().ok()) {
+        CommandFailed failure = failure_of(spec, result->end(), step_output);
+        if (services.options.when_command_failed)
+            failure.keep(std::make_shared<FailedState>(std::move(spec), std::move(relays), std::move(result),
+                                                       [&] { return lay_down_tools(services, layers); }));
+        throw failure;
+    }
     TreeDelta delta =
         layerstore::with_times(layerstore::complete_for(layerstore::normalise(result->changes(), root).delta, root),
                                layerstore::default_file_time);

@@ -26,8 +26,9 @@ RunSpec run_spec(const RunCommand& command, const std::vector<const NodeResult*>
                  FileContents& contents, LayerStack& layers);
 
 /// Runs the command and keeps what it changed, laid down and recorded under `key`. What it prints goes to `output` and,
-/// if it fails, into a log of the store. Error{command_failed} with the last lines and the log's place in its hint.
-layerstore::TreeDelta run_command(RunSpec spec, const layerstore::Tree& root, Services& services,
+/// if it fails, into a log of the store. CommandFailed with the last lines and the log's place in its hint, and where
+/// somebody wants to look at it, with the state that was left.
+layerstore::TreeDelta run_command(RunSpec spec, const layerstore::Tree& root, Services& services, LayerStack& layers,
                                   const std::function<void(std::string_view)>& output);
 
 }  // namespace imgbuild::builder

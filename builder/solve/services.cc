@@ -32,13 +32,18 @@ Sandbox& LazySandbox::get() {
     if (sandbox_) return *sandbox_;
     const Rung rung = find_rung(store_.path() + "/pending", wanted_);
     sandbox_ = make_sandbox(rung, store_.path());
-    if (std::string weakness = weakness_of(rung); tell_ && !weakness.empty()) tell_(std::move(weakness));
+    if (const std::string weakness = weakness_of(rung); !weakness.empty()) notices_.tell_once(weakness);
     return *sandbox_;
 }
 
-void LazySandbox::when_chosen(std::function<void(std::string)> tell) {
+void Notices::listen(std::function<void(std::string)> listener) {
     std::lock_guard lock(mutex_);
-    tell_ = std::move(tell);
+    listener_ = std::move(listener);
+}
+
+void Notices::tell_once(const std::string& notice) {
+    std::lock_guard lock(mutex_);
+    if (told_.insert(notice).second && listener_) listener_(notice);
 }
 
 Services::Services(layerstore::Store& of_store, layerstore::Store::Lease& of_lease, const SolveOptions& of_options)
@@ -47,7 +52,7 @@ Services::Services(layerstore::Store& of_store, layerstore::Store::Lease& of_lea
       lease(of_lease),
       records(of_store.records()),
       memos(records),
-      sandbox(of_store, of_options.root_mode),
+      sandbox(of_store, of_options.root_mode, notices),
       workers(available_processors()) {}
 
 RemoteAccess Services::remote(bool ignore_cache) {

@@ -26,23 +26,35 @@ class BytesMissing : public Error {
     explicit BytesMissing(const DeltaId& delta);
 };
 
+/// What a user should know of the way in which commands run, each thing once in a build.
+class Notices {
+  public:
+    /// `listener` is called by any thread; empty to stop that.
+    void listen(std::function<void(std::string)> listener);
+    void tell_once(const std::string& notice);
+
+  private:
+    std::mutex mutex_;
+    std::function<void(std::string)> listener_;
+    std::set<std::string> told_;
+};
+
 /// The sandbox, probed for and made when first asked for.
 class LazySandbox {
   public:
-    LazySandbox(layerstore::Store& store, std::optional<RootMode> wanted) : store_(store), wanted_(wanted) {}
+    /// All are borrowed; `notices` gets the weakness of the rung, if it has one.
+    LazySandbox(layerstore::Store& store, std::optional<RootMode> wanted, Notices& notices)
+        : store_(store), wanted_(wanted), notices_(notices) {}
 
     /// Throws Error{unsupported} where no rung works.
     Sandbox& get();
-    /// `tell` is called when the rung is known, by the thread that asked first, with what a user should know of it: not
-    /// at all for one without weaknesses. Empty to stop that.
-    void when_chosen(std::function<void(std::string)> tell);
 
   private:
     layerstore::Store& store_;
     std::optional<RootMode> wanted_;
+    Notices& notices_;
     std::mutex mutex_;
     std::unique_ptr<Sandbox> sandbox_;
-    std::function<void(std::string)> tell_;
 };
 
 struct Services {
@@ -53,6 +65,7 @@ struct Services {
     layerstore::Store::Lease& lease;
     layerstore::Records& records;
     Memos memos;
+    Notices notices;
     LazySandbox sandbox;
     std::shared_ptr<layerstore::MemoryContents> inline_contents = std::make_shared<layerstore::MemoryContents>();
     TaskPool workers;  ///< hashing and compressing, in pieces

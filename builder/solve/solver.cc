@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "builder/solve/edit_step.h"
 #include "builder/solve/evaluator.h"
+#include "builder/solve/failed_command.h"
 #include "builder/solve/mailbox.h"
 #include "builder/solve/pack_step.h"
 #include "builder/solve/scan_reports.h"
@@ -60,14 +61,14 @@ class Solver {
         ground_->results.resize(plan.nodes.size());
         link_nodes();
         add_inline_contents(plan, *services_.inline_contents);
-        services_.sandbox.when_chosen([this](std::string weakness) {
-            mailbox_.post([this, weakness = std::move(weakness)] { observer_.warning(weakness); });
+        services_.notices.listen([this](std::string notice) {
+            mailbox_.post([this, notice = std::move(notice)] { observer_.warning(notice); });
         });
     }
     // Where solve() was left by an exception, commands still run and print.
     ~Solver() {
         mailbox_.close();
-        services_.sandbox.when_chosen({});
+        services_.notices.listen({});
     }
     Solver(const Solver&) = delete;
     Solver& operator=(const Solver&) = delete;
@@ -79,6 +80,7 @@ class Solver {
             mailbox_.handle_one();
         }
         throw_if_cancelled();
+        look_at_failure();
         throw_failure();
         if (not_cached_) return *not_cached_;
         Solved solved{.images = {}, .revisions = {}, .steps = steps_, .cached_steps = cached_steps_};
@@ -197,8 +199,18 @@ class Solver {
         take(id, std::move(evaluated.result), evaluated.cached);
     }
 
+    // Those that its first input does not have.
+    void tell_deltas(NodeId id) {
+        const NodeResult& result = *ground_->results[id];
+        const std::size_t below = result.inputs.empty() ? 0 : result.inputs.front()->stack.size();
+        std::vector<DeltaId> own;
+        for (std::size_t i = below; i < result.stack.size(); ++i) own.push_back(result.stack[i].delta);
+        if (!own.empty()) observer_.deltas_known(id, own);
+    }
+
     void take(NodeId id, std::unique_ptr<NodeResult> result, bool cached) {
         ground_->results[id] = std::move(result);
+        tell_deltas(id);
         if (plan_.nodes[id].number != 0) {
             ++steps_;
             if (cached) ++cached_steps_;
@@ -258,7 +270,7 @@ class Solver {
             // Nothing that we know how to name: it leaves as it is.
         }
         (comes_again ? held_back_ : failures_).emplace(id, Failure{framed, part});
-        if (!comes_again) tell(id, part);
+        if (!comes_again) tell(id, {framed, part});
     }
 
     std::string place_of(NodeId id) const {
@@ -269,12 +281,39 @@ class Solver {
         return services_.options.locate(node.span) + ": " + label;
     }
 
-    void tell(NodeId id, Part part) { part == Part::step ? observer_.failed(id) : observer_.layers_failed(id); }
+    static StepFailure describe(const std::exception_ptr& exception) {
+        try {
+            std::rethrow_exception(exception);
+        } catch (const CommandFailed& error) {
+            return {error.message(), error.end(), error.log()};
+        } catch (const Error& error) {
+            return {error.message(), std::nullopt, {}};
+        } catch (const std::exception& error) {
+            return {error.what(), std::nullopt, {}};
+        }
+    }
+
+    void tell(NodeId id, const Failure& failure) {
+        failure.part == Part::step ? observer_.failed(id, describe(failure.exception)) : observer_.layers_failed(id);
+    }
+
+    // Of the failure that will be thrown.
+    void look_at_failure() {
+        if (failures_.empty() || !services_.options.when_command_failed) return;
+        try {
+            std::rethrow_exception(failures_.begin()->second.exception);
+        } catch (CommandFailed& error) {
+            if (error.state()) services_.options.when_command_failed(*error.state(), error);
+            error.keep(nullptr);  // what it stands on ends with this build
+        } catch (...) {
+            // No command: there is nothing to look at.
+        }
+    }
 
     // Of failures that no other attempt will mend the first one; only where there are none, one that comes again.
     void throw_failure() {
         if (!failures_.empty()) {
-            for (const auto& [id, failure] : held_back_) tell(id, failure.part);
+            for (const auto& [id, failure] : held_back_) tell(id, failure);
             std::rethrow_exception(failures_.begin()->second.exception);
         }
         if (!held_back_.empty()) std::rethrow_exception(held_back_.begin()->second.exception);

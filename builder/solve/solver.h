@@ -57,6 +57,8 @@ struct RunSettings {
     std::vector<std::pair<std::string, std::string>> added_hosts;
     std::uint64_t shm_size = 64 << 20;  ///< bytes
     std::vector<ResourceLimit> limits;
+    ResourceBudget budget;
+    std::uint64_t timeout_milliseconds = 0;          ///< of each command; 0: none
     std::map<std::string, SecretSource> secrets;     ///< by id
     std::map<std::string, std::string> ssh_sockets;  ///< by id: a host path
 };
@@ -67,6 +69,11 @@ struct SolveGoal {
     bool blobs = false;   ///< the bytes of all layers, those of the base too, in the store
     bool files = false;   ///< SolvedImage::contents can give every file of the tree
 };
+
+class FailedState;
+
+/// Looks at what a command left that failed with `error`.
+using LookAtFailure = std::function<void(FailedState& state, const Error& error)>;
 
 struct SolveOptions {
     std::map<std::string, BuildContext> contexts;  ///< by ContextFiles::context
@@ -81,6 +88,11 @@ struct SolveOptions {
     std::size_t jobs = 0;  ///< steps at once; 0: as many as there are processors
     std::optional<RootMode> root_mode;
     RunSettings run;
+    /// Called on the thread of solve() before that throws for a command that failed, when nothing runs any more; empty
+    /// where nobody wants to look.
+    LookAtFailure when_command_failed;
+    /// Static programs for whoever looks (own_command.h).
+    std::shared_ptr<const ResolvedImage> tools;
     /// Where an instruction stands, as errors say it: "Buildfile:12".
     std::function<std::string(parser::Span)> locate;
     SolveGoal goal;

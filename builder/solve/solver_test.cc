@@ -44,7 +44,7 @@ class Notes final : public BuildObserver {
     void output(NodeId, std::string_view) override {}
     void cached(NodeId node) override { note("cached", node); }
     void finished(NodeId node, std::chrono::nanoseconds, std::string_view) override { note("finished", node); }
-    void failed(NodeId node) override { note("failed", node); }
+    void failed(NodeId node, const StepFailure&) override { note("failed", node); }
     void layers_failed(NodeId node) override { note("layers failed", node); }
     void warning(std::string_view text) override { lines.emplace_back(text); }
 

@@ -11,6 +11,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 
 namespace imgbuild::cli {
 namespace {
@@ -34,6 +35,31 @@ StepOutcome outcome_from_name(std::string_view name) {
 std::int64_t milliseconds(double seconds) { return std::llround(seconds * 1000); }
 std::int64_t microseconds(double seconds) { return std::llround(seconds * 1'000'000); }
 
+std::vector<std::string> strings_of(const Json& list) {
+    std::vector<std::string> strings;
+    for (const Json& text : list)
+        if (text.is_string()) strings.push_back(text.get<std::string>());
+    return strings;
+}
+
+void decode_state(const Json& object, RecordedStep& step) {
+    if (const auto below = optional_integer(object, "below", "step"); below && *below >= 0)
+        step.below = static_cast<std::size_t>(*below);
+    if (const Json* deltas = optional_array(object, "deltas", "step")) step.deltas = strings_of(*deltas);
+    step.user = optional_string(object, "user", "step");
+    step.directory = optional_string(object, "directory", "step");
+    if (const Json* environment = optional_array(object, "environment", "step"))
+        step.environment = strings_of(*environment);
+}
+
+void encode_state(Json& object, const RecordedStep& step) {
+    if (step.below) object["below"] = *step.below;
+    if (!step.deltas.empty()) object["deltas"] = step.deltas;
+    if (step.user) object["user"] = *step.user;
+    if (step.directory) object["directory"] = *step.directory;
+    if (step.environment) object["environment"] = *step.environment;
+}
+
 RecordedStep decode_step(const Json& object) {
     RecordedStep step;
     step.name = required_string(object, "name", "step");
@@ -42,9 +68,11 @@ RecordedStep decode_step(const Json& object) {
     step.outcome = outcome_from_name(required_string(object, "outcome", "step"));
     step.begin = static_cast<double>(required_integer(object, "begin", "step")) / 1000;
     step.duration = static_cast<double>(required_integer(object, "duration", "step")) / 1000;
-    if (const Json* causes = optional_array(object, "causes", "step"))
-        for (const Json& cause : *causes)
-            if (cause.is_string()) step.causes.push_back(cause.get<std::string>());
+    if (const Json* causes = optional_array(object, "causes", "step")) step.causes = strings_of(*causes);
+    step.error = optional_string(object, "error", "step").value_or("");
+    if (const auto end = object.find("end"); end != object.end()) step.end = *end;
+    step.log = optional_string(object, "log", "step").value_or("");
+    decode_state(object, step);
     return step;
 }
 
@@ -56,6 +84,10 @@ Json encode_step(const RecordedStep& step) {
     object["begin"] = milliseconds(step.begin);
     object["duration"] = milliseconds(step.duration);
     if (!step.causes.empty()) object["causes"] = step.causes;
+    if (!step.error.empty()) object["error"] = step.error;
+    if (!step.end.is_null()) object["end"] = step.end;
+    if (!step.log.empty()) object["log"] = step.log;
+    encode_state(object, step);
     return object;
 }
 
@@ -132,6 +164,23 @@ void save_record(layerstore::Store& store, const BuildRecord& record) {
     } catch (const Error&) {
         // Nothing that a build is for depends on it.
     }
+}
+
+BuildRecord choose_record(layerstore::Store& store, const std::optional<std::string>& id, std::string_view who) {
+    std::vector<BuildRecord> records = load_records(store);
+    if (records.empty()) throw Error(ErrorKind::not_found, fmt::format("{}: the store remembers no build", who));
+    if (!id) return std::move(records.front());
+    const auto found =
+        std::ranges::find_if(records, [&](const BuildRecord& record) { return record.id.starts_with(*id); });
+    if (found == records.end())
+        throw Error(ErrorKind::not_found, fmt::format("{}: no build {}", who, printable(*id)),
+                    "`imgbuild builds` lists those that the store remembers");
+    return std::move(*found);
+}
+
+bool is_called(const RecordedStep& step, std::string_view word) {
+    const bool is_line = word.find_first_not_of("0123456789") == std::string_view::npos;
+    return is_line ? step.place.ends_with(fmt::format(":{}", word)) : step.name.find(word) != std::string::npos;
 }
 
 std::vector<BuildRecord> load_records(layerstore::Store& store) {

@@ -5,10 +5,12 @@
 // Nothing needs it; a record that is lost or damaged is one that never was.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "layerstore/store/store.h"
 
 namespace imgbuild::cli {
@@ -24,6 +26,16 @@ struct RecordedStep {
     double begin = 0;     ///< seconds since the build began
     double duration = 0;  ///< seconds
     std::vector<std::string> causes;
+    std::string error;  ///< of one that failed, for people
+    Json end;           ///< of a command that failed (cli/progress/run_end_json.h); else null
+    std::string log;    ///< the path of its full output; may be empty
+
+    // What `imgbuild debug` needs. The files are those of the step `below` and these deltas on them.
+    std::optional<std::size_t> below;  ///< index of an earlier step of the record
+    std::vector<std::string> deltas;   ///< digests as hex; empty where the step came to nothing
+    std::optional<std::string> user;   ///< of a RUN, and of a base image; empty: as the step below has it
+    std::optional<std::string> directory;
+    std::optional<std::vector<std::string>> environment;
 };
 
 struct BuildRecord {
@@ -49,5 +61,9 @@ struct BuildRecord {
 void save_record(layerstore::Store& store, const BuildRecord& record);
 /// All that can be read, the newest first.
 std::vector<BuildRecord> load_records(layerstore::Store& store);
+/// The last build, or the one whose id begins with `id`. Error{not_found} "WHO: no build …".
+BuildRecord choose_record(layerstore::Store& store, const std::optional<std::string>& id, std::string_view who);
+/// True if people mean `step` by `word`: a line of the Buildfile, or words of the step.
+bool is_called(const RecordedStep& step, std::string_view word);
 
 }  // namespace imgbuild::cli

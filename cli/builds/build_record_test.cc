@@ -22,6 +22,14 @@ BuildRecord sample() {
     record.steps = {{"context", "", false, StepOutcome::done, 0, 0.1, {}},
                     {"[1/2] FROM busybox", "Buildfile:1", true, StepOutcome::cached, 0.05, 0, {}},
                     {"[2/2] RUN make", "Buildfile:2", true, StepOutcome::failed, 0.1, 2.4, {"the command changed"}}};
+    record.steps[1].deltas = {"aa", "bb"};
+    record.steps[1].environment = {"A=b"};
+    record.steps[1].user = "builder";
+    record.steps[1].directory = "/w";
+    record.steps[2].below = 1;
+    record.steps[2].error = "exit status 2";
+    record.steps[2].end = Json{{"exit_code", 2}, {"cause", "exit"}};
+    record.steps[2].log = "/store/logs/a.log";
     return record;
 }
 
@@ -35,6 +43,11 @@ TEST_CASE("a record of a build is read as it was written") {
     CHECK(record.steps.at(2).place == "Buildfile:2");
     CHECK(record.steps.at(2).causes == std::vector<std::string>{"the command changed"});
     CHECK(record.steps.at(2).outcome == StepOutcome::failed);
+    CHECK(record.steps.at(2).below == 1);
+    CHECK(record.steps.at(2).end.at("exit_code") == 2);
+    CHECK(record.steps.at(1).deltas == std::vector<std::string>{"aa", "bb"});
+    CHECK(record.steps.at(1).environment == std::vector<std::string>{"A=b"});
+    CHECK_FALSE(record.steps.at(2).environment);
     CHECK(test::refusal([] { BuildRecord::decode("{}"); }) == "invalid_input: build record: version: missing");
 }
 
@@ -63,4 +76,12 @@ TEST_CASE("the newest records are kept, damaged ones are passed over") {
     const Directory builds = store->subdirectory("builds");
     builds.remove_tree(records.front().id + ".json");
     CHECK(load_records(*store).front().id == records.at(1).id);
+}
+
+TEST_CASE("a step is called by its line or by words of it") {
+    const RecordedStep step{"[2/2] RUN make all", "Buildfile:12", true, StepOutcome::done, 0, 0, {}};
+    CHECK(is_called(step, "12"));
+    CHECK(is_called(step, "RUN make"));
+    CHECK_FALSE(is_called(step, "2"));
+    CHECK_FALSE(is_called(step, "COPY"));
 }

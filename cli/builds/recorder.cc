@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "base/text.h"
+#include "cli/progress/run_end_json.h"
 #include "cli/progress/step_names.h"
 
 namespace imgbuild::cli {
@@ -30,6 +32,7 @@ RecordedStep& Recorder::step_of(builder::NodeId node) {
         if (!planned.span.empty() && locate_) step.place = locate_(planned.span);
         step.is_step = planned.number != 0;
         step.begin = now();
+        note_surroundings(step, planned);
     }
     return record_.steps[place->second];
 }
@@ -70,9 +73,40 @@ void Recorder::finished(builder::NodeId node, std::chrono::nanoseconds duration,
     shown_->finished(node, duration, detail);
 }
 
-void Recorder::failed(builder::NodeId node) {
+void Recorder::failed(builder::NodeId node, const builder::StepFailure& failure) {
     end(node, StepOutcome::failed);
-    shown_->failed(node);
+    RecordedStep& step = step_of(node);
+    step.error = printable(failure.message);
+    if (failure.end) step.end = json_of(*failure.end);
+    step.log = failure.log;
+    shown_->failed(node, failure);
+}
+
+void Recorder::deltas_known(builder::NodeId node, std::span<const DeltaId> deltas) {
+    RecordedStep& step = step_of(node);
+    step.deltas.clear();
+    for (const DeltaId& delta : deltas) step.deltas.push_back(delta.value.hex());
+    shown_->deltas_known(node, deltas);
+}
+
+// Of what is as in the step below nothing is written down: most steps of a stage have one environment.
+void Recorder::note_surroundings(RecordedStep& step, const builder::PlanNode& planned) {
+    if (!planned.inputs.empty())
+        if (const auto below = places_.find(planned.inputs.front()); below != places_.end()) step.below = below->second;
+    const auto* command = std::get_if<builder::RunCommand>(&planned.operation);
+    const auto* from = std::get_if<builder::FromImage>(&planned.operation);
+    if (from) {
+        const layerstore::ImageConfig& config = from->image->image.config;
+        step.environment = config.environment;
+        step.user = config.user;
+        step.directory = config.working_directory;
+    }
+    if (!command) return;
+    step.user = command->user;
+    step.directory = command->working_directory.absolute();
+    const auto* below = step.below ? &record_.steps[*step.below] : nullptr;
+    while (below && !below->environment) below = below->below ? &record_.steps[*below->below] : nullptr;
+    if (!below || *below->environment != command->environment) step.environment = command->environment;
 }
 
 }  // namespace imgbuild::cli

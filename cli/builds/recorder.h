@@ -34,7 +34,8 @@ class Recorder final : public Progress {
     void output(builder::NodeId node, std::string_view bytes) override { shown_->output(node, bytes); }
     void cached(builder::NodeId node) override;
     void finished(builder::NodeId node, std::chrono::nanoseconds duration, std::string_view detail) override;
-    void failed(builder::NodeId node) override;
+    void failed(builder::NodeId node, const builder::StepFailure& failure) override;
+    void deltas_known(builder::NodeId node, std::span<const DeltaId> deltas) override;
     void layers_failed(builder::NodeId node) override { shown_->layers_failed(node); }
     void warning(std::string_view text) override { shown_->warning(text); }
     void finish() override { shown_->finish(); }
@@ -43,6 +44,7 @@ class Recorder final : public Progress {
     RecordedStep& step_of(builder::NodeId node);
     double now() const;
     void end(builder::NodeId node, StepOutcome outcome);
+    void note_surroundings(RecordedStep& step, const builder::PlanNode& planned);
 
     std::unique_ptr<Progress> shown_;
     Clock clock_;

@@ -15,6 +15,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/delivery.h"
 #include "cli/commands/planning.h"
+#include "cli/commands/shell.h"
 #include "cli/commands/source_epoch.h"
 #include "cli/common/environment.h"
 #include "cli/common/error_report.h"
@@ -51,13 +52,21 @@ std::vector<std::string> stages_that_are_not_there(const BuildOptions& options, 
     return missing;
 }
 
-builder::SolveOptions solve_options_of(const BuildOptions& options, const BuildInput& input) {
+builder::SolveOptions solve_options_of(const BuildOptions& options, const BuildInput& input, layerstore::Store& store,
+                                       Progress& progress) {
     builder::SolveOptions solve_options = options.solve;
     solve_options.contexts = input.contexts;
     solve_options.goal = goal_of(options);
     solve_options.locate = [&input](parser::Span span) {
         return fmt::format("{}:{}", input.source.name(), input.source.line_of(span.begin));
     };
+    if (options.shell_on_failure) {
+        solve_options.tools = shell_tools(store);
+        solve_options.when_command_failed = [&progress](builder::FailedState& state, const Error& error) {
+            progress.finish();
+            open_shell_after(state, error);
+        };
+    }
     return solve_options;
 }
 
@@ -147,6 +156,8 @@ Made make(const Job& job, Recorder& progress) {
 
 int build(BuildOptions options) {
     refuse_terminal(options);
+    if (options.shell_on_failure)
+        require_terminal("--on-failure=shell", "leave it out, and look with `imgbuild debug` afterwards");
     const std::time_t started = std::time(nullptr);
     const auto progress =
         std::make_unique<Recorder>(make_progress(options.progress, STDERR_FILENO, tell, options.explain),
@@ -172,7 +183,7 @@ int build(BuildOptions options) {
         progress->warning(fmt::format("--no-cache-filter: there is no stage {}", printable(stage)));
 
     // It outlives what it gives: the files of the result are read through it.
-    const builder::SolveOptions solve_options = solve_options_of(options, input);
+    const builder::SolveOptions solve_options = solve_options_of(options, input, *store, *progress);
     progress->set_locate(solve_options.locate);
     const Made made = [&] {
         try {

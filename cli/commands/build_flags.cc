@@ -42,6 +42,20 @@ void declare_output(OptionSet& options, BuildFlags& flags) {
     options.list("--attest", flags.attests, "type=TYPE,…", "the same with type=provenance or type=sbom");
 }
 
+void declare_limits(OptionSet& options, LimitFlags& limits) {
+    options.value("-m,--memory", limits.memory, "SIZE", "that a RUN may take");
+    options.value("--memory-swap", limits.memory_swap, "SIZE", "with swap space (twice --memory; -1: any)");
+    options.value("--cpus", limits.cpus, "N", "processors' worth of time that a RUN may take, as in 1.5");
+    options.value("--cpu-period", limits.cpu_period, "US", "microseconds in which --cpu-quota counts (100000)");
+    options.value("--cpu-quota", limits.cpu_quota, "US", "microseconds of processor time in each period");
+    options.value("-c,--cpu-shares", limits.cpu_shares, "N", "weight against others, 2 to 262144 (1024 is usual)");
+    options.value("--cpuset-cpus", limits.cpuset_cpus, "LIST", "processors that a RUN may use, as in 0-2,4");
+    options.value("--cpuset-mems", limits.cpuset_mems, "LIST", "NUMA nodes that a RUN may use");
+    options.value("--pids,--pids-limit", limits.pids, "N", "processes and threads that a RUN may have at once");
+    options.value("--cgroup-parent", limits.cgroup_parent, "CGROUP", "make the cgroups of RUN in this one");
+    options.value("--step-timeout", limits.step_timeout, "DURATION", "kill a RUN that takes longer, as in 90s or 1h");
+}
+
 void declare_running(OptionSet& options, BuildFlags& flags) {
     options.list("--secret", flags.secrets, "id=ID[,src=FILE][,env=NAME]", "for RUN --mount=type=secret");
     options.list("--ssh", flags.ssh, "ID[=SOCKET]", "an agent's socket for RUN --mount=type=ssh");
@@ -50,6 +64,8 @@ void declare_running(OptionSet& options, BuildFlags& flags) {
     options.list("--add-host", flags.add_hosts, "HOST:ADDRESS", "a line of /etc/hosts in RUN");
     options.value("--shm-size", flags.shm_size, "SIZE", "of /dev/shm in RUN (64m)");
     options.list("--ulimit", flags.ulimits, "NAME=SOFT[:HARD]", "a limit in RUN");
+    declare_limits(options, flags.limits);
+    options.word("--on-failure", flags.on_failure, "shell", "open a shell in the state that a failed RUN left");
     options.value("--jobs", flags.jobs, "N", "steps at once (as many as there are processors)");
     options.flag("--no-cache", flags.no_cache, "do every step again");
     options.list("--no-cache-filter", flags.no_cache_filters, "STAGES", "do the steps of these stages again");
@@ -65,13 +81,9 @@ void declare_running(OptionSet& options, BuildFlags& flags) {
 void declare_unsupported(OptionSet& options) {
     const std::string push = "imgbuild does not push: write an archive with -o type=oci and let skopeo push it";
     const std::string cache = "imgbuild's cache is its store and is neither exported nor imported";
-    const std::string limits = "imgbuild does not limit this: start it in a cgroup that does";
     options.unsupported("--push", push);
     options.unsupported("--cache-from", cache);
     options.unsupported("--cache-to", cache);
-    options.unsupported("-m,--memory", limits);
-    options.unsupported("--cpus", limits);
-    options.unsupported("--cgroup-parent", limits);
     options.unsupported("--squash", "use a last stage that copies from the others");
 }
 

@@ -11,10 +11,17 @@
 
 namespace imgbuild::cli {
 
+/// What the processes of a RUN may use together.
+struct LimitFlags {
+    std::optional<std::string> memory, memory_swap, cpus, cpu_period, cpu_quota, cpu_shares, cpuset_cpus, cpuset_mems,
+        pids, cgroup_parent, step_timeout;
+};
+
 struct BuildFlags {
     CommonOptions common;
+    LimitFlags limits;
     std::optional<std::string> context, file, target, network, shm_size, jobs, iidfile, metadata_file, profile;
-    std::optional<std::string> pull, progress, call, context_modes, created, timestamps, provenance, sbom;
+    std::optional<std::string> pull, progress, call, context_modes, created, timestamps, provenance, sbom, on_failure;
     std::vector<std::string> tags, platforms, build_args, build_arg_files, build_contexts, labels, annotations, outputs;
     std::vector<std::string> allow, no_cache_filters, secrets, ssh, add_hosts, ulimits, attests;
     bool load = false, no_cache = false, offline = false, require_cached = false, check = false, quiet = false,

@@ -224,6 +224,9 @@ void read_solve(BuildOptions& options, const BuildFlags& flags, const Environmen
     solve.root_mode = wanted_root_mode(flags.common);
     solve.run = read_run_settings(flags, environment);
     solve.run.hostname = read_hostname(options);
+    if (flags.on_failure && *flags.on_failure != "shell" && *flags.on_failure != "stop")
+        refuse_value("--on-failure", *flags.on_failure, "no such answer", "there are shell and stop");
+    options.shell_on_failure = flags.on_failure == "shell";
 }
 
 Call read_call(const BuildFlags& flags) {

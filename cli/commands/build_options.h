@@ -63,6 +63,7 @@ struct BuildOptions {
     std::optional<std::string> metadata_file;
     std::optional<std::string> profile;  ///< where a trace of the build goes
     bool explain = false;
+    bool shell_on_failure = false;  ///< --on-failure=shell
 
     std::vector<std::string> warnings;  ///< for people: flags that do nothing here
 

@@ -29,6 +29,7 @@ constexpr std::array command_table{
     Command{"inspect", "", "Prints all about an image, as JSON", run_inspect},
     Command{"builds", "", "Lists the builds that the store remembers", run_builds},
     Command{"explain", "", "Says why the steps of a build were done", run_explain},
+    Command{"debug", "", "Opens a shell in an image, or in the state of a step", run_debug},
     Command{"history", "", "Lists the instructions that an image was made by", run_history},
     Command{"manifest", "", "Prints the bytes of an image's manifest", run_manifest},
     Command{"pull", "", "Brings an image from its registry to the store", run_pull},

@@ -16,6 +16,7 @@ namespace imgbuild::cli {
 int run_build(Arguments arguments);
 int run_builds(Arguments arguments);
 int run_context(Arguments arguments);
+int run_debug(Arguments arguments);
 int run_diff(Arguments arguments);
 int run_doctor(Arguments arguments);
 int run_du(Arguments arguments);

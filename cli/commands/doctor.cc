@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <optional>
 
+#include "base/process.h"
 #include "base/temporary_directory.h"
 #include "base/text.h"
+#include "builder/sandbox/cgroup.h"
 #include "builder/sandbox/probe.h"
 #include "cli/commands/commands.h"
 #include "cli/common/common_options.h"
@@ -18,6 +22,33 @@ std::string describe_rung(const builder::Rung& rung) {
     std::string text =
         fmt::format("{:9} {}\n", name_of(rung.mode), rung.works ? "yes" : "no: " + printable(rung.reason));
     if (!rung.works && !rung.remedy.empty()) text += fmt::format("{:9} try: {}\n", "", printable(rung.remedy));
+    return text;
+}
+
+std::string limits_text() {
+    std::string text = "\nlimits of commands (--memory, --cpus, --pids-limit):\n";
+    bool is_complete = true;
+    for (const auto& [controller, answer] : builder::cgroup_support()) {
+        text += fmt::format("{:24} {}\n", controller, printable(answer));
+        is_complete = is_complete && answer == "yes";
+    }
+    if (is_complete) return text;
+    // Root is refused only where its control groups are mounted read-only, which is in a container.
+    return text +
+           fmt::format("{:24} try: {}\n", "",
+                       ::geteuid() == 0
+                           ? "start the container with its control groups writable (docker, podman: --privileged)"
+                           : "systemd-run --user --scope -p Delegate=yes imgbuild …");
+}
+
+std::string programs_text() {
+    std::string text = "\nprograms of this machine:\n";
+    for (const char* name : {"newuidmap", "newgidmap"}) {
+        const std::optional<std::string> path = find_program(name);
+        text +=
+            fmt::format("{:24} {}\n", name,
+                        path ? printable(*path) : "not installed; an ordinary user needs it (apt-get install uidmap)");
+    }
     return text;
 }
 
@@ -41,6 +72,7 @@ int run_doctor(Arguments arguments) {
     text += "\nkernel:\n";
     for (const auto& [name, answer] : builder::kernel_features())
         text += fmt::format("{:24} {}\n", printable(name), printable(answer));
+    text += limits_text() + programs_text();
     print(text);
     builder::choose_rung(rungs, wanted_root_mode(common));  // says what blocks each where none works
     return exit_status::ok;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/builds/build_record.h"
@@ -14,21 +12,8 @@
 namespace imgbuild::cli {
 namespace {
 
-BuildRecord choose(std::vector<BuildRecord> records, const std::optional<std::string>& id) {
-    if (records.empty()) throw Error(ErrorKind::not_found, "explain: the store remembers no build");
-    if (!id) return std::move(records.front());
-    const auto found =
-        std::ranges::find_if(records, [&](const BuildRecord& record) { return record.id.starts_with(*id); });
-    if (found == records.end())
-        throw Error(ErrorKind::not_found, fmt::format("explain: no build {}", printable(*id)),
-                    "`imgbuild builds` lists those that the store remembers");
-    return std::move(*found);
-}
-
 bool is_asked_for(const RecordedStep& step, const std::optional<std::string>& wanted) {
-    if (!wanted) return step.is_step;
-    const bool is_line = wanted->find_first_not_of("0123456789") == std::string::npos;
-    return is_line ? step.place.ends_with(":" + *wanted) : step.name.find(*wanted) != std::string::npos;
+    return wanted ? is_called(step, *wanted) : step.is_step;
 }
 
 std::string outcome_of(const RecordedStep& step) {
@@ -44,6 +29,8 @@ std::string outcome_of(const RecordedStep& step) {
 std::string text_of(const RecordedStep& step) {
     std::string text = fmt::format("{}: {}\n", step.name, outcome_of(step));
     if (!step.place.empty()) text += fmt::format("  at {}\n", step.place);
+    if (!step.error.empty()) text += fmt::format("  error: {}\n", printable(step.error));
+    if (!step.log.empty()) text += fmt::format("  the full log: {}\n", printable(step.log));
     for (const std::string& cause : step.causes) text += fmt::format("  because: {}\n", printable(cause));
     return text;
 }
@@ -61,7 +48,7 @@ int run_explain(Arguments arguments) {
     add_common(options, common);
     if (!parse_or_help(options, arguments)) return exit_status::ok;
     const auto store = open_store(common);
-    const BuildRecord record = choose(load_records(*store), id);
+    const BuildRecord record = choose_record(*store, id, "explain");
     std::string text =
         fmt::format("build {} at {}: {}, {} cached, {:.1f}s\n", record.id, rfc3339(record.started / 1000),
                     counted(record.count_steps(), "step", "steps"), record.count_cached(), record.duration);

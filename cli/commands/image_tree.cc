@@ -33,12 +33,6 @@ class BlobsOfStore final : public builder::BlobProvider {
     const layerstore::BlobStore& blobs_;
 };
 
-std::shared_ptr<const builder::ResolvedImage> of_store(layerstore::Store& store, const std::string& name,
-                                                       layerstore::Image image) {
-    return std::make_shared<builder::ResolvedImage>(
-        builder::ResolvedImage{name, std::move(image), std::make_shared<BlobsOfStore>(store.blobs())});
-}
-
 // The whole of a build that only has a base: its tree is what solve() gives for it.
 builder::BuildPlan plan_of(std::shared_ptr<const builder::ResolvedImage> image) {
     builder::PlanNode node;
@@ -61,6 +55,12 @@ bool is_file(const std::string& path) {
 
 }  // namespace
 
+std::shared_ptr<const builder::ResolvedImage> image_of_store(layerstore::Store& store, const std::string& name,
+                                                             layerstore::Image image) {
+    return std::make_shared<builder::ResolvedImage>(
+        builder::ResolvedImage{name, std::move(image), std::make_shared<BlobsOfStore>(store.blobs())});
+}
+
 ImageSources::ImageSources(layerstore::Store& store, std::optional<std::string> platform)
     : store_(store),
       lease_(store.lease()),
@@ -80,7 +80,7 @@ std::shared_ptr<const builder::ResolvedImage> ImageSources::find_in_archive(cons
         throw Error(ErrorKind::not_found,
                     fmt::format("{}: holds {}", printable(path), counted(images.size(), "image", "images")),
                     "load it and name one of them");
-    return of_store(store_, path, std::move(images.front().image));
+    return image_of_store(store_, path, std::move(images.front().image));
 }
 
 std::shared_ptr<const builder::ResolvedImage> ImageSources::find(const std::string& text) {
@@ -88,7 +88,7 @@ std::shared_ptr<const builder::ResolvedImage> ImageSources::find(const std::stri
         return finder_->resolve_layout(text.substr(layout_prefix.size()), wanted_platform());
     if (is_path(text)) return is_file(text) ? find_in_archive(text) : finder_->resolve_layout(text, wanted_platform());
     const layerstore::NamedImage named = require_image(store_, text);
-    return of_store(store_, text, read_one_image(store_, named.descriptor, platform_, text));
+    return image_of_store(store_, text, read_one_image(store_, named.descriptor, platform_, text));
 }
 
 builder::SolvedImage ImageSources::read(const std::shared_ptr<const builder::ResolvedImage>& image,

@@ -13,6 +13,10 @@
 
 namespace imgbuild::cli {
 
+/// An image whose blobs are in the store, which is borrowed.
+std::shared_ptr<const builder::ResolvedImage> image_of_store(layerstore::Store& store, const std::string& name,
+                                                             layerstore::Image image);
+
 /// Finds images for one command. Borrows the store.
 class ImageSources {
   public:

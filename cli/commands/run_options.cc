@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/commands/limit_options.h"
 #include "cli/common/option_values.h"
 
 namespace imgbuild::cli {
@@ -55,6 +56,7 @@ builder::RunSettings read_run_settings(const BuildFlags& flags, const Environmen
         for (auto& host : parse_added_host(text)) settings.added_hosts.push_back(std::move(host));
     if (flags.shm_size) settings.shm_size = parse_size(*flags.shm_size, "--shm-size");
     for (const std::string& text : flags.ulimits) settings.limits.push_back(parse_limit(text));
+    read_limits(settings, flags.limits);
     return settings;
 }
 

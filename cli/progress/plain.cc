@@ -88,7 +88,9 @@ void PlainProgress::finished(builder::NodeId node, std::chrono::nanoseconds dura
     end(node, fmt::format("DONE {:.1f}s", seconds(duration)));
 }
 
-void PlainProgress::failed(builder::NodeId node) { end(node, "ERROR"); }
+void PlainProgress::failed(builder::NodeId node, const builder::StepFailure& failure) {
+    end(node, "ERROR: " + safe_line(failure.message));
+}
 
 void PlainProgress::layers_failed(builder::NodeId node) { end(node, "ERROR in its layers"); }
 

@@ -35,7 +35,7 @@ class PlainProgress final : public Progress {
     void output(builder::NodeId node, std::string_view bytes) override;
     void cached(builder::NodeId node) override;
     void finished(builder::NodeId node, std::chrono::nanoseconds duration, std::string_view detail) override;
-    void failed(builder::NodeId node) override;
+    void failed(builder::NodeId node, const builder::StepFailure& failure) override;
     void layers_failed(builder::NodeId node) override;
     void warning(std::string_view text) override;
 

@@ -80,8 +80,8 @@ TEST_CASE("a failed step keeps its number and its last half line") {
     Scene scene;
     scene.progress.started(1);
     scene.progress.output(1, "gone wrong");
-    scene.progress.failed(1);
-    CHECK(scene.stage.take() == "#1 [compile 1/2] RUN make\n#1 0.000 gone wrong\n#1 ERROR\n\n");
+    scene.progress.failed(1, {"exit status 2", std::nullopt, ""});
+    CHECK(scene.stage.take() == "#1 [compile 1/2] RUN make\n#1 0.000 gone wrong\n#1 ERROR: exit status 2\n\n");
 }
 
 TEST_CASE("steps that run side by side take turns, each with its name") {

@@ -20,7 +20,7 @@ class QuietProgress final : public Progress {
     void output(builder::NodeId, std::string_view) override {}
     void cached(builder::NodeId) override {}
     void finished(builder::NodeId, std::chrono::nanoseconds, std::string_view) override {}
-    void failed(builder::NodeId) override {}
+    void failed(builder::NodeId, const builder::StepFailure&) override {}
     void layers_failed(builder::NodeId) override {}
     void warning(std::string_view) override {}
 };

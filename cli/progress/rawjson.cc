@@ -4,6 +4,7 @@
 #include "base/base64.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "cli/progress/run_end_json.h"
 #include "cli/progress/step_names.h"
 
 namespace imgbuild::cli {
@@ -49,7 +50,13 @@ void RawJsonProgress::finished(builder::NodeId node, std::chrono::nanoseconds du
     write_(write_json(object) + "\n");
 }
 
-void RawJsonProgress::failed(builder::NodeId node) { write_(write_json(event("failed", now(), node)) + "\n"); }
+void RawJsonProgress::failed(builder::NodeId node, const builder::StepFailure& failure) {
+    Json object = event("failed", now(), node);
+    object["error"] = printable(failure.message);
+    if (failure.end) object["end"] = json_of(*failure.end);
+    if (!failure.log.empty()) object["log"] = printable(failure.log);
+    write_(write_json(object) + "\n");
+}
 
 void RawJsonProgress::layers_failed(builder::NodeId node) {
     write_(write_json(event("layers_failed", now(), node)) + "\n");

@@ -24,7 +24,8 @@ TEST_CASE("every event is one line of JSON") {
     progress.output(1, std::string_view("a\xff\n\0", 4));
     progress.finished(1, 1500ms, "");
     progress.cached(2);
-    progress.failed(0);
+    progress.failed(0, {"no such file", std::nullopt, ""});
+    progress.failed(1, {"failed", builder::RunEnd{{139, 11}, builder::EndCause::itself, {}}, "/store/logs/a.log"});
     progress.layers_failed(1);
     progress.warning("two\nlines");
     CHECK(stage.take() ==
@@ -32,7 +33,10 @@ TEST_CASE("every event is one line of JSON") {
           "{\"event\":\"output\",\"time\":0.5,\"node\":1,\"data\":\"Yf8KAA==\"}\n"
           "{\"event\":\"finished\",\"time\":0.5,\"node\":1,\"duration\":1.5}\n"
           "{\"event\":\"cached\",\"time\":0.5,\"node\":2}\n"
-          "{\"event\":\"failed\",\"time\":0.5,\"node\":0}\n"
+          "{\"event\":\"failed\",\"time\":0.5,\"node\":0,\"error\":\"no such file\"}\n"
+          R"({"event":"failed","time":0.5,"node":1,"error":"failed",)"
+          R"("end":{"exit_code":139,"signal":11,"cause":"signal"},"log":"/store/logs/a.log"})"
+          "\n"
           "{\"event\":\"layers_failed\",\"time\":0.5,\"node\":1}\n"
           "{\"event\":\"warning\",\"time\":0.5,\"text\":\"two\\\\nlines\"}\n");
 }

@@ -155,7 +155,7 @@ void TtyProgress::finished(builder::NodeId node, std::chrono::nanoseconds durati
     end(node, "DONE", human_duration(duration));
 }
 
-void TtyProgress::failed(builder::NodeId node) { end(node, error_mark, ""); }
+void TtyProgress::failed(builder::NodeId node, const builder::StepFailure&) { end(node, error_mark, ""); }
 
 void TtyProgress::layers_failed(builder::NodeId node) { end(node, layer_error_mark, ""); }
 

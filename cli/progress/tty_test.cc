@@ -54,7 +54,7 @@ TEST_CASE("what has ended scrolls above the block and stays") {
 
 TEST_CASE("a failed step is red, and so is one whose layers failed") {
     Scene scene;
-    scene.progress.failed(1);
+    scene.progress.failed(1, {});
     CHECK(scene.stage.take().find("\x1b[31m ERROR [compile 1/2] RUN make") != std::string::npos);
     scene.progress.layers_failed(1);
     CHECK(scene.stage.take().find("\x1b[31m ERROR in the layers of [compile") != std::string::npos);

@@ -103,7 +103,7 @@ class EveryCommand(EndToEnd):
             usage = self.imgbuild(name, "--help").stdout
             self.assertIn(f"\nusage: imgbuild {name}", usage)
             self.assertEqual(usage, self.imgbuild("help", name).stdout)
-            self.assertEqual("--root-mode" in usage, name in ("build", "plan", "doctor"), name)
+            self.assertEqual("--root-mode" in usage, name in ("build", "plan", "doctor", "debug"), name)
             wrong = self.imgbuild(name, "--no-such-flag", status=2)
             self.assertEqual(wrong.stderr, "imgbuild: unknown flag: --no-such-flag\n"
                                            f"see imgbuild {name} --help\n")

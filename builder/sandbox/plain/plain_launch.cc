@@ -17,12 +17,21 @@ namespace imgbuild::builder {
 namespace {
 
 // The process that becomes the command.
-[[noreturn]] void plain_command_main(const PlainLaunch& what, int null, Channel& reports, Channel& calls,
-                                     const CallHandler* handler) {
+[[noreturn]] void plain_command_main(const PlainLaunch& what, const CommandDescriptors& descriptors, Channel& reports,
+                                     Channel& calls, const CallHandler* handler) {
     Confinement confinement{.root = what.root.fd()};
     if (handler) confinement.hand_over_calls = [&] { hand_over_calls(handler->calls(), calls); };
-    become_command(what.spec, {null, what.log, what.working_directory}, confinement,
-                   [&](const Error& error) { report_error(reports, error); });
+    become_command(what.spec, descriptors, confinement, [&](const Error& error) { report_error(reports, error); });
+}
+
+// A terminal of the host's: its name leads nowhere in the root, its descriptors do.
+Fd give_plain_terminal(const PlainLaunch& what, CommandDescriptors& descriptors, Channel& reports) {
+    Fd multiplexer(::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC));
+    if (!multiplexer) throw_errno("open", "/dev/ptmx");
+    TerminalPair terminal = open_terminal(std::move(multiplexer), *what.spec.terminal, what.spec.credentials);
+    descriptors.input = descriptors.output = descriptors.error = terminal.commands.get();
+    report_terminal(reports, terminal.ours);
+    return std::move(terminal.commands);
 }
 
 // Runs the command, its calls answered where that works, and kills what it leaves.
@@ -38,6 +47,11 @@ ExitStatus run_plain_command(const PlainLaunch& what, Channel& reports) {
     if (!answers && !what.spec.secrets.empty())
         throw Error(ErrorKind::unsupported, "a secret cannot be shown here without writing it to the disk",
                     "give it by --mount=type=secret,env=NAME");
+    const auto or_null = [&](int fd) { return fd < 0 ? null.get() : fd; };
+    CommandDescriptors descriptors{or_null(what.streams.input), or_null(what.streams.output),
+                                   or_null(what.streams.error), what.working_directory};
+    Fd terminal;
+    if (what.spec.terminal) terminal = give_plain_terminal(what, descriptors, reports);
     const ChildSignals signals;
     auto [ours, theirs] = Channel::make_pair();
     const pid_t command = ::fork();
@@ -45,9 +59,10 @@ ExitStatus run_plain_command(const PlainLaunch& what, Channel& reports) {
     if (command == 0) {
         ours.shut();
         die_with_parent(ours);
-        plain_command_main(what, null.get(), reports, theirs, answers ? &*answers : nullptr);
+        plain_command_main(what, descriptors, reports, theirs, answers ? &*answers : nullptr);
     }
     theirs.shut();
+    terminal.reset();  // or who has its other end would not see the command's end
     struct Nothing final : CallHandler {
         std::span<const WatchedCall> calls() const override { return {}; }
         CallAnswer answer(const WaitingCall&, const CallListener&) override { return CallAnswer::proceed(); }
@@ -63,6 +78,7 @@ ExitStatus run_plain_command(const PlainLaunch& what, Channel& reports) {
     try {
         ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
         ::prctl(PR_SET_NAME, "imgbuild-init", 0, 0, 0);
+        what.cgroup.join();
         report_status(channel, run_plain_command(what, channel));
         ::_exit(0);
     } catch (const Error& error) {
@@ -88,7 +104,7 @@ class Adoption {
 
 }  // namespace
 
-ExitStatus launch_plain(const PlainLaunch& what) {
+RunEnd launch_plain(const PlainLaunch& what) {
     Adoption adoption;
     auto [ours, theirs] = Channel::make_pair();
     const pid_t pid = ::fork();
@@ -99,7 +115,11 @@ ExitStatus launch_plain(const PlainLaunch& what) {
     }
     InitProcess init(pid);
     theirs.shut();
-    return init.follow(ours, what.watched, [](WireReader&) {});
+    return init.follow(ours, {.cgroup = what.cgroup,
+                              .watched = what.watched,
+                              .timeout_milliseconds = what.spec.timeout_milliseconds,
+                              .when_ready = {},
+                              .when_terminal = what.streams.when_terminal});
 }
 
 }  // namespace imgbuild::builder

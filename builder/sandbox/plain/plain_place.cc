@@ -73,7 +73,7 @@ void PlainPlaces::carry_out(const MountPlan& plan) {
 
 std::string PlainPlaces::next_name() { return std::to_string(count_++); }
 
-void PlainPlaces::place(const Place& from, const ImagePath& target, bool returns) {
+void PlainPlaces::place(const Place& from, const ImagePath& target, const std::optional<Home>& home) {
     struct stat status {};
     if (::fstatat(from.parent.fd(), from.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0)
         throw_errno("open", from.name);
@@ -83,7 +83,10 @@ void PlainPlaces::place(const Place& from, const ImagePath& target, bool returns
     const std::string name(real.name());
     const FileTimes times = times_of(parent.fd(), real.parent().absolute());
     Placed placed{real, status.st_dev, status.st_ino, next_name(), std::nullopt};
-    if (returns) placed.home = Place{from.parent.duplicate(), from.name};
+    if (home) {
+        placed.home = Place{from.parent.duplicate(), from.name};
+        note_return(work_, {in_place(plain_root_name).join(real), *home, from.name, status.st_dev, status.st_ino});
+    }
     move_name(parent.fd(), name, aside_.fd(), placed.stood, real.absolute());
     placed_.push_back(std::move(placed));
     move_name(from.parent.fd(), from.name, parent.fd(), name, real.absolute());
@@ -101,7 +104,7 @@ void PlainPlaces::apply(const MountNew& op) {
     const Directory made = made_.make_directory(in_place(name));
     if (op.type == "proc") write_static_proc(made);
     if (::fchmod(made.fd(), op.type == "proc" ? 0555 : mode_of(op)) < 0) throw_errno("set mode of", op.type);
-    place({made_.duplicate(), name}, op.target, false);
+    place({made_.duplicate(), name}, op.target);
 }
 
 void PlainPlaces::apply(const WriteFile& op) {
@@ -134,10 +137,10 @@ void PlainPlaces::apply(const BindStaged& op) {
         return place(
             whole ? Place{work_.duplicate(), op.stage}
                   : Place{stage.open_directory(op.source.parent(), FollowLinks::never), std::string(op.source.name())},
-            op.target, false);
+            op.target);
     }
     const std::string name(op.source.name());
-    place({made_.duplicate(), name}, op.target, false);
+    place({made_.duplicate(), name}, op.target);
     auto secret = std::ranges::find(secrets_, name, &std::pair<std::string, Fd>::first);
     Fd content = secret == secrets_.end() ? Fd() : std::move(secret->second);
     stand_ins_.push_back({placed_.back().device, placed_.back().inode, std::move(content), true});
@@ -152,15 +155,12 @@ void PlainPlaces::place_cache(const BindStaged& op, std::size_t index) {
         return place(op.source.is_root() ? Place{made_.duplicate(), name}
                                          : Place{copy.open_directory(op.source.parent(), FollowLinks::never),
                                                  std::string(op.source.name())},
-                     op.target, false);
+                     op.target);
     }
     const auto [folder, name] = split_host_path(path);
+    const Home home = op.source.is_root() ? Home{folder, ImagePath()} : Home{path, op.source.parent()};
     try {
-        place(op.source.is_root()
-                  ? Place{Directory::open_host(folder), name}
-                  : Place{Directory::open_host(path).open_directory(op.source.parent(), FollowLinks::never),
-                          std::string(op.source.name())},
-              op.target, true);
+        place({home.open(), op.source.is_root() ? name : std::string(op.source.name())}, op.target, home);
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::not_found || std::ranges::count(caches_, path) < 2) throw;
         throw Error(ErrorKind::unsupported, "one cache cannot be in two places where nothing can be mounted",
@@ -172,7 +172,7 @@ void PlainPlaces::place_cache(const BindStaged& op, std::size_t index) {
 void PlainPlaces::apply(const BindHost& op) {
     const std::string name = next_name();
     if (::linkat(AT_FDCWD, op.path.c_str(), made_.fd(), name.c_str(), 0) < 0) throw_errno("link", op.path);
-    place({made_.duplicate(), name}, op.target, false);
+    place({made_.duplicate(), name}, op.target);
 }
 
 void PlainPlaces::apply(const SetOwner& op) {

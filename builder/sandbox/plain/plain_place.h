@@ -11,6 +11,7 @@
 
 #include "builder/sandbox/mount_plan.h"
 #include "builder/sandbox/mount_targets.h"
+#include "builder/sandbox/plain/plain_returns.h"
 
 namespace imgbuild::builder {
 
@@ -69,7 +70,8 @@ class PlainPlaces {
     void apply(const Mask& op);
     void apply(const Protect& op);
 
-    void place(const Place& from, const ImagePath& target, bool returns);
+    /// What has a `home` returns there.
+    void place(const Place& from, const ImagePath& target, const std::optional<Home>& home = {});
     void place_cache(const BindStaged& op, std::size_t index);
     void take_back(Placed& placed);
     std::string next_name();

@@ -11,8 +11,6 @@
 namespace imgbuild::builder {
 namespace {
 
-constexpr const char* plain_root_name = "root";
-
 LinkedFiles linked_files(const layerstore::TreeLook& look) {
     std::map<std::pair<std::uint64_t, std::uint64_t>, std::size_t> names;
     for (const auto& line : look.lines())
@@ -34,23 +32,27 @@ PlainRun::PlainRun(const DeltaFolder& deltas, const Directory& work, const RunSp
       root_(roots_.take(spec.layers, work, plain_root_name, stop)) {}
 
 // A copy for each mount, because nothing keeps a command from writing into it.
-void PlainRun::lay_down_mounts() const {
-    for (std::size_t i = 0; i < spec_.binds.size(); ++i) {
-        const BindMount& bind = spec_.binds[i];
-        lay_down_copy(deltas_, bind.layers, work_, fmt::format("bind-{}", i), bind.source, stop_);
+void PlainRun::lay_down_mounts(const RunSpec& spec) const {
+    for (std::size_t i = 0; i < spec.binds.size(); ++i) {
+        const BindMount& bind = spec.binds[i];
+        const std::string name = fmt::format("bind-{}", i);
+        work_.remove_tree(name);
+        lay_down_copy(deltas_, bind.layers, work_, name, bind.source, stop_);
     }
 }
 
-ExitStatus PlainRun::run(const MountPlan& plan, std::vector<std::string> caches, int log, int watched) {
-    lay_down_mounts();
+RunEnd PlainRun::run(const PlainCommand& command) {
+    for (const char* name : {"aside", "placed"}) work_.remove_tree(name);  // of the command before
+    lay_down_mounts(command.spec);
     before_ = layerstore::TreeLook::at(root_);
-    PlainPlaces places(root_, work_, std::move(caches));
-    places.carry_out(plan);
-    const Fd working_directory = places.targets().open_or_make_directory(spec_.working_directory, spec_.credentials);
-    const ExitStatus status =
-        launch_plain({spec_, root_, places.stand_ins(), linked_files(before_), working_directory.get(), log, watched});
+    PlainPlaces places(root_, work_, command.caches);
+    places.carry_out(command.plan);
+    const Fd working_directory =
+        places.targets().open_or_make_directory(command.spec.working_directory, command.spec.credentials);
+    RunEnd end = launch_plain({command.spec, root_, places.stand_ins(), linked_files(before_), working_directory.get(),
+                               command.streams, command.cgroup, command.watched});
     places.take_back();
-    return status;
+    return end;
 }
 
 void PlainRun::collect(const Directory& upper) const { layerstore::collect_changes(root_, before_, upper); }
