@@ -240,6 +240,7 @@ void Planner::begin_with_directory(const Stage& stage, StageState& state, const 
     TransferFiles all{.sources = {{0, "", "", "/", false}}, .into_directory = true};
     NodeId nothing = add({FromScratch{}, {}, "FROM scratch", stage.display_name()});
     state.root = add({EditFiles{std::move(all)}, {nothing, files}, "FROM " + context, stage.display_name()});
+    node(state.root).written = "FROM " + stage.from().image.text;
     state.layers = {state.root};
 }
 
@@ -273,6 +274,8 @@ void Planner::begin_with_image(const Stage& stage, StageState& state, std::share
     if (base.stage.empty()) {
         base.stage = stage.display_name();
         base.span = stage.declaration.span;
+        const std::string digest = std::get<FromImage>(base.operation).image->image.descriptor.digest.text();
+        base.written = fmt::format("FROM {}@{}", stage.from().image.text, digest);
     } else if (base.span != stage.declaration.span) {
         base.others.push_back(stage.declaration.span);
     }
