@@ -10,9 +10,16 @@
 #include <string_view>
 #include <vector>
 
+#include "base/digest.h"
 #include "builder/plan/build_plan.h"
 
 namespace imgbuild::builder {
+
+/// What a step with files came to.
+struct StepFacts {
+    DeltaId delta;                     ///< equal for equal files
+    std::chrono::milliseconds cost{};  ///< how long it took when it was done, now or in an earlier build
+};
 
 class BuildObserver {
   public:
@@ -27,6 +34,8 @@ class BuildObserver {
     virtual void explained(NodeId node, const std::vector<std::string>& causes) = 0;
     /// What a command printed, as it came: not cut into lines, any bytes.
     virtual void output(NodeId node, std::string_view bytes) = 0;
+    /// Before cached() or finished() of a COPY, ADD, WORKDIR or RUN.
+    virtual void made(NodeId, const StepFacts&) {}
     /// Nothing had to be done.
     virtual void cached(NodeId node) = 0;
     /// `detail` says more for people ("3 files, 1.2 MiB"); may be empty.
