@@ -34,7 +34,7 @@ StepOutcome outcome_from_name(std::string_view name) {
 std::int64_t milliseconds(double seconds) { return std::llround(seconds * 1000); }
 std::int64_t microseconds(double seconds) { return std::llround(seconds * 1'000'000); }
 
-RecordedStep decode_step(const Json& object) {
+RecordedStep decode_step(const Json& object, std::size_t place) {
     RecordedStep step;
     step.name = required_string(object, "name", "step");
     step.place = optional_string(object, "place", "step").value_or("");
@@ -45,6 +45,13 @@ RecordedStep decode_step(const Json& object) {
     if (const Json* causes = optional_array(object, "causes", "step"))
         for (const Json& cause : *causes)
             if (cause.is_string()) step.causes.push_back(cause.get<std::string>());
+    step.stage = optional_string(object, "stage", "step").value_or("");
+    step.result = optional_string(object, "result", "step").value_or("");
+    step.cost = static_cast<double>(optional_integer(object, "cost", "step").value_or(0)) / 1000;
+    if (const Json* inputs = optional_array(object, "inputs", "step"))
+        for (const Json& input : *inputs)
+            if (input.is_number_integer() && input.get<std::int64_t>() >= 0 && input.get<std::size_t>() < place)
+                step.inputs.push_back(input.get<std::size_t>());
     return step;
 }
 
@@ -56,6 +63,10 @@ Json encode_step(const RecordedStep& step) {
     object["begin"] = milliseconds(step.begin);
     object["duration"] = milliseconds(step.duration);
     if (!step.causes.empty()) object["causes"] = step.causes;
+    if (!step.stage.empty()) object["stage"] = step.stage;
+    if (!step.inputs.empty()) object["inputs"] = step.inputs;
+    if (!step.result.empty()) object["result"] = step.result;
+    if (step.cost > 0) object["cost"] = milliseconds(step.cost);
     return object;
 }
 
@@ -94,7 +105,7 @@ BuildRecord BuildRecord::decode(std::string_view json) {
     record.succeeded = required_integer(object, "succeeded", what) != 0;
     record.result = optional_string(object, "result", what).value_or("");
     if (const Json* list = optional_array(object, "steps", what))
-        for (const Json& step : *list) record.steps.push_back(decode_step(step));
+        for (const Json& step : *list) record.steps.push_back(decode_step(step, record.steps.size()));
     return record;
 }
 

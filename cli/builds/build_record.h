@@ -24,6 +24,10 @@ struct RecordedStep {
     double begin = 0;     ///< seconds since the build began
     double duration = 0;  ///< seconds
     std::vector<std::string> causes;
+    std::string stage = {};                ///< of a step
+    std::vector<std::size_t> inputs = {};  ///< places in BuildRecord::steps, each before its own
+    std::string result = {};               ///< of COPY, ADD, WORKDIR and RUN: equal for equal files
+    double cost = 0;                       ///< seconds that `result` took when it was made, now or in an earlier build
 };
 
 struct BuildRecord {
