@@ -182,9 +182,13 @@ std::optional<struct stat> Directory::status(const ImagePath& path) const {
         if (::fstat(fd_.get(), &result) < 0) throw_errno("stat", name_);
         return result;
     }
-    auto parent = try_open(path.parent(), O_PATH | O_DIRECTORY, FollowLinks::inside);
-    if (!parent) return std::nullopt;
-    if (::fstatat(parent->get(), std::string(path.name()).c_str(), &result, AT_SYMLINK_NOFOLLOW) == 0) return result;
+    std::optional<Fd> parent;
+    if (const ImagePath above = path.parent(); !above.is_root()) {
+        parent = try_open(above, O_PATH | O_DIRECTORY, FollowLinks::inside);
+        if (!parent) return std::nullopt;
+    }
+    const int folder = parent ? parent->get() : fd_.get();
+    if (::fstatat(folder, std::string(path.name()).c_str(), &result, AT_SYMLINK_NOFOLLOW) == 0) return result;
     if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
     throw_errno("stat", name_ + path.bytes());
 }

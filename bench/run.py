@@ -5,8 +5,7 @@
 usage: run.py [--runs N] [--scale S] [--only NAME] [--no-peer] [--dir DIR] [--json FILE]
   --runs N     repetitions of each measurement; medians are reported (default 5)
   --scale S    of the 100,000 files and of the large files (default 0.1; 1 takes a while, mostly the peer's)
-  --only NAME  one group: start, parse, cached, runs, deep, copy, commit, large, base, store,
-               sandbox
+  --only NAME  one group: start, parse, cached, runs, deep, copy, commit, large, base, store, sandbox, found
   --no-peer    imgbuild and the limits only
   --dir DIR    where to work: on a disk with room, not in memory (default: a folder in /var/tmp)
   --json FILE  the figures as JSON as well
@@ -23,15 +22,19 @@ import shutil
 import sys
 import tempfile
 
+import cache_groups
 import groups
 import harness
+
+
+GROUPS = {**groups.ALL, **cache_groups.ALL}
 
 
 def main():
     parser = argparse.ArgumentParser(description="measure imgbuild beside buildah and the machine's limits")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--scale", type=float, default=0.1)
-    parser.add_argument("--only", choices=groups.ALL)
+    parser.add_argument("--only", choices=GROUPS)
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--dir")
     parser.add_argument("--json")
@@ -43,8 +46,8 @@ def main():
         bench = harness.Bench(options)
         bench.prepare_peer()
         harness.print_heading(bench)
-        for group in [options.only] if options.only else groups.ALL:
-            groups.ALL[group](bench)
+        for group in [options.only] if options.only else GROUPS:
+            GROUPS[group](bench)
     finally:
         if own_folder:
             shutil.rmtree(options.dir, ignore_errors=True)

@@ -35,13 +35,13 @@ constexpr std::array causes{
     Label{"inline content", "the text of a heredoc changed"},
     Label{"network", "--network changed"},
     Label{"security", "--security changed"},
-    Label{"mount files", "files of a mount changed"},
     Label{"chown", "--chown changed"},
     Label{"chmod", "--chmod changed"},
     Label{"link", "--link changed"},
     Label{"parents", "--parents changed"},
     Label{"exclude", "--exclude changed"},
     Label{"added host", "--add-host changed"},
+    Label{"added address", "--add-host changed"},
     Label{"shm size", "--shm-size changed"},
     Label{"limit", "--ulimit changed"},
 };
@@ -59,11 +59,60 @@ std::map<std::string, std::vector<std::string>> by_label(const Parts& parts) {
     return values;
 }
 
-std::map<std::string, std::string> by_name(const Parts& parts) {
-    std::map<std::string, std::string> variables;
+bool is_variable(std::string_view label) { return label == "environment" || label == "build argument"; }
+bool is_of_mount(std::string_view label) { return label.starts_with("mount"); }
+
+/// Variables and mounts by what people call them: "build argument VERSION", "the mount at /src".
+using Named = std::map<std::string, std::string>;
+
+Named variables_of(const Parts& parts) {
+    Named variables;
     for (const auto& [label, value] : parts)
-        if (label == "environment") variables[value.substr(0, value.find('='))] = value;
+        if (is_variable(label))
+            variables[fmt::format("{} {}", label, printable(value.substr(0, value.find('='))))] = value;
     return variables;
+}
+
+struct MountParts {
+    std::string settings;  // all but what is below
+    std::string files;     // what it shows
+    friend bool operator==(const MountParts&, const MountParts&) = default;
+};
+
+// A mount's parts begin with "mount", and its place is the second.
+std::map<std::string, MountParts> mounts_of(const Parts& parts) {
+    std::map<std::string, MountParts> mounts;
+    MountParts* mount = nullptr;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        const auto& [label, value] = parts[i];
+        if (!is_of_mount(label)) continue;
+        if (label == "mount") {
+            const std::string place = i + 1 < parts.size() ? parts[i + 1].second : "";
+            mount = &mounts[place.empty() ? fmt::format("the {} mount", printable(value))
+                                          : fmt::format("the mount at {}", printable(place))];
+        }
+        if (!mount) continue;
+        if (label == "mount files")
+            mount->files = value;
+        else
+            mount->settings += WireWriter().text(label).text(value).bytes();
+    }
+    return mounts;
+}
+
+/// A line for each name that only one of two has, or whose values differ: `say` tells how.
+template <class Value, class Say>
+void compare(const std::map<std::string, Value>& before, const std::map<std::string, Value>& after,
+             std::vector<std::string>& lines, Say say) {
+    for (const auto& [name, value] : after) {
+        const auto old = before.find(name);
+        if (old == before.end())
+            lines.push_back(name + " is new");
+        else if (!(old->second == value))
+            lines.push_back(say(name, old->second, value));
+    }
+    for (const auto& [name, value] : before)
+        if (!after.contains(name)) lines.push_back(name + " is gone");
 }
 
 Parts sorted(Parts parts) {
@@ -100,11 +149,14 @@ class Comparison {
 
     std::vector<std::string> texts(std::string_view below) const {
         std::vector<std::string> all;
+        bool has_variables = false, has_mounts = false;
         for (const std::string& label : labels_) {
-            if (label == "environment")
-                for (std::string& text : variables()) all.push_back(std::move(text));
-            else
-                all.push_back(text_of(label, below));
+            if (is_variable(label) && !std::exchange(has_variables, true))
+                add_variables(all);
+            else if (is_of_mount(label) && !std::exchange(has_mounts, true))
+                add_mounts(all);
+            else if (!is_variable(label) && !is_of_mount(label))
+                add_once(all, text_of(label, below));
         }
         return all;
     }
@@ -116,21 +168,25 @@ class Comparison {
         return known == causes.end() ? fmt::format("{} changed", label) : std::string(known->cause);
     }
 
-    std::vector<std::string> variables() const {
-        const auto before = by_name(before_);
-        const auto after = by_name(after_);
-        std::vector<std::string> texts;
-        for (const auto& [name, value] : after) {
-            const auto old = before.find(name);
-            if (old == before.end())
-                texts.push_back(fmt::format("environment {} is new", printable(name)));
-            else if (old->second != value)
-                texts.push_back(fmt::format("environment {} changed", printable(name)));
-        }
-        for (const auto& [name, value] : before)
-            if (!after.contains(name)) texts.push_back(fmt::format("environment {} is gone", printable(name)));
-        if (texts.empty()) texts.emplace_back("the order of the environment changed");
-        return texts;
+    // One flag may have several parts.
+    static void add_once(std::vector<std::string>& lines, std::string text) {
+        if (std::ranges::find(lines, text) == lines.end()) lines.push_back(std::move(text));
+    }
+
+    void add_variables(std::vector<std::string>& lines) const {
+        const std::size_t known = lines.size();
+        compare(variables_of(before_), variables_of(after_), lines,
+                [](const std::string& name, const std::string&, const std::string&) { return name + " changed"; });
+        if (lines.size() == known) lines.emplace_back("the order of the environment changed");
+    }
+
+    void add_mounts(std::vector<std::string>& lines) const {
+        const std::size_t known = lines.size();
+        compare(mounts_of(before_), mounts_of(after_), lines,
+                [](const std::string& name, const MountParts& before, const MountParts& after) {
+                    return before.settings == after.settings ? "files of " + name + " changed" : name + " changed";
+                });
+        if (lines.size() == known) lines.emplace_back("the order of the mounts changed");
     }
 
     const Parts& before_;

@@ -74,6 +74,24 @@ TEST_CASE("what differs from the most similar step is named") {
               ->delta == earlier);
 }
 
+TEST_CASE("what differs in a mount is told by its place, and of a build argument by its name") {
+    const auto key = [](const std::string& files, const std::string& id, const std::string& token) {
+        StepKey made("RUN");
+        made.add("argument", "make").add("root", Sha256::of("a")).add("build argument", "TOKEN=" + token);
+        made.add("mount", "bind").add("mount target", "/src").add("mount files", Sha256::of(files));
+        return made.add("mount", "secret").add("mount target", "").add("mount id", id);
+    };
+    Memory memory;
+    memory.keep(key("one", "npmrc", "1"));
+    CHECK(memory.causes(key("two", "npmrc", "1")) == Lines{"files of the mount at /src changed"});
+    CHECK(memory.causes(key("one", "other", "1")) == Lines{"the secret mount changed"});
+    CHECK(memory.causes(key("one", "npmrc", "2")) == Lines{"build argument TOKEN changed"});
+    StepKey without("RUN");
+    without.add("argument", "make").add("root", Sha256::of("a"));
+    CHECK(memory.causes(without) ==
+          Lines{"build argument TOKEN is gone", "the mount at /src is gone", "the secret mount is gone"});
+}
+
 TEST_CASE("another step of the same build is no earlier one") {
     Memory memory;
     memory.keep(run("true", "a"));

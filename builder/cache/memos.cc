@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/compression.h"
@@ -30,6 +32,14 @@ StepKey pack_key(const PackKey& key) {
     return parts;
 }
 
+// Who wrote it may have noted no cost.
+StepMemo read_step_memo(WireReader& reader) {
+    StepMemo memo{DeltaId{reader.digest()}, {}};
+    constexpr std::uint64_t most = std::numeric_limits<std::int32_t>::max();
+    if (!reader.at_end()) memo.cost = std::chrono::milliseconds(std::min(reader.varint(), most));
+    return memo;
+}
+
 }  // namespace
 
 template <class Decode>
@@ -48,20 +58,19 @@ auto Memos::find(MemoKind kind, const Digest& key, Decode decode)
     }
 }
 
-std::optional<DeltaId> Memos::find_step(MemoKind kind, const StepKey& key) {
-    auto delta = find(kind, key.digest(), [](WireReader& reader) { return DeltaId{reader.digest()}; });
-    return delta && records_.has_delta(*delta) ? delta : std::nullopt;
+std::optional<StepMemo> Memos::find_step(MemoKind kind, const StepKey& key) {
+    auto memo = find(kind, key.digest(), read_step_memo);
+    return memo && records_.has_delta(memo->delta) ? memo : std::nullopt;
 }
 
-DeltaId Memos::put_step(MemoKind kind, const StepKey& key, const layerstore::TreeDelta& delta, const Tree& root,
-                        const Tree& result) {
-    std::string encoded = delta.encode();
-    DeltaId id{Sha256::of(encoded)};
+void Memos::put_step(MemoKind kind, const StepKey& key, const StepMemo& memo, std::string_view encoded,
+                     const AppliedDelta& applied) {
+    WireWriter value;
+    value.digest(memo.delta.value).varint(static_cast<std::uint64_t>(memo.cost.count()));
     Records::Transaction transaction(records_);
-    records_.save_delta(id, encoded);
-    put_applied(root, id, result);
-    records_.put_memo(kind, key.digest(), WireWriter().digest(id.value).take(), key.preimage());
-    return id;
+    records_.save_delta(memo.delta, encoded);
+    put_applied(applied.root, memo.delta, applied.result);
+    records_.put_memo(kind, key.digest(), value.bytes(), key.preimage());
 }
 
 std::optional<Tree> Memos::find_applied(const Tree& root, const DeltaId& delta) {

@@ -4,6 +4,7 @@
 // The memos of a build over the store's records: each function finds or keeps one kind of fact. Whatever cannot be
 // read is a miss. Thread-safe.
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -33,6 +34,18 @@ struct FetchedContent {
     std::string etag;           ///< what the server calls this version; may be empty
 };
 
+/// What a step came to.
+struct StepMemo {
+    DeltaId delta;
+    std::chrono::milliseconds cost{};  ///< how long it took when it was done; 0 where nobody noted it
+};
+
+/// A delta put on a root.
+struct AppliedDelta {
+    const layerstore::Tree& root;
+    const layerstore::Tree& result;
+};
+
 /// How a delta is to be packed.
 struct PackKey {
     DeltaId delta;
@@ -45,11 +58,12 @@ class Memos {
     /// `records` is borrowed.
     explicit Memos(layerstore::Records& records) : records_(records) {}
 
-    /// The delta of a step.
-    std::optional<DeltaId> find_step(layerstore::MemoKind kind, const StepKey& key);
-    /// Keeps the delta, the tree it makes of `root`, and the step's memo, all or none. Gives the delta's id.
-    DeltaId put_step(layerstore::MemoKind kind, const StepKey& key, const layerstore::TreeDelta& delta,
-                     const layerstore::Tree& root, const layerstore::Tree& result);
+    std::optional<StepMemo> find_step(layerstore::MemoKind kind, const StepKey& key);
+    /// Keeps a step's delta, which `encoded` is, the tree that came out, and the step's memo, all or none.
+    void put_step(layerstore::MemoKind kind, const StepKey& key, const StepMemo& memo, std::string_view encoded,
+                  const AppliedDelta& applied);
+    /// True if some step of this store made that delta.
+    bool has_delta(const DeltaId& delta) { return records_.has_delta(delta); }
     /// apply(root, delta), where it was computed before.
     std::optional<layerstore::Tree> find_applied(const layerstore::Tree& root, const DeltaId& delta);
     void put_applied(const layerstore::Tree& root, const DeltaId& delta, const layerstore::Tree& result);

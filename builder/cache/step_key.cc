@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "layerstore/tree/algebra.h"
@@ -18,19 +19,44 @@ std::string number_or_nothing(const std::optional<std::uint32_t>& value) {
     return value ? std::to_string(*value) : std::string();
 }
 
+std::string_view name_of_network(parser::RunNetwork network) {
+    switch (network) {
+        case parser::RunNetwork::inherit: return "default";
+        case parser::RunNetwork::none: return "none";
+        case parser::RunNetwork::host: return "host";
+    }
+    return "";
+}
+
+// What a bind mount shows is known by its content, wherever it lies; where a secret or an agent goes that says no place
+// depends on its id.
 void add_mount(StepKey& key, const RunMount& run_mount) {
     const parser::Mount& mount = run_mount.mount;
+    const bool has_usual_target = mount.type == parser::MountType::secret || mount.type == parser::MountType::ssh;
     key.add("mount", parser::name_of(mount.type));
-    key.add("mount target", run_mount.target.absolute());
-    key.add("mount source", mount.source);
+    key.add("mount target", has_usual_target && mount.target.empty() ? "" : run_mount.target.absolute());
+    key.add("mount source", run_mount.input ? "" : mount.source);
     key.add("mount id", mount.id);
     key.add("mount variable", mount.environment.value_or(""));
     key.add("mount read-only", std::uint64_t{mount.read_only});
+    key.add("mount required", std::uint64_t{mount.required});
     key.add("mount sharing", parser::name_of(mount.sharing));
     key.add("mount mode", number_or_nothing(mount.mode));
     key.add("mount uid", number_or_nothing(mount.uid));
     key.add("mount gid", number_or_nothing(mount.gid));
     key.add("mount size", mount.size.value_or(0));
+}
+
+// Values of build arguments are hashed: keys are kept beside memos and travel with them.
+void add_environment(StepKey& key, const RunCommand& command) {
+    for (const std::string& variable : command.environment) {
+        const std::size_t equals = variable.find('=');
+        const std::string name = variable.substr(0, equals);
+        if (std::ranges::find(command.build_arguments, name) == command.build_arguments.end())
+            key.add("environment", variable);
+        else
+            key.add("build argument", fmt::format("{}={}", name, Sha256::of(variable.substr(equals + 1)).text()));
+    }
 }
 
 void add_transfer(StepKey& key, const TransferFiles& transfer, const std::vector<ContentId>& sources) {
@@ -90,10 +116,10 @@ StepKey run_key(const RunCommand& command, const RunKeyInputs& inputs) {
         key.add("script content", command.script->content);
     }
     key.add("root", inputs.root.value);
-    for (const std::string& variable : command.environment) key.add("environment", variable);
+    add_environment(key, command);
     key.add("user", command.user);
     key.add("working directory", command.working_directory.absolute());
-    key.add("network", command.network == parser::RunNetwork::none ? "none" : "reachable");
+    key.add("network", name_of_network(command.network));
     key.add("security", command.security == parser::RunSecurity::insecure ? "insecure" : "sandbox");
     auto content = inputs.mounts.begin();
     for (const RunMount& mount : command.mounts) {
@@ -101,7 +127,7 @@ StepKey run_key(const RunCommand& command, const RunKeyInputs& inputs) {
         if (mount.input) key.add("mount files", (content++)->value);
     }
     if (!inputs.hostname.empty()) key.add("hostname", inputs.hostname);
-    for (const auto& [name, address] : inputs.added_hosts) key.add("added host", fmt::format("{}={}", name, address));
+    for (const auto& [name, address] : inputs.added_hosts) key.add("added host", name).add("added address", address);
     key.add("shm size", inputs.shm_size);
     for (const std::string& limit : inputs.limits) key.add("limit", limit);
     key.add("platform", command.platform.text());

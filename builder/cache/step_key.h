@@ -27,7 +27,7 @@ class StepKey {
     StepKey& add(std::string_view label, std::uint64_t value);
 
     Digest digest() const;
-    /// docs/formats/records.md, "preimage".
+    /// docs/formats/keys.md.
     const std::string& preimage() const noexcept { return parts_.bytes(); }
 
     /// The parts of a preimage; Error{corrupt} for anything that a key does not write.

@@ -121,9 +121,10 @@ struct RunMount {
 
 struct RunCommand {
     std::vector<std::string> arguments;
-    std::vector<std::string> environment;  ///< "NAME=value", complete but for unkeyed
-    std::vector<std::string> unkeyed;      ///< proxy variables that nobody declared: passed, not part of the key
-    std::string user;                      ///< as USER gives it; "" is root
+    std::vector<std::string> environment;      ///< "NAME=value", complete but for unkeyed
+    std::vector<std::string> build_arguments;  ///< names in `environment` whose values an ARG gave
+    std::vector<std::string> unkeyed;          ///< proxy variables that nobody declared: passed, not part of the key
+    std::string user;                          ///< as USER gives it; "" is root
     ImagePath working_directory;
     parser::RunNetwork network = parser::RunNetwork::inherit;
     parser::RunSecurity security = parser::RunSecurity::sandbox;
@@ -150,6 +151,8 @@ struct PlanNode {
     /// platform alone; empty for one that stages of several platforms share.
     std::string platform;
     std::vector<parser::Span> others;  ///< of further FROM lines that name the same image
+    /// `label` with the names of variables instead of their values, for what outlives the build; empty: the same.
+    std::string written;
 };
 
 /// An ARG that decides something about the target.

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "builder/plan/global_arguments.h"
 #include "builder/plan/scan_step.h"
 #include "builder/plan/stage_planner.h"
 #include "layerstore/image/reference.h"
@@ -21,11 +22,6 @@ namespace {
 
 using parser::Stage;
 
-// What a build argument may be called without an ARG: proxies reach every RUN, the others are settings of a build.
-bool needs_no_argument(std::string_view name) {
-    return to_lower(name).ends_with("_proxy") || name == "SOURCE_DATE_EPOCH" || name.starts_with("BUILDKIT_");
-}
-
 /// docker-image://scratch: what FROM scratch begins with.
 bool is_nothing(const NamedContext& context) {
     return context.kind == NamedContext::Kind::image && context.place == "scratch";
@@ -33,7 +29,7 @@ bool is_nothing(const NamedContext& context) {
 
 class Planner final : public PlanSpace {
   public:
-    explicit Planner(const PlanRequest& request) : request_(request) {}
+    explicit Planner(const PlanRequest& request) : request_(request), globals_(request, diagnostics_) {}
 
     PlanResult run();
 
@@ -44,7 +40,7 @@ class Planner final : public PlanSpace {
     PlanNode& node(NodeId id) override { return plan_.nodes[id]; }
     const PlanRequest& request() const override { return request_; }
     parser::Diagnostics& diagnostics() override { return diagnostics_; }
-    const parser::Environment& globals() const override { return globals_; }
+    const parser::Environment& globals() const override { return globals_.values(); }
     NodeId stage_tree(const Stage& stage) override {
         const std::string name = stage.name().value_or("");
         if (const Stage* other = stage_of_context(name)) return planned(*other).root;
@@ -54,12 +50,6 @@ class Planner final : public PlanSpace {
     NodeId outside_tree(const std::string& name, const layerstore::Platform& platform) override;
 
   private:
-    void set_globals(const Stage& target);
-    void set_global_arguments();
-    std::string global(const parser::Word& word, std::set<std::string>& read);
-    std::vector<PlannedArgument> used_arguments() const;
-    std::vector<std::string> unused_build_args() const;
-    std::optional<std::string> default_epoch() const;
     const StageState& planned(const Stage& stage);
     void needed_by(const Stage& stage, std::set<std::size_t>& needed);
     void plan_stage(const Stage& stage);
@@ -83,109 +73,13 @@ class Planner final : public PlanSpace {
     std::size_t current_stage_ = 0;  // the one whose instructions are being planned
     BuildPlan plan_;
     parser::Diagnostics diagnostics_;
-    parser::Environment globals_;
-    std::set<std::string> global_names_;  // predefined ones, and those of ARGs before the first FROM
-    struct GlobalArgument : PlannedArgument {
-        std::set<std::string> read;  // names that its default took a value from
-    };
-    std::vector<GlobalArgument> global_arguments_;
-    std::set<std::string> read_globals_;  // by FROM lines of planned stages
+    GlobalArguments globals_;
     std::map<std::size_t, StageState> stages_;
     std::map<std::string, NodeId> directories_;                                 // nodes of named contexts
     std::map<Digest, NodeId> images_;                                           // nodes of images, by manifest
     using ImageKey = std::tuple<NamedContext::Kind, std::string, std::string>;  // kind, place, platform
     std::map<ImageKey, std::shared_ptr<const ResolvedImage>> resolved_;
 };
-
-std::string Planner::global(const parser::Word& word, std::set<std::string>& read) {
-    parser::Expansion expansion = parser::expand(word, globals_);
-    read.insert(expansion.read.begin(), expansion.read.end());
-    if (expansion.error) diagnostics_.add(*expansion.error);
-    return std::move(expansion.text);
-}
-
-void Planner::set_globals(const Stage& target) {
-    auto set_platform = [&](const std::string& prefix, const layerstore::Platform& platform) {
-        globals_.set(prefix + "PLATFORM", platform.text());
-        globals_.set(prefix + "OS", platform.os);
-        globals_.set(prefix + "OSVERSION", platform.os_version);
-        globals_.set(prefix + "ARCH", platform.architecture);
-        globals_.set(prefix + "VARIANT", platform.variant);
-    };
-    set_platform("BUILD", request_.build_platform);
-    set_platform("TARGET", request_.platform);
-    globals_.set("TARGETSTAGE", target.name().value_or("default"));
-    std::vector<parser::Variable> predefined = globals_.variables();
-    for (const parser::Variable& variable : predefined) global_names_.insert(variable.name);
-    for (const parser::Variable& variable : predefined)
-        if (auto given = request_.build_args.find(variable.name); given != request_.build_args.end())
-            globals_.set(variable.name, given->second);
-    set_global_arguments();
-}
-
-void Planner::set_global_arguments() {
-    for (const parser::Instruction& instruction : request_.buildfile.global_args) {
-        for (const parser::ArgEntry& entry : std::get<parser::Arg>(instruction.body).entries) {
-            GlobalArgument argument;
-            argument.name = entry.name;
-            argument.description = parser::description_of(instruction, entry.name);
-            argument.span = entry.span;
-            auto given = request_.build_args.find(entry.name);
-            if (given != request_.build_args.end())
-                globals_.set(entry.name, given->second);
-            else if (entry.default_value)
-                globals_.set(entry.name, global(*entry.default_value, argument.read));
-            else
-                globals_.declare(entry.name);
-            if (auto value = globals_.find(entry.name)) argument.value = *value;
-            global_names_.insert(entry.name);
-            global_arguments_.push_back(std::move(argument));
-        }
-    }
-}
-
-std::vector<PlannedArgument> Planner::used_arguments() const {
-    std::map<std::string, PlannedArgument> used;
-    // Later stages stand nearer to the target, and the later one of two globals is what the others see.
-    for (auto stage = stages_.rbegin(); stage != stages_.rend(); ++stage)
-        for (const PlannedArgument& argument : stage->second.arguments) used.emplace(argument.name, argument);
-    std::set<std::string> read = read_globals_;
-    for (auto global = global_arguments_.rbegin(); global != global_arguments_.rend(); ++global) {
-        const auto inherited = used.find(global->name);
-        if (inherited != used.end() && inherited->second.description.empty())
-            inherited->second.description = global->description;
-        if (inherited == used.end() && !read.contains(global->name)) continue;
-        used.emplace(global->name, *global);
-        read.insert(global->read.begin(), global->read.end());
-    }
-    std::vector<PlannedArgument> list;
-    for (auto& [name, argument] : used) list.push_back(std::move(argument));
-    std::ranges::sort(list, {}, [](const PlannedArgument& argument) { return argument.span.begin; });
-    return list;
-}
-
-// Most often a name that is not spelt as its ARG, which would otherwise keep its default in silence.
-std::vector<std::string> Planner::unused_build_args() const {
-    std::set<std::string> declared = global_names_;
-    for (const auto& [index, state] : stages_)
-        for (const PlannedArgument& argument : state.arguments) declared.insert(argument.name);
-    const std::vector<std::string> names(declared.begin(), declared.end());
-    std::vector<std::string> warnings;
-    for (const auto& [name, value] : request_.build_args) {
-        if (declared.contains(name) || needs_no_argument(name)) continue;
-        const std::optional<std::string> near = nearest(name, names);
-        warnings.push_back(fmt::format("--build-arg {}: no ARG of the stages that are built declares it{}",
-                                       printable(name), near ? "; did you mean " + printable(*near) + "?" : ""));
-    }
-    return warnings;
-}
-
-std::optional<std::string> Planner::default_epoch() const {
-    const std::string name = "SOURCE_DATE_EPOCH";
-    const std::optional<std::string_view> value = globals_.find(name);
-    if (!value || value->empty() || request_.build_args.contains(name)) return std::nullopt;
-    return std::string(*value);
-}
 
 // A name of --build-context is compared as the user gave it, with or without ":latest".
 std::optional<std::string> Planner::find_context(const std::string& name) const {
@@ -267,7 +161,7 @@ void Planner::needed_by(const Stage& stage, std::set<std::size_t>& needed) {
     auto need = [&](const Stage* other) {
         if (other && !find_context(other->name().value_or(""))) needed.insert(other->index);
     };
-    parser::Expansion base = parser::expand(stage.from().image, globals_);
+    parser::Expansion base = parser::expand(stage.from().image, globals());
     if (base.ok()) need(file.find_base_stage(base.text, stage.index));
     for (const parser::Instruction& instruction : stage.instructions) {
         if (auto* copy = std::get_if<parser::Copy>(&instruction.body); copy && copy->from) {
@@ -296,10 +190,10 @@ bool Planner::is_good(parser::Span span, const std::function<void()>& read) {
 
 void Planner::begin_stage(const Stage& stage, StageState& state) {
     const parser::From& from = stage.from();
-    std::string name = global(from.image, read_globals_);
+    std::string name = globals_.expand_from(from.image);
     state.config.platform = request_.platform;
     if (from.platform) {
-        std::string platform = global(*from.platform, read_globals_);
+        std::string platform = globals_.expand_from(*from.platform);
         if (platform.empty()) {
             diagnostics_.error(from.platform->span, "the platform is empty after expansion");
             return;
@@ -346,6 +240,7 @@ void Planner::begin_with_directory(const Stage& stage, StageState& state, const 
     TransferFiles all{.sources = {{0, "", "", "/", false}}, .into_directory = true};
     NodeId nothing = add({FromScratch{}, {}, "FROM scratch", stage.display_name()});
     state.root = add({EditFiles{std::move(all)}, {nothing, files}, "FROM " + context, stage.display_name()});
+    node(state.root).written = "FROM " + stage.from().image.text;
     state.layers = {state.root};
 }
 
@@ -379,6 +274,8 @@ void Planner::begin_with_image(const Stage& stage, StageState& state, std::share
     if (base.stage.empty()) {
         base.stage = stage.display_name();
         base.span = stage.declaration.span;
+        const std::string digest = std::get<FromImage>(base.operation).image->image.descriptor.digest.text();
+        base.written = fmt::format("FROM {}@{}", stage.from().image.text, digest);
     } else if (base.span != stage.declaration.span) {
         base.others.push_back(stage.declaration.span);
     }
@@ -428,7 +325,7 @@ void Planner::number_steps(const StageState& state, const Stage& stage, NodeId f
 // As an ARG of the stage says it, else one before the first FROM, else the command line.
 std::string Planner::scan_variable(const std::string& name, const StageState& state) const {
     if (const auto value = state.environment.find(name)) return std::string(*value);
-    if (const auto value = globals_.find(name)) return std::string(*value);
+    if (const auto value = globals().find(name)) return std::string(*value);
     const auto given = request_.build_args.find(name);
     return given == request_.build_args.end() ? "" : given->second;
 }
@@ -456,7 +353,7 @@ PlanResult Planner::run() {
         return {std::nullopt, std::move(diagnostics_), {}, {}};
     }
     const Stage& target = *std::get<const Stage*>(found);
-    set_globals(target);
+    globals_.set(target);
     if (diagnostics_.has_errors()) return {std::nullopt, std::move(diagnostics_), {}, {}};
     const StageState& state = planned(target);
     diagnostics_.sort_by_place();
@@ -466,8 +363,8 @@ PlanResult Planner::run() {
     for (const auto& [name, value] : request_.labels) image.config.labels[name] = value;
     plan_.images.push_back(std::move(image));
     plan_.target_stage = target.display_name();
-    plan_.arguments = used_arguments();
-    return {std::move(plan_), std::move(diagnostics_), unused_build_args(), default_epoch()};
+    plan_.arguments = globals_.used_with(stages_);
+    return {std::move(plan_), std::move(diagnostics_), globals_.unused_build_args(stages_), globals_.default_epoch()};
 }
 
 }  // namespace

@@ -101,6 +101,29 @@ TEST_CASE("only what the target needs is planned, and nobody is asked for the ba
     CHECK(first.all<EditFiles>().size() == 1);
 }
 
+TEST_CASE("what is kept of a node has names of variables where its label has their values") {
+    const Planned file =
+        planned("ARG BASE=base\nFROM $BASE\nARG TOKEN=secret\nENV MODE=fast\nCOPY $TOKEN /$MODE/\nRUN echo $TOKEN\n");
+    std::vector<std::string> labels, written;
+    for (const PlanNode& node : file.plan().nodes) {
+        labels.push_back(node.label.substr(0, node.label.find('@')));
+        written.push_back(node.written.substr(0, node.written.find('@')));
+    }
+    CHECK(labels == std::vector<std::string>{"FROM base", "context", "COPY secret /fast/", "RUN echo $TOKEN"});
+    CHECK(written == std::vector<std::string>{"FROM $BASE", "", "COPY $TOKEN /$MODE/", "RUN echo $TOKEN"});
+}
+
+TEST_CASE("a RUN knows which of its variables an ARG gave") {
+    const auto arguments = [](const std::string& text) {
+        return planned("FROM base\n" + text + "RUN x\n").all<RunCommand>().at(0)->build_arguments;
+    };
+    using Names = std::vector<std::string>;
+    CHECK(arguments("ENV MODE=fast\n").empty());
+    CHECK(arguments("ARG TOKEN=1\nENV MODE=$TOKEN\n") == Names{"TOKEN"});
+    CHECK(arguments("ARG TOKEN=1\nENV TOKEN=constant\n").empty());
+    CHECK(arguments("ARG TOKEN\n").empty());
+}
+
 TEST_CASE("the inputs of a node stand before it") {
     Planned file = planned(
         "FROM base AS a\nRUN one\nFROM a AS b\nCOPY --from=a /x /x\nFROM b\n"

@@ -88,7 +88,8 @@ class StagePlanner {
     void add_inline_files(const parser::Transfer& transfer, TransferFiles& files);
     void add_git(const parser::Add& add, const parser::Word& word, const std::string& text, const std::string& checksum,
                  TransferFiles& files, std::vector<NodeId>& inputs);
-    std::size_t fetch_input(Operation fetch, const std::string& what, std::vector<NodeId>& inputs);
+    std::size_t fetch_input(Operation fetch, const std::string& what, const parser::Word& word,
+                            std::vector<NodeId>& inputs);
     RunMount plan_mount(const parser::MountFlag& flag, std::vector<NodeId>& inputs);
     void set_environment(RunCommand& command) const;
 
@@ -96,7 +97,7 @@ class StagePlanner {
     const parser::Stage& stage_;
     StageState& state_;
     const parser::Instruction* instruction_ = nullptr;
-    std::string step_label_;
+    std::string step_label_, step_text_;  ///< PlanNode::label and ::written
 };
 
 }  // namespace imgbuild::builder

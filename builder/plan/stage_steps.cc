@@ -36,7 +36,9 @@ StagePlanner::StagePlanner(PlanSpace& space, const parser::Stage& stage, StageSt
 
 void StagePlanner::plan(const parser::Instruction& instruction, bool is_trigger) {
     instruction_ = &instruction;
-    step_label_ = (is_trigger ? "ONBUILD " : "") + label_of(instruction);
+    const std::string_view prefix = is_trigger ? "ONBUILD " : "";
+    step_label_ = fmt::format("{}{}", prefix, label_of(instruction));
+    step_text_ = fmt::format("{}{}", prefix, instruction.text);
     std::visit(*this, instruction.body);
 }
 
@@ -83,8 +85,12 @@ void StagePlanner::history(std::string created_by, bool empty_layer) {
 ImagePath StagePlanner::working_directory() const { return ImagePath::clean(state_.config.working_directory); }
 
 NodeId StagePlanner::add_step(Operation operation, std::vector<NodeId> inputs) {
-    state_.root =
-        space_.add({std::move(operation), std::move(inputs), step_label_, stage_.display_name(), instruction_->span});
+    state_.root = space_.add({.operation = std::move(operation),
+                              .inputs = std::move(inputs),
+                              .label = step_label_,
+                              .stage = stage_.display_name(),
+                              .span = instruction_->span,
+                              .written = step_text_});
     state_.layers.push_back(state_.root);
     return state_.root;
 }
@@ -139,7 +145,7 @@ void StagePlanner::operator()(const parser::Add& add) {
         } else if (parser::is_http_url(text)) {
             FetchUrl fetch{text, checksum, file_name_of_url(text)};
             std::string pattern = fetch.file_name;
-            std::size_t input = fetch_input(std::move(fetch), text, inputs);
+            std::size_t input = fetch_input(std::move(fetch), text, word, inputs);
             files.sources.push_back({input, std::move(pattern), "", text, add.unpack.value_or(false)});
         } else {
             if (!context) {
@@ -179,12 +185,18 @@ void StagePlanner::add_git(const parser::Add& add, const parser::Word& word, con
             fetch.source.checksum = digits;
     }
     const std::string what = parser::text_of(fetch.source);
-    const std::size_t input = fetch_input(std::move(fetch), what, inputs);
+    const std::size_t input = fetch_input(std::move(fetch), what, word, inputs);
     files.sources.push_back({input, "", "", text, false});
 }
 
-std::size_t StagePlanner::fetch_input(Operation fetch, const std::string& what, std::vector<NodeId>& inputs) {
-    PlanNode node{std::move(fetch), {}, "fetch " + what, stage_.display_name(), instruction_->span};
+std::size_t StagePlanner::fetch_input(Operation fetch, const std::string& what, const parser::Word& word,
+                                      std::vector<NodeId>& inputs) {
+    PlanNode node{.operation = std::move(fetch),
+                  .inputs = {},
+                  .label = "fetch " + what,
+                  .stage = stage_.display_name(),
+                  .span = instruction_->span,
+                  .written = "fetch " + word.text};
     inputs.push_back(space_.add(std::move(node)));
     return inputs.size() - 2;
 }
@@ -321,8 +333,15 @@ RunMount StagePlanner::plan_mount(const parser::MountFlag& flag, std::vector<Nod
 }
 
 void StagePlanner::set_environment(RunCommand& command) const {
-    for (const parser::Variable& variable : state_.environment.variables())
-        if (variable.value) command.environment.push_back(variable.name + "=" + *variable.value);
+    const auto is_argument = [&](const std::string& name) {
+        return std::ranges::find(state_.arguments, name, &PlannedArgument::name) != state_.arguments.end() &&
+               !state_.config.find_environment(name);
+    };
+    for (const parser::Variable& variable : state_.environment.variables()) {
+        if (!variable.value) continue;
+        command.environment.push_back(variable.name + "=" + *variable.value);
+        if (is_argument(variable.name)) command.build_arguments.push_back(variable.name);
+    }
     if (has_default_path(state_.config.platform) && !state_.environment.find("PATH"))
         command.environment.push_back(fmt::format("PATH={}", default_path));
     // Programs ask for either spelling, so a command gets both, whichever was given.

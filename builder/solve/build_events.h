@@ -25,6 +25,12 @@ struct StepFailure {
     std::string log;            ///< the path of its full output; empty where there is none
 };
 
+/// What a step with files came to.
+struct StepFacts {
+    DeltaId delta;                     ///< equal for equal files
+    std::chrono::milliseconds cost{};  ///< how long it took when it was done, now or in an earlier build
+};
+
 class BuildObserver {
   public:
     virtual ~BuildObserver() = default;
@@ -38,6 +44,8 @@ class BuildObserver {
     virtual void explained(NodeId node, const std::vector<std::string>& causes) = 0;
     /// What a command printed, as it came: not cut into lines, any bytes.
     virtual void output(NodeId node, std::string_view bytes) = 0;
+    /// Before cached() or finished() of a COPY, ADD, WORKDIR or RUN.
+    virtual void made(NodeId, const StepFacts&) {}
     /// Nothing had to be done.
     virtual void cached(NodeId node) = 0;
     /// `detail` says more for people ("3 files, 1.2 MiB"); may be empty.

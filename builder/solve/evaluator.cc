@@ -29,6 +29,12 @@ StepKey key_of_edit(const PlanNode& node, const std::vector<const NodeResult*>& 
     return edit_key(edit, inputs.front()->tree.content_id(), sources);
 }
 
+using Clock = std::chrono::steady_clock;
+
+std::chrono::milliseconds since(Clock::time_point begun) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begun);
+}
+
 std::string_view below(const std::vector<const NodeResult*>& inputs) {
     const bool is_base = std::holds_alternative<FromImage>(inputs.front()->node->operation);
     return is_base ? "the base image" : "the result of the step before it";
@@ -58,16 +64,30 @@ std::set<const PlanNode*> images_whose_files_are_used(const BuildPlan& plan, boo
 
 }  // namespace
 
-Evaluator::Evaluator(Services& services, FileContents& contents, const BuildPlan& plan, Trust trust)
+Evaluator::Evaluator(Services& services, FileContents& contents, const BuildPlan& plan, Trust trust, Keeping keeping)
     : services_(services),
       contents_(contents),
       layers_(services, contents),
       needs_files_(images_whose_files_are_used(plan, services.options.goal.files)),
-      trust_(trust) {}
+      trust_(trust),
+      keeping_(keeping) {}
 
 bool Evaluator::ignores_cache(const PlanNode& node) const {
     const SolveOptions& options = services_.options;
-    return options.no_cache || std::ranges::count(options.no_cache_stages, to_lower(node.stage)) > 0;
+    return options.no_cache || std::ranges::count(options.no_cache_stages, to_lower(node.stage)) > 0 ||
+           (!node.span.empty() && std::ranges::count(options.no_cache_spans, node.span) > 0);
+}
+
+bool Evaluator::must_be_cached(const PlanNode& node) const {
+    const SolveOptions& options = services_.options;
+    return node.number != 0 &&
+           (options.require_cached || std::ranges::count(options.require_cached_stages, to_lower(node.stage)) > 0);
+}
+
+// Two steps of one build that do the same are one step, also where results of earlier builds do not count.
+bool Evaluator::was_made_here(const StepKey& key) {
+    const std::lock_guard lock(mutex_);
+    return made_.contains(key.preimage());
 }
 
 std::unique_ptr<NodeResult> Evaluator::image_result(const PlanNode& node, ImageContent content) const {
@@ -78,14 +98,15 @@ std::unique_ptr<NodeResult> Evaluator::image_result(const PlanNode& node, ImageC
     return result;
 }
 
-std::unique_ptr<NodeResult> Evaluator::step_result(const PlanNode& node, const Inputs& inputs, const DeltaId& delta,
+std::unique_ptr<NodeResult> Evaluator::step_result(const PlanNode& node, const Inputs& inputs, const StepMemo& memo,
                                                    layerstore::Tree tree) const {
     auto result = std::make_unique<NodeResult>();
     result->node = &node;
     result->inputs = inputs;
     result->tree = std::move(tree);
+    result->cost = memo.cost;
     result->stack = inputs.front()->stack;
-    result->stack.push_back({delta, result.get()});
+    result->stack.push_back({memo.delta, result.get()});
     return result;
 }
 
@@ -95,15 +116,16 @@ std::unique_ptr<NodeResult> Evaluator::known_step(MemoKind kind, const StepKey& 
         const std::lock_guard lock(mutex_);
         looked_up_.insert(key.preimage());
     }
-    std::optional<DeltaId> delta = services_.memos.find_step(kind, key);
-    if (!delta) return nullptr;
-    services_.lease.add(*delta);
-    std::optional<layerstore::Tree> tree = services_.memos.find_applied(inputs.front()->tree, *delta);
+    if (ignores_cache(node) && !was_made_here(key)) return nullptr;
+    const std::optional<StepMemo> memo = services_.memos.find_step(kind, key);
+    if (!memo) return nullptr;
+    if (kind == MemoKind::edit) services_.lease.add(memo->delta);  // of a RUN has_bytes() does
+    std::optional<layerstore::Tree> tree = services_.memos.find_applied(inputs.front()->tree, memo->delta);
     if (!tree) {
-        tree = layerstore::apply(inputs.front()->tree, services_.load_delta(*delta));
-        services_.memos.put_applied(inputs.front()->tree, *delta, *tree);
+        tree = layerstore::apply(inputs.front()->tree, services_.load_delta(memo->delta));
+        services_.memos.put_applied(inputs.front()->tree, memo->delta, *tree);
     }
-    return step_result(node, inputs, *delta, std::move(*tree));
+    return step_result(node, inputs, *memo, std::move(*tree));
 }
 
 std::unique_ptr<NodeResult> Evaluator::look_up(const PlanNode& node, const Inputs& inputs) {
@@ -113,7 +135,6 @@ std::unique_ptr<NodeResult> Evaluator::look_up(const PlanNode& node, const Input
         std::optional<ImageContent> content = known_content(services_, *from->image);
         return content ? image_result(node, std::move(*content)) : nullptr;
     }
-    if (ignores_cache(node)) return nullptr;
     if (std::holds_alternative<EditFiles>(node.operation)) {
         auto result = known_step(MemoKind::edit, key_of_edit(node, inputs), node, inputs);
         if (result) result->own_contents = archives_of(node, inputs, services_, contents_);
@@ -151,8 +172,7 @@ Miss Evaluator::explain(const PlanNode& node, const Inputs& inputs) {
     return miss;
 }
 
-Evaluated Evaluator::evaluate(const PlanNode& node, const Inputs& inputs, const Miss& miss,
-                              const std::function<void(std::string_view)>& output) {
+Evaluated Evaluator::evaluate(const PlanNode& node, const Inputs& inputs, const StepEvents& events) {
     throw_if_cancelled();
     FileContents* needed = needs_files_.contains(&node) ? &contents_ : nullptr;
     if (const auto* from = std::get_if<FromImage>(&node.operation))
@@ -162,8 +182,8 @@ Evaluated Evaluator::evaluate(const PlanNode& node, const Inputs& inputs, const 
         return take(node, fetch_file(*url, services_, ignores_cache(node)));
     if (const auto* git = std::get_if<FetchGit>(&node.operation))
         return take(node, fetch_git(*git, services_, ignores_cache(node)));
-    if (std::holds_alternative<EditFiles>(node.operation)) return edit(node, inputs, miss);
-    return run(node, inputs, output);
+    if (std::holds_alternative<EditFiles>(node.operation)) return edit(node, inputs, events);
+    return run(node, inputs, events);
 }
 
 Evaluated Evaluator::scan(const PlanNode& node, const ContextFiles& files) {
@@ -208,40 +228,69 @@ Evaluated Evaluator::take(const PlanNode& node, FetchOutcome outcome) const {
     return {std::move(result), std::move(outcome.detail), outcome.cached};
 }
 
-Evaluated Evaluator::edit(const PlanNode& node, const Inputs& inputs, const Miss& miss) {
+// What it comes to is known by doing it, which is no work where no archive is unpacked: one that some step gave before,
+// on another base or from elsewhere, is a hit as good as one by key.
+Evaluated Evaluator::edit(const PlanNode& node, const Inputs& inputs, const StepEvents& events) {
+    const Clock::time_point begun = Clock::now();
     EditOutcome outcome = edit_files(node, inputs, services_, contents_);
     const layerstore::TreeDelta delta = layerstore::with_times(outcome.delta, layerstore::default_file_time);
+    const std::string encoded = delta.encode();
+    const DeltaId id{Sha256::of(encoded)};
+    const bool counts = !ignores_cache(node) && trust_ != Trust::nothing;
+    Evaluated evaluated;
+    evaluated.cached = counts && !outcome.own_contents && services_.memos.has_delta(id);
+    if (!evaluated.cached) {
+        events.explained(explain_edit(node, inputs, delta));
+        if (must_be_cached(node)) return evaluated;
+    }
     const layerstore::Tree& root = inputs.front()->tree;
     layerstore::Tree tree = layerstore::apply(root, delta);
-    const DeltaId id = services_.memos.put_step(MemoKind::edit, key_of_edit(node, inputs), delta, root, tree);
-    auto result = step_result(node, inputs, id, std::move(tree));
-    result->own_contents = std::move(outcome.own_contents);
-    return {std::move(result), "", false, differing_from(miss.earlier, delta)};
+    const StepMemo memo{id, since(begun)};
+    keep(MemoKind::edit, key_of_edit(node, inputs), memo, encoded, {root, tree});
+    evaluated.result = step_result(node, inputs, memo, std::move(tree));
+    evaluated.result->own_contents = std::move(outcome.own_contents);
+    return evaluated;
 }
 
-std::vector<std::string> Evaluator::differing_from(const std::optional<EarlierStep>& earlier,
-                                                   const layerstore::TreeDelta& delta) {
+std::vector<std::string> Evaluator::explain_edit(const PlanNode& node, const Inputs& inputs,
+                                                 const layerstore::TreeDelta& delta) {
     constexpr std::size_t paths_named = 10;
-    if (!earlier) return {};
-    const auto before = services_.records.load_delta(earlier->delta);
-    return before ? differing_paths(*before, delta, paths_named) : std::vector<std::string>();
+    Miss miss = explain(node, inputs);
+    const auto before =
+        miss.earlier ? services_.records.load_delta(miss.earlier->delta) : std::optional<layerstore::TreeDelta>();
+    if (!before) return miss.causes;
+    for (std::string& path : differing_paths(*before, delta, paths_named)) miss.causes.push_back(std::move(path));
+    return miss.causes;
 }
 
-Evaluated Evaluator::run(const PlanNode& node, const Inputs& inputs,
-                         const std::function<void(std::string_view)>& output) {
+Evaluated Evaluator::run(const PlanNode& node, const Inputs& inputs, const StepEvents& events) {
     const auto& command = std::get<RunCommand>(node.operation);
     const StepKey key = key_of_run(command, inputs, services_.options.run);
     const FileLock lock = lock_step(services_.store, key.digest());
     if (auto known = look_up(node, inputs)) return {std::move(known), "", true};
     require_runnable(command.platform);
+    const Miss miss = explain(node, inputs);
+    events.explained(miss.causes);
+    const Clock::time_point begun = Clock::now();
     if (ignores_cache(node)) renew_cache_mounts(command, services_);
     RunSpec spec = run_spec(command, inputs, services_, contents_, layers_);
     const layerstore::Tree& root = inputs.front()->tree;
-    const layerstore::TreeDelta delta = run_command(std::move(spec), root, services_, layers_, output);
+    const layerstore::TreeDelta delta = run_command(std::move(spec), root, services_, layers_, events.output);
     layerstore::Tree tree = layerstore::apply(root, delta);
-    const DeltaId id = services_.memos.put_step(MemoKind::run, key, delta, root, tree);
-    layers_.note(id);
-    return {step_result(node, inputs, id, std::move(tree)), "", false};
+    const std::string encoded = delta.encode();
+    const StepMemo memo{DeltaId{Sha256::of(encoded)}, since(begun)};
+    keep(MemoKind::run, key, memo, encoded, {root, tree});
+    layers_.note(memo.delta);
+    const bool is_as_before = miss.earlier && miss.earlier->delta == memo.delta;
+    return {step_result(node, inputs, memo, std::move(tree)), is_as_before ? "the same result as before" : "", false};
+}
+
+void Evaluator::keep(MemoKind kind, const StepKey& key, const StepMemo& memo, std::string_view encoded,
+                     const AppliedDelta& applied) {
+    if (keeping_ == Keeping::nothing) return;
+    services_.memos.put_step(kind, key, memo, encoded, applied);
+    const std::lock_guard lock(mutex_);
+    made_.insert(key.preimage());
 }
 
 }  // namespace imgbuild::builder

@@ -3,6 +3,7 @@
 
 // What a node of the plan came to. Immutable once made; jobs read results of other nodes without locks.
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,6 +28,8 @@ struct NodeResult {
     const PlanNode* node = nullptr;
     std::vector<const NodeResult*> inputs;  ///< those of the node; alive as long as the build
     layerstore::Tree tree;
+    /// Of a step, how long it took when it was done, now or in an earlier build.
+    std::chrono::milliseconds cost{};
     std::vector<StackLayer> stack;  ///< what the tree is made of, lowest first; empty for contexts and fetched files
     /// Where the bytes of this node's own files come from; null where they stand with its inputs, in the delta that
     /// a command left, or in its image's layers.

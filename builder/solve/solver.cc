@@ -29,6 +29,7 @@ struct NodeState {
     std::size_t missing_inputs = 0;
     std::size_t chain = 0;  ///< nodes on the longest way to the end
     Clock::time_point started;
+    std::vector<std::string> causes;  ///< why it was done
 };
 
 /// What the readers of the images' files go through: it lives as long as they do.
@@ -52,7 +53,7 @@ class Solver {
           services_(ground_->services),
           contents_(ground_->contents),
           observer_(observer),
-          evaluator_(services_, contents_, plan, trust),
+          evaluator_(services_, contents_, plan, trust, Keeping::results),
           may_come_again_(trust != Trust::nothing),
           nodes_(plan.nodes.size()),
           packers_(packer_threads),
@@ -146,6 +147,7 @@ class Solver {
         std::vector<const NodeResult*> inputs = inputs_of(id);
         try {
             if (auto known = evaluator_.look_up(node, inputs)) {
+                tell_facts(id, *known);
                 observer_.cached(id);
                 take(id, std::move(known), true);
                 return;
@@ -154,7 +156,8 @@ class Solver {
             fail(id, std::current_exception(), Part::step);
             return;
         }
-        if (services_.options.require_cached && node.number != 0) {
+        // Of an edit the result tells.
+        if (evaluator_.must_be_cached(node) && !std::holds_alternative<EditFiles>(node.operation)) {
             not_cached_ = NotCached{id, evaluator_.explain(node, inputs).causes};
             return;
         }
@@ -166,14 +169,17 @@ class Solver {
 
     // On a thread of the pool.
     void evaluate(NodeId id, const PlanNode& node, const std::vector<const NodeResult*>& inputs) {
-        auto output = [this, id](std::string_view bytes) {
-            mailbox_.post_output(bytes, [this, id](std::string_view text) { observer_.output(id, text); });
-        };
+        const StepEvents events{.explained =
+                                    [this, id](const std::vector<std::string>& causes) {
+                                        mailbox_.post([this, id, causes] { explained(id, causes); });
+                                    },
+                                .output =
+                                    [this, id](std::string_view bytes) {
+                                        mailbox_.post_output(
+                                            bytes, [this, id](std::string_view text) { observer_.output(id, text); });
+                                    }};
         try {
-            const Miss miss = evaluator_.explain(node, inputs);
-            if (!miss.causes.empty())
-                mailbox_.post([this, id, causes = miss.causes] { observer_.explained(id, causes); });
-            auto evaluated = std::make_shared<Evaluated>(evaluator_.evaluate(node, inputs, miss, output));
+            auto evaluated = std::make_shared<Evaluated>(evaluator_.evaluate(node, inputs, events));
             mailbox_.post([this, id, evaluated] {
                 --running_steps_;
                 finish(id, std::move(*evaluated));
@@ -190,8 +196,17 @@ class Solver {
         });
     }
 
+    void explained(NodeId id, const std::vector<std::string>& causes) {
+        nodes_[id].causes = causes;
+        if (!causes.empty()) observer_.explained(id, causes);
+    }
+
     void finish(NodeId id, Evaluated evaluated) {
-        if (!evaluated.differing_paths.empty()) observer_.explained(id, evaluated.differing_paths);
+        if (!evaluated.result) {
+            not_cached_ = NotCached{id, nodes_[id].causes};
+            return;
+        }
+        tell_facts(id, *evaluated.result);
         if (evaluated.cached)
             observer_.cached(id);
         else
@@ -206,6 +221,12 @@ class Solver {
         std::vector<DeltaId> own;
         for (std::size_t i = below; i < result.stack.size(); ++i) own.push_back(result.stack[i].delta);
         if (!own.empty()) observer_.deltas_known(id, own);
+    }
+
+    void tell_facts(NodeId id, const NodeResult& result) {
+        const Operation& operation = plan_.nodes[id].operation;
+        if (std::holds_alternative<EditFiles>(operation) || std::holds_alternative<RunCommand>(operation))
+            observer_.made(id, {result.stack.back().delta, result.cost});
     }
 
     void take(NodeId id, std::unique_ptr<NodeResult> result, bool cached) {

@@ -83,7 +83,9 @@ struct SolveOptions {
     layerstore::FileTime file_time = layerstore::default_file_time;  ///< of entries in layers
     bool no_cache = false;
     std::vector<std::string> no_cache_stages;  ///< lower-case names
+    std::vector<parser::Span> no_cache_spans;  ///< of instructions
     bool require_cached = false;
+    std::vector<std::string> require_cached_stages;  ///< lower-case names
     bool offline = false;
     std::size_t jobs = 0;  ///< steps at once; 0: as many as there are processors
     std::optional<RootMode> root_mode;
@@ -119,7 +121,7 @@ struct Solved {
     std::size_t cached_steps = 0;
 };
 
-/// Under SolveOptions::require_cached, the first step in plan order whose result was not there.
+/// Under SolveOptions::require_cached, a step whose result was not there; what stands above it was.
 struct NotCached {
     NodeId node = 0;
     std::vector<std::string> causes;  ///< why, in lines for people

@@ -170,8 +170,24 @@ TEST_CASE("a changed file does its own step again, and a step whose result is th
     build.image(text);
     build.file("a", "another");
     build.image(text);
-    CHECK(build.events == Lines{"started COPY a /a", "finished COPY a /a", "started COPY b /b", "finished COPY b /b",
+    CHECK(build.events == Lines{"started COPY a /a", "finished COPY a /a", "started COPY b /b", "cached COPY b /b",
                                 "cached COPY --from=one /b /b"});
+}
+
+TEST_CASE("files that come to what some step gave before are found, from wherever they are copied") {
+    Build build;
+    build.file("a", "alpha");
+    build.file("one.txt", "text");
+    build.image("FROM scratch\nCOPY a /x\nCOPY *.txt /texts/\n");
+    build.file("b", "alpha");
+    build.file("unmatched", "other");
+    build.options.require_cached = true;
+    build.image("FROM scratch\nWORKDIR /\nCOPY b /x\nCOPY *.txt /texts/\n");
+    CHECK(build.events ==
+          Lines{"started COPY b /x", "cached COPY b /x", "started COPY *.txt /texts/", "cached COPY *.txt /texts/"});
+    build.options.require_cached = false;
+    build.options.no_cache = true;
+    CHECK(build.image("FROM scratch\nCOPY b /x\n").cached_steps == 0);
 }
 
 TEST_CASE("the time of files enters packing alone") {
@@ -303,7 +319,38 @@ TEST_CASE("under require_cached the first step that is not there is named and no
     build.options.require_cached = true;
     auto solved = build.run("FROM scratch\nCOPY a /a\nCOPY a /b\n");
     REQUIRE(std::holds_alternative<NotCached>(solved));
-    CHECK(build.events.empty());
+    CHECK(build.events == Lines{"started COPY a /a"});
+    CHECK(std::get<NotCached>(solved).causes == Lines{"nothing like it was done before"});
+    // What was only looked at is not known afterwards.
+    CHECK(std::holds_alternative<NotCached>(build.run("FROM scratch\nCOPY a /a\n")));
+}
+
+TEST_CASE("require_cached of stages lets the others be done") {
+    Build build;
+    build.file("a", "alpha");
+    const std::string text = "FROM scratch AS One\nCOPY a /a\nFROM scratch AS two\nCOPY --from=One /a /b\n";
+    build.image(text);
+    build.file("a", "other");
+    build.options.require_cached_stages = {"one"};
+    CHECK(std::holds_alternative<NotCached>(build.run(text)));
+    build.options.require_cached_stages = {"two"};
+    const auto solved = build.run(text);
+    REQUIRE(std::holds_alternative<NotCached>(solved));
+    CHECK(std::get<NotCached>(solved).causes == Lines{"files of the source changed", "changed /b (content)"});
+    build.options.require_cached_stages.clear();
+    CHECK(build.image(text).cached_steps == 1);
+}
+
+TEST_CASE("steps of one build that do the same are done once, also without cache") {
+    Build build;
+    build.file("a", "alpha");
+    build.options.no_cache = true;
+    build.options.jobs = 1;
+    const std::string text =
+        "FROM scratch AS one\nCOPY a /a\nFROM scratch AS two\nCOPY a /a\nFROM scratch\n"
+        "COPY --from=one /a /b\nCOPY --from=two /a /c\n";
+    CHECK(build.image(text).cached_steps == 1);
+    CHECK(build.image(text).cached_steps == 1);
 }
 
 TEST_CASE("no_cache does the steps of all or of named stages again") {

@@ -60,7 +60,7 @@ void encode_state(Json& object, const RecordedStep& step) {
     if (step.environment) object["environment"] = *step.environment;
 }
 
-RecordedStep decode_step(const Json& object) {
+RecordedStep decode_step(const Json& object, std::size_t place) {
     RecordedStep step;
     step.name = required_string(object, "name", "step");
     step.place = optional_string(object, "place", "step").value_or("");
@@ -73,6 +73,13 @@ RecordedStep decode_step(const Json& object) {
     if (const auto end = object.find("end"); end != object.end()) step.end = *end;
     step.log = optional_string(object, "log", "step").value_or("");
     decode_state(object, step);
+    step.stage = optional_string(object, "stage", "step").value_or("");
+    step.result = optional_string(object, "result", "step").value_or("");
+    step.cost = static_cast<double>(optional_integer(object, "cost", "step").value_or(0)) / 1000;
+    if (const Json* inputs = optional_array(object, "inputs", "step"))
+        for (const Json& input : *inputs)
+            if (input.is_number_integer() && input.get<std::int64_t>() >= 0 && input.get<std::size_t>() < place)
+                step.inputs.push_back(input.get<std::size_t>());
     return step;
 }
 
@@ -88,6 +95,10 @@ Json encode_step(const RecordedStep& step) {
     if (!step.end.is_null()) object["end"] = step.end;
     if (!step.log.empty()) object["log"] = step.log;
     encode_state(object, step);
+    if (!step.stage.empty()) object["stage"] = step.stage;
+    if (!step.inputs.empty()) object["inputs"] = step.inputs;
+    if (!step.result.empty()) object["result"] = step.result;
+    if (step.cost > 0) object["cost"] = milliseconds(step.cost);
     return object;
 }
 
@@ -126,7 +137,7 @@ BuildRecord BuildRecord::decode(std::string_view json) {
     record.succeeded = required_integer(object, "succeeded", what) != 0;
     record.result = optional_string(object, "result", what).value_or("");
     if (const Json* list = optional_array(object, "steps", what))
-        for (const Json& step : *list) record.steps.push_back(decode_step(step));
+        for (const Json& step : *list) record.steps.push_back(decode_step(step, record.steps.size()));
     return record;
 }
 

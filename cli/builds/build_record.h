@@ -26,9 +26,13 @@ struct RecordedStep {
     double begin = 0;     ///< seconds since the build began
     double duration = 0;  ///< seconds
     std::vector<std::string> causes;
-    std::string error;  ///< of one that failed, for people
-    Json end;           ///< of a command that failed (cli/progress/run_end_json.h); else null
-    std::string log;    ///< the path of its full output; may be empty
+    std::string stage;                ///< of a step
+    std::vector<std::size_t> inputs;  ///< places in BuildRecord::steps, each before its own
+    std::string result;               ///< of COPY, ADD, WORKDIR and RUN: equal for equal files
+    double cost = 0;                  ///< seconds that `result` took when it was made, now or in an earlier build
+    std::string error;                ///< of one that failed, for people
+    Json end;                         ///< of a command that failed (cli/progress/run_end_json.h); else null
+    std::string log;                  ///< the path of its full output; may be empty
 
     // What `imgbuild debug` needs. The files are those of the step `below` and these deltas on them.
     std::optional<std::size_t> below;  ///< index of an earlier step of the record

@@ -51,6 +51,21 @@ TEST_CASE("a record of a build is read as it was written") {
     CHECK(test::refusal([] { BuildRecord::decode("{}"); }) == "invalid_input: build record: version: missing");
 }
 
+TEST_CASE("what a step stands on and came to is read as it was written, and nothing stands on what comes later") {
+    BuildRecord record = sample();
+    record.steps[2].inputs = {0, 1};
+    record.steps[2].stage = "build";
+    record.steps[2].result = "abc";
+    record.steps[2].cost = 2.5;
+    const BuildRecord read = BuildRecord::decode(record.encode());
+    CHECK(read.steps.at(2).inputs == std::vector<std::size_t>{0, 1});
+    CHECK(read.steps.at(2).stage == "build");
+    CHECK(read.steps.at(2).result == "abc");
+    CHECK(read.steps.at(2).cost == 2.5);
+    record.steps[1].inputs = {1, 2};
+    CHECK(BuildRecord::decode(record.encode()).steps.at(1).inputs.empty());
+}
+
 TEST_CASE("work that overlaps lies in several rows of a trace") {
     const Json events = parse_json(sample().trace(), "trace").at("traceEvents");
     CHECK(events.at(0).at("tid") == 1);

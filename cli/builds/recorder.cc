@@ -28,9 +28,12 @@ RecordedStep& Recorder::step_of(builder::NodeId node) {
     if (is_new) {
         const builder::PlanNode& planned = plan_->nodes[node];
         RecordedStep& step = record_.steps.emplace_back();
-        step.name = step_name(*plan_, node);
+        step.name = kept_step_name(*plan_, node);
         if (!planned.span.empty() && locate_) step.place = locate_(planned.span);
         step.is_step = planned.number != 0;
+        if (step.is_step) step.stage = printable(planned.stage);
+        for (const builder::NodeId input : planned.inputs)
+            if (const auto known = places_.find(input); known != places_.end()) step.inputs.push_back(known->second);
         step.begin = now();
         note_surroundings(step, planned);
     }
@@ -61,6 +64,13 @@ void Recorder::explained(builder::NodeId node, const std::vector<std::string>& c
     RecordedStep& step = step_of(node);
     step.causes.insert(step.causes.end(), causes.begin(), causes.end());
     shown_->explained(node, causes);
+}
+
+void Recorder::made(builder::NodeId node, const builder::StepFacts& facts) {
+    RecordedStep& step = step_of(node);
+    step.result = facts.delta.value.hex();
+    step.cost = std::chrono::duration<double>(facts.cost).count();
+    shown_->made(node, facts);
 }
 
 void Recorder::cached(builder::NodeId node) {

@@ -31,6 +31,7 @@ class Recorder final : public Progress {
     void plan_known(const builder::BuildPlan& plan) override;
     void started(builder::NodeId node) override;
     void explained(builder::NodeId node, const std::vector<std::string>& causes) override;
+    void made(builder::NodeId node, const builder::StepFacts& facts) override;
     void output(builder::NodeId node, std::string_view bytes) override { shown_->output(node, bytes); }
     void cached(builder::NodeId node) override;
     void finished(builder::NodeId node, std::chrono::nanoseconds duration, std::string_view detail) override;

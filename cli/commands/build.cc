@@ -5,22 +5,27 @@
 
 #include <algorithm>
 #include <ctime>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "base/work_count.h"
 #include "cli/builds/recorder.h"
+#include "cli/builds/summary.h"
 #include "cli/commands/call.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/delivery.h"
 #include "cli/commands/planning.h"
 #include "cli/commands/shell.h"
+#include "cli/commands/solving.h"
 #include "cli/commands/source_epoch.h"
 #include "cli/common/environment.h"
 #include "cli/common/error_report.h"
 #include "cli/common/terminal.h"
 #include "cli/progress/progress.h"
+#include "cli/progress/step_names.h"
 
 namespace imgbuild::cli {
 namespace {
@@ -46,48 +51,52 @@ void tell_advice(const BuildOptions& options, const Advice& advice, const parser
     throw Error(ErrorKind::usage, parser::violation_summary(advice.warnings), advice.warnings.render(source));
 }
 
-std::vector<std::string> stages_that_are_not_there(const BuildOptions& options, const parser::Buildfile& buildfile) {
-    std::vector<std::string> missing = options.solve.no_cache_stages;
-    for (const parser::Stage& stage : buildfile.stages) std::erase(missing, to_lower(stage.display_name()));
-    return missing;
-}
-
-builder::SolveOptions solve_options_of(const BuildOptions& options, const BuildInput& input, layerstore::Store& store,
-                                       Progress& progress) {
-    builder::SolveOptions solve_options = options.solve;
-    solve_options.contexts = input.contexts;
-    solve_options.goal = goal_of(options);
-    solve_options.locate = [&input](parser::Span span) {
-        return fmt::format("{}:{}", input.source.name(), input.source.line_of(span.begin));
+// What a failed command left is shown before it goes.
+void offer_shell(builder::SolveOptions& solve_options, layerstore::Store& store, Progress& progress) {
+    solve_options.tools = shell_tools(store);
+    solve_options.when_command_failed = [&progress](builder::FailedState& state, const Error& error) {
+        progress.finish();
+        open_shell_after(state, error);
     };
-    if (options.shell_on_failure) {
-        solve_options.tools = shell_tools(store);
-        solve_options.when_command_failed = [&progress](builder::FailedState& state, const Error& error) {
-            progress.finish();
-            open_shell_after(state, error);
-        };
-    }
-    return solve_options;
 }
 
 int tell_not_cached(const builder::BuildPlan& plan, const builder::NotCached& missing) {
     std::string text =
         fmt::format("imgbuild: not cached: {}\nthis is the first step whose result is not in the store\n",
-                    printable(plan.nodes[missing.node].label));
+                    kept_step_name(plan, missing.node));
     for (const std::string& cause : missing.causes) text += fmt::format("because: {}\n", printable(cause));
     tell(text);
     return exit_status::not_cached;
 }
 
-// For `imgbuild builds` and `explain`, and for --profile.
-void keep_record(const BuildOptions& options, const Recorder& recorder, layerstore::Store& store,
-                 const Product* product) {
+// A directory by its whole path, so that builds of one are known as such; an address without who asks.
+std::string context_to_keep(const std::string& context) {
+    const std::size_t scheme = context.find("://");
+    if (scheme != std::string::npos) {
+        const std::size_t host = scheme + 3;
+        const std::size_t at = context.substr(0, context.find('/', host)).rfind('@');
+        return at == std::string::npos || at < host ? context : context.substr(0, host) + context.substr(at + 1);
+    }
+    std::error_code error;
+    const std::filesystem::path path = std::filesystem::canonical(context, error);
+    return error ? context : path.string();
+}
+
+// For `imgbuild builds`, `explain` and `advise`, and for --profile.
+BuildRecord keep_record(const BuildOptions& options, const Recorder& recorder, layerstore::Store& store,
+                        const Product* product) {
     BuildRecord record = recorder.record();
-    record.context = printable(options.context);
+    record.context = printable(context_to_keep(options.context));
     record.succeeded = product != nullptr;
     if (product && product->descriptor()) record.result = product->descriptor()->digest.text();
     save_record(store, record);
     if (options.profile) write_host_file(*options.profile, record.trace());
+    return record;
+}
+
+void tell_summary(const BuildOptions& options, const BuildRecord& record) {
+    if (options.progress == ProgressMode::quiet || options.progress == ProgressMode::rawjson) return;
+    if (record.count_steps() > 0) tell(summary_of(record) + "\n");
 }
 
 void print_result(const BuildOptions& options, const builder::BuildPlan& plan, const Product& product) {
@@ -177,17 +186,19 @@ int build(BuildOptions options) {
     if (!planned) return exit_status::usage;
     const Advice advice = check_input(options, buildfile, input, &*planned);
     if (advice.is_fatal) refuse_violations(advice, input.source);
-    for (const auto& warnings : {input.warnings, parsed->warnings, planned->warnings})
+    const builder::BuildPlan& plan = *planned->plan;
+    for (const auto& warnings :
+         {input.warnings, parsed->warnings, planned->warnings, warnings_of_no_cache(options, input, buildfile, plan)})
         for (const std::string& warning : warnings) progress->warning(warning);
-    for (const std::string& stage : stages_that_are_not_there(options, buildfile))
-        progress->warning(fmt::format("--no-cache-filter: there is no stage {}", printable(stage)));
 
     // It outlives what it gives: the files of the result are read through it.
-    const builder::SolveOptions solve_options = solve_options_of(options, input, *store, *progress);
+    builder::SolveOptions solve_options = solve_options_of(options, input, buildfile, plan);
+    solve_options.goal = goal_of(options);
+    if (options.shell_on_failure) offer_shell(solve_options, *store, *progress);
     progress->set_locate(solve_options.locate);
     const Made made = [&] {
         try {
-            return make({options, input, *planned->plan, solve_options, *store, *lease, started}, *progress);
+            return make({options, input, plan, solve_options, *store, *lease, started}, *progress);
         } catch (const Error&) {
             keep_record(options, *progress, *store, nullptr);
             // What failed may be what a check warns of.
@@ -195,11 +206,12 @@ int build(BuildOptions options) {
             throw;
         }
     }();
-    if (made.missing) return tell_not_cached(*planned->plan, *made.missing);
+    if (made.missing) return tell_not_cached(plan, *made.missing);
     const Product& product = made.product;
     write_report(options, product);
-    keep_record(options, *progress, *store, &product);
-    print_result(options, *planned->plan, product);
+    const BuildRecord record = keep_record(options, *progress, *store, &product);
+    print_result(options, plan, product);
+    tell_summary(options, record);
     tell_advice(options, advice, input.source);
     if (options.common.debug) tell_work();
     return exit_status::ok;

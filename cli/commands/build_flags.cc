@@ -67,10 +67,12 @@ void declare_running(OptionSet& options, BuildFlags& flags) {
     declare_limits(options, flags.limits);
     options.word("--on-failure", flags.on_failure, "shell", "open a shell in the state that a failed RUN left");
     options.value("--jobs", flags.jobs, "N", "steps at once (as many as there are processors)");
-    options.flag("--no-cache", flags.no_cache, "do every step again");
+    options.word("--no-cache", flags.no_cache, "true", "do every step again; with LINE,… those of these lines");
     options.list("--no-cache-filter", flags.no_cache_filters, "STAGES", "do the steps of these stages again");
-    options.flag("--require-cached", flags.require_cached, "end with status 5 rather than do a step");
-    options.flag("--explain", flags.explain, "say of each step why it is done");
+    options.word("--require-cached", flags.require_cached, "true",
+                 "end with status 5 rather than do a step; with STAGE,… one of these stages");
+    options.flag("--explain", flags.explain,
+                 "say of each step why it is done (plan: what would be done and why, not as JSON)");
     options.value("--profile", flags.profile, "FILE", "write what took how long there, for trace viewers");
     options.flag("--check", flags.check, "only say what could be better");
     options.value("--call", flags.call, "METHOD[,format=json]",
@@ -93,7 +95,7 @@ bool read_build_flags(const std::string& command, Arguments arguments, BuildFlag
     const bool is_plan = command == "plan";
     OptionSet options(
         command + " [flags] CONTEXT",
-        is_plan ? "Prints what a build with the same flags would do, as JSON"
+        is_plan ? "Prints what a build with the same flags would do and what it would find, as JSON"
                 : "Builds an image from a Buildfile and a CONTEXT: a directory, a tar, an URL, a git repository, or - "
                   "for a tar or Buildfile on standard input");
     declare_input(options, flags);

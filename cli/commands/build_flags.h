@@ -21,11 +21,11 @@ struct BuildFlags {
     CommonOptions common;
     LimitFlags limits;
     std::optional<std::string> context, file, target, network, shm_size, jobs, iidfile, metadata_file, profile;
+    std::optional<std::string> no_cache, require_cached;
     std::optional<std::string> pull, progress, call, context_modes, created, timestamps, provenance, sbom, on_failure;
     std::vector<std::string> tags, platforms, build_args, build_arg_files, build_contexts, labels, annotations, outputs;
     std::vector<std::string> allow, no_cache_filters, secrets, ssh, add_hosts, ulimits, attests;
-    bool load = false, no_cache = false, offline = false, require_cached = false, check = false, quiet = false,
-         explain = false;
+    bool load = false, offline = false, check = false, quiet = false, explain = false;
 };
 
 /// Fills `flags`; false when help was asked for, which was then printed. Error{usage} as OptionSet::parse().

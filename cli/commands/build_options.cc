@@ -209,6 +209,19 @@ std::string read_hostname(const BuildOptions& options) {
     return name;
 }
 
+void read_no_cache(BuildOptions& options, const BuildFlags& flags) {
+    if (!flags.no_cache || *flags.no_cache == "false") return;
+    options.solve.no_cache = *flags.no_cache == "true";
+    if (options.solve.no_cache) return;
+    for (const std::string_view text : split(*flags.no_cache, ',')) {
+        const std::optional<std::uint64_t> line = parse_unsigned(trim(text));
+        if (!line || *line == 0)
+            refuse_value("--no-cache", *flags.no_cache, "expected lines of the Buildfile",
+                         "write --no-cache=12,15; for stages there is --no-cache-filter");
+        options.no_cache_lines.push_back(static_cast<std::size_t>(*line));
+    }
+}
+
 void read_solve(BuildOptions& options, const BuildFlags& flags, const EnvironmentLookup& environment) {
     builder::SolveOptions& solve = options.solve;
     if (flags.jobs) {
@@ -216,10 +229,14 @@ void read_solve(BuildOptions& options, const BuildFlags& flags, const Environmen
         if (!jobs || *jobs == 0 || *jobs > max_jobs) refuse_value("--jobs", *flags.jobs, "expected a number from 1 on");
         solve.jobs = static_cast<std::size_t>(*jobs);
     }
-    solve.no_cache = flags.no_cache;
+    read_no_cache(options, flags);
     for (const std::string& text : flags.no_cache_filters)
         for (const std::string_view stage : split(text, ',')) solve.no_cache_stages.push_back(to_lower(trim(stage)));
-    solve.require_cached = flags.require_cached;
+    const std::string required = flags.require_cached.value_or("false");
+    solve.require_cached = required == "true";
+    if (required != "true" && required != "false")
+        for (const std::string_view stage : split(required, ','))
+            solve.require_cached_stages.push_back(to_lower(trim(stage)));
     solve.offline = flags.offline;
     solve.root_mode = wanted_root_mode(flags.common);
     solve.run = read_run_settings(flags, environment);

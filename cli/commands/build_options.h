@@ -47,9 +47,10 @@ struct BuildOptions {
     builder::PullPolicy pull = builder::PullPolicy::missing;
     Call call;
 
-    // How it is built; `solve` has no contexts and no goal yet.
+    // How it is built; `solve` has no contexts, goal and places yet.
     builder::SolveOptions solve;
-    bool created_from_git = false;  ///< --created=git: the time is that of the context's commit
+    std::vector<std::size_t> no_cache_lines;  ///< --no-cache=LINE,…
+    bool created_from_git = false;            ///< --created=git: the time is that of the context's commit
     layerstore::FileTime file_time = layerstore::default_file_time;
     ProgressMode progress = ProgressMode::automatic;
 

@@ -236,6 +236,22 @@ TEST_CASE("agents, hosts, limits and stages without cache") {
     CHECK(solve.no_cache_stages == std::vector<std::string>{"one", "two"});
 }
 
+TEST_CASE("without cache go all steps or those of lines, and required are all or those of stages") {
+    CHECK(read({"--no-cache"}).solve.no_cache);
+    const BuildOptions lines = read({"--no-cache=3, 14"});
+    CHECK(!lines.solve.no_cache);
+    CHECK(lines.no_cache_lines == std::vector<std::size_t>{3, 14});
+    CHECK(read({"--no-cache=false"}).no_cache_lines.empty());
+    for (const char* wrong : {"0", "x", "3,", "-1"})
+        CHECK(refused({std::string("--no-cache=") + wrong}).find("expected lines of the Buildfile") !=
+              std::string::npos);
+    CHECK(read({"--require-cached"}).solve.require_cached);
+    const builder::SolveOptions stages = read({"--require-cached=Build, test"}).solve;
+    CHECK(!stages.require_cached);
+    CHECK(stages.require_cached_stages == std::vector<std::string>{"build", "test"});
+    CHECK(read({"--require-cached=false"}).solve.require_cached_stages.empty());
+}
+
 TEST_CASE("a build argument names the host of every RUN") {
     CHECK(read({}).solve.run.hostname.empty());
     CHECK(read({"--build-arg", "BUILDKIT_SANDBOX_HOSTNAME=a-1.b"}).solve.run.hostname == "a-1.b");

@@ -22,7 +22,7 @@ constexpr std::string_view version_text = "imgbuild " IMGBUILD_VERSION "\n";
 // Plain data, so that starting costs nothing: options are built by the command that is asked for.
 constexpr std::array command_table{
     Command{"build", "b", "Builds an image; the command when none is named", run_build},
-    Command{"plan", "", "Prints what a build would do, as JSON", run_plan},
+    Command{"plan", "", "Prints what a build would do and what it would find, as JSON", run_plan},
     Command{"parse", "", "Prints a Buildfile as it was understood, as JSON", run_parse},
     Command{"context", "", "Lists what is in a context, and what is left out by which rule", run_context},
     Command{"images", "ls", "Lists the images of the store", run_images},
@@ -30,6 +30,7 @@ constexpr std::array command_table{
     Command{"builds", "", "Lists the builds that the store remembers", run_builds},
     Command{"explain", "", "Says why the steps of a build were done", run_explain},
     Command{"debug", "", "Opens a shell in an image, or in the state of a step", run_debug},
+    Command{"advise", "", "Says which steps would better stand elsewhere", run_advise},
     Command{"history", "", "Lists the instructions that an image was made by", run_history},
     Command{"manifest", "", "Prints the bytes of an image's manifest", run_manifest},
     Command{"pull", "", "Brings an image from its registry to the store", run_pull},

@@ -13,6 +13,7 @@
 
 namespace imgbuild::cli {
 
+int run_advise(Arguments arguments);
 int run_build(Arguments arguments);
 int run_builds(Arguments arguments);
 int run_context(Arguments arguments);

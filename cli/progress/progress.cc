@@ -50,9 +50,9 @@ std::unique_ptr<Progress> make_progress(ProgressMode mode, int out, std::functio
     switch (mode) {
         case ProgressMode::automatic:
         case ProgressMode::tty:
-            if (is_terminal && !explains)
+            if (is_terminal)
                 return std::make_unique<TtyProgress>(
-                    TtyProgress::Screen{std::move(write), now, [out] { return terminal_size(out); }}, true);
+                    TtyProgress::Screen{std::move(write), now, [out] { return terminal_size(out); }}, true, explains);
             return std::make_unique<PlainProgress>(std::move(write), now, explains);
         case ProgressMode::plain: return std::make_unique<PlainProgress>(std::move(write), now, explains);
         case ProgressMode::rawjson: return std::make_unique<RawJsonProgress>(std::move(write), now);

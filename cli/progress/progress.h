@@ -33,7 +33,7 @@ class Progress : public builder::BuildObserver {
 
 /// The renderer for `mode` on the descriptor `out`, borrowed and normally standard error; tty without a terminal is plain.
 /// `write`, which must not throw, brings text there.
-/// With `explains` plain lines say why each step is done, and tty becomes plain: causes are more than a screen holds.
+/// With `explains` plain and tty say why each step is done.
 std::unique_ptr<Progress> make_progress(ProgressMode mode, int out, std::function<void(std::string_view)> write,
                                         bool explains = false);
 

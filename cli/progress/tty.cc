@@ -50,7 +50,8 @@ std::size_t usable_columns(TtyProgress::Size size) { return std::max<std::size_t
 
 }  // namespace
 
-TtyProgress::TtyProgress(Screen screen, bool redraws) : screen_(std::move(screen)), begin_(screen_.clock()) {
+TtyProgress::TtyProgress(Screen screen, bool redraws, bool explains)
+    : screen_(std::move(screen)), explains_(explains), begin_(screen_.clock()) {
     if (redraws) timer_ = std::thread([this] { loop(); });
 }
 
@@ -129,6 +130,13 @@ void TtyProgress::started(builder::NodeId node) {
     draw({});
 }
 
+void TtyProgress::explained(builder::NodeId node, const std::vector<std::string>& causes) {
+    const std::lock_guard lock(mutex_);
+    const auto step = running_.find(node);
+    if (!explains_ || step == running_.end()) return;
+    for (const std::string& cause : causes) step->second.causes.push_back(safe_line(cause));
+}
+
 void TtyProgress::output(builder::NodeId node, std::string_view bytes) {
     const std::lock_guard lock(mutex_);
     const auto step = running_.find(node);
@@ -142,11 +150,17 @@ void TtyProgress::output(builder::NodeId node, std::string_view bytes) {
 
 void TtyProgress::end(builder::NodeId node, std::string_view mark, std::string_view time) {
     const std::lock_guard lock(mutex_);
-    running_.erase(node);
+    const std::size_t columns = usable_columns(screen_.size());
+    std::string because;
+    if (const auto step = running_.find(node); step != running_.end()) {
+        for (const std::string& cause : step->second.causes)
+            because += coloured(dim, fit("   because: " + cause, columns)) + "\n";
+        running_.erase(step);
+    }
     if (plan_->nodes[node].number != 0) done_.insert(node);
     const std::string text = fmt::format(" {} {}", mark, step_name(*plan_, node));
-    const std::string line = row(text, time, usable_columns(screen_.size()));
-    draw((mark.starts_with(error_mark) ? coloured(red, line) : line) + "\n");
+    const std::string line = row(text, time, columns);
+    draw((mark.starts_with(error_mark) ? coloured(red, line) : line) + "\n" + because);
 }
 
 void TtyProgress::cached(builder::NodeId node) { end(node, "CACHED", ""); }

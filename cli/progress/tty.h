@@ -34,12 +34,14 @@ class TtyProgress final : public Progress {
     };
     static constexpr std::size_t tail_lines = 6;  ///< of output, for each running step
 
-    /// With `redraws` a thread redraws ten times a second; tests do without.
-    TtyProgress(Screen screen, bool redraws);
+    /// With `redraws` a thread redraws ten times a second; tests do without. With `explains` the causes of a step scroll
+    /// by below it when it has ended.
+    TtyProgress(Screen screen, bool redraws, bool explains = false);
     ~TtyProgress() override;
 
     void plan_known(const builder::BuildPlan& plan) override;
     void started(builder::NodeId node) override;
+    void explained(builder::NodeId node, const std::vector<std::string>& causes) override;
     void output(builder::NodeId node, std::string_view bytes) override;
     void cached(builder::NodeId node) override;
     void finished(builder::NodeId node, std::chrono::nanoseconds duration, std::string_view detail) override;
@@ -57,6 +59,7 @@ class TtyProgress final : public Progress {
         std::chrono::nanoseconds begin{};
         LineCollector lines;
         std::deque<std::string> tail;
+        std::vector<std::string> causes;
     };
 
     void loop();
@@ -65,6 +68,7 @@ class TtyProgress final : public Progress {
     std::vector<std::string> block() const;
 
     Screen screen_;
+    bool explains_;
     std::mutex mutex_;
     const builder::BuildPlan* plan_ = nullptr;
     std::chrono::nanoseconds begin_{};

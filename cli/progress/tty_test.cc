@@ -82,6 +82,27 @@ TEST_CASE("no line is wider than the terminal and no block higher") {
     CHECK(lines == 5);
 }
 
+TEST_CASE("causes scroll by below the step that they are of, where they are asked for") {
+    Scene scene;
+    scene.progress.started(1);
+    scene.progress.explained(1, {"the command changed"});
+    scene.progress.finished(1, 1200ms, "");
+    CHECK(scene.stage.take().find("because") == std::string::npos);
+
+    TtyProgress explaining({[&](std::string_view text) { scene.stage.written += text; },
+                            [&] { return scene.stage.now; }, [&] { return scene.size; }},
+                           false, true);
+    explaining.plan_known(scene.plan);
+    explaining.started(1);
+    explaining.explained(1, {"the command changed", "environment A\nB is new and has a long name"});
+    scene.stage.take();
+    explaining.finished(1, 1200ms, "");
+    CHECK(scene.stage.take() ==
+          "\x1b[2A\r\x1b[J DONE [compile 1/2] RUN make        1.2s\n"
+          "\x1b[2m   because: the command changed\x1b[0m\n"
+          "\x1b[2m   because: environment A\\nB is new and \x1b[0m\n");
+}
+
 TEST_CASE("finishing takes the block away, once") {
     Scene scene;
     scene.progress.started(1);

@@ -3,8 +3,15 @@
 
 import json
 import os
+import pty
+import re
+import shutil
+import subprocess
+import tarfile
 
-from support.case import EndToEnd
+from support import oci
+from support.bases import busybox_tar
+from support.case import ROOT, EndToEnd
 
 # Every RUN leaves a random value: the same digest twice means that it did not run twice.
 BUILDFILE = """
@@ -87,6 +94,39 @@ class Cache(EndToEnd):
         self.change("Buildfile", text.format("twice"))
         self.assertEqual(self.digest(), before)
 
+    def test_a_changed_base_uses_every_layer_of_copies_again(self):
+        tars = {}
+        for name in ("one", "two"):
+            tars[name] = self.path(f"{name}.tar")
+            shutil.copy(busybox_tar(self), tars[name])
+            with tarfile.open(tars[name], "a") as tar:
+                entry = tarfile.TarInfo(f"etc/{name}")
+                tar.addfile(entry)
+            self.imgbuild("import", tars[name], f"base:{name}")
+        self.change("Buildfile", "ARG BASE\nFROM base:$BASE\nCOPY first /first\n"
+                                 "RUN cat /proc/sys/kernel/random/uuid > /id\nCOPY second /second\n")
+        layouts = [self.export(name, "--build-arg", f"BASE={name}", self.files) for name in tars]
+        layers = [[layer["digest"] for layer in oci.open_layout(layout).manifest["layers"]] for layout in layouts]
+        self.assertNotEqual(layers[0][0], layers[1][0])
+        self.assertEqual((layers[0][1], layers[0][3]), (layers[1][1], layers[1][3]))
+        steps = [line for line in self.imgbuild("explain").stdout.splitlines() if line.startswith("[")]
+        self.assertEqual([step.split(": ")[-1].split(" in")[0] for step in steps[1:]], ["cached", "done", "cached"])
+
+    def test_the_same_step_at_once_is_run_once(self):
+        run = "RUN sleep 1 && cat /proc/sys/kernel/random/uuid > /id\n"
+        self.change("Buildfile", f"FROM busybox AS a\n{run}FROM busybox AS b\n{run}"
+                                 "FROM scratch\nCOPY --from=a /id /a\nCOPY --from=b /id /b\n")
+        outs = [self.path(name) for name in ("first", "second")]
+        for process in [self.start("build", "--jobs", "4", "-o", out, self.files) for out in outs]:
+            self.finish(process)
+        self.build("--no-cache", "--jobs", "4", "-o", self.path("third"), self.files)
+        ids = {}
+        for out in (*outs, self.path("third")):
+            for name in "ab":
+                with open(os.path.join(out, name), encoding="ascii") as file:
+                    ids.setdefault(file.read(), []).append(os.path.basename(out))
+        self.assertEqual(sorted(ids.values()), [["first"] * 2 + ["second"] * 2, ["third"] * 2])
+
     def test_require_cached_fails_with_its_own_exit_code(self):
         self.build("--require-cached", self.files, status=5)
         self.assert_store_is_sound()
@@ -127,6 +167,28 @@ class Explained(EndToEnd):
         with open(os.path.join(self.files, name), "w", encoding="ascii") as file:
             file.write(text.replace(old, new))
 
+    def test_the_examples_of_the_documentation_are_what_it_says(self):
+        text = "FROM busybox\nARG VERSION=1\nCOPY src /app\nRUN cat /app/a\n"
+        self.context({"Buildfile": text, "src/a": "1\n", "src/b": "1\n"})
+        self.build("-t", "app", self.files)
+        self.change("src/a", "1", "2")
+        os.unlink(os.path.join(self.files, "src", "b"))
+        plan = self.imgbuild("plan", "--explain", self.files).stdout
+        build = self.build("--explain", "-t", "app", self.files).stderr
+        refused = self.build("--require-cached", "--build-arg", "VERSION=2", self.files, status=5).stderr
+        for version in (2, 3, 4):
+            self.build("--build-arg", f"VERSION={version}", self.files)
+        advice = self.imgbuild("advise", self.files).stdout
+        explained = self.imgbuild("explain", "4").stdout
+        said = "\n".join((plan, build, refused, advice, explained))
+        said = said.replace(f"{self.files}/Buildfile", "Buildfile").replace(self.files, "/src/app")
+        said = re.sub(r"\d+\.\d+s", "0.1s", re.sub(r", \d+\.\d+s in all", "", said)).splitlines()
+        with open(os.path.join(ROOT, "docs", "caching.md"), encoding="utf-8") as file:
+            examples = [line[4:].rstrip("\n") for line in file if line.startswith("    ")]
+        self.assertGreater(len(examples), 20)
+        commands = [line for line in examples if line.startswith("$ ")]
+        self.assertEqual([line for line in examples if line not in said and line not in commands], [])
+
     def test_each_cause_is_named(self):
         self.assertEqual(self.causes(), ["nothing like it was done before"] * 3)
         self.assertEqual(self.causes(), [])
@@ -135,7 +197,7 @@ class Explained(EndToEnd):
         below = "the result of the step before it changed"
         self.assertEqual(self.causes(), ["files of the source changed", "changed /app/a (content)", "removed /app/b",
                                          "added /app/c", below, below])
-        self.assertEqual(self.causes("--build-arg", "TOKEN=hunter2"), ["environment TOKEN changed"] * 2)
+        self.assertEqual(self.causes("--build-arg", "TOKEN=hunter2"), ["build argument TOKEN changed"] * 2)
         self.change("Buildfile", "ENV MODE=one", "ENV MODE=two\nENV NEW=1")
         self.assertEqual(self.causes("--build-arg", "TOKEN=hunter2"),
                          ["environment MODE changed", "environment NEW is new"] * 2)
@@ -152,10 +214,67 @@ class Explained(EndToEnd):
                 with open(os.path.join(folder, name), encoding="utf-8") as file:
                     self.assertNotIn("hunter", file.read())
 
+    def test_values_that_instructions_are_made_of_are_in_no_record(self):
+        self.change("Buildfile", "COPY src /app", "COPY src /app/$TOKEN\nWORKDIR /$TOKEN")
+        self.change("Buildfile", "cat /app/a", "--mount=type=secret,id=key true")
+        shown = self.build("--require-cached=stage-0", self.files, status=5)
+        self.assertNotIn("hunter", shown.stderr.split("imgbuild: not cached")[1])
+        self.build("--secret", "id=key,env=KEY", self.files, env={"KEY": "swordfish"})
+        for folder, _, names in os.walk(os.path.join(self.store, "builds")):
+            for name in names:
+                with open(os.path.join(folder, name), encoding="utf-8") as file:
+                    self.assertNotRegex(file.read(), "hunter|swordfish")
+        with open(os.path.join(self.store, "store.db"), "rb") as file:
+            self.assertNotIn(b"TOKEN=hunter", file.read())
+
+    def test_a_build_says_in_a_line_how_much_it_found(self):
+        self.assertRegex(self.build(self.files).stderr, r"\n4 steps: \d cached, \d done")
+        self.assertIn("\n4 steps, all cached", self.build(self.files).stderr)
+        self.assertEqual(self.imgbuild("build", "-q", self.files).stderr, "")
+
+    def test_causes_are_shown_on_a_terminal_too(self):
+        master, slave = pty.openpty()
+        process = subprocess.Popen([self.program, "build", "--explain", self.files], env=self.environment(TERM="xterm"),
+                                   stderr=slave, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        os.close(slave)
+        shown = b""
+        try:
+            while chunk := os.read(master, 65536):
+                shown += chunk
+        except OSError:
+            pass  # how a terminal says that nobody writes to it any more
+        os.close(master)
+        self.assertEqual(process.wait(60), 0)
+        self.assertIn(b"because: nothing like it was done before", shown)
+        self.assertIn(b"building: ", shown)
+
+    def test_steps_of_lines_and_stages_are_done_again_or_required(self):
+        self.change("Buildfile", "FROM busybox", "FROM busybox AS one")
+        self.build(self.files)
+        self.assertEqual(self.causes("--no-cache=5"), ["--no-cache asks for it"])
+        self.assertEqual(self.causes("--no-cache=4,6"), ["--no-cache asks for it"] * 2)
+        self.assertEqual(self.causes("--no-cache=false"), [])
+        self.assertIn("no step of this build stands in line 2", self.build("--no-cache=2", self.files).stderr)
+        self.assertIn("expected lines", self.build("--no-cache=one", self.files, status=2).stderr)
+        self.assertIn("did you mean one?", self.build("--require-cached=on", self.files, status=2).stderr)
+        self.build("--require-cached=one", self.files)
+        self.change("src/a", "1", "2")
+        self.assertIn("because: changed /app/a (content)",
+                      self.build("--require-cached=one", self.files, status=5).stderr)
+
+    def test_advice_comes_from_what_builds_came_to(self):
+        self.change("Buildfile", "RUN cat /app/a", "RUN echo install > /installed")
+        for value in "2345":
+            self.build(self.files)
+            self.change("src/a", str(int(value) - 1), value)
+        self.assertIn("Buildfile:5: COPY src /app before RUN echo install > /installed changed 3 times, its output "
+                      "never", self.imgbuild("advise", self.files).stdout)
+        self.assertIn("nothing to advise from 0 builds", self.imgbuild("advise", self.folder).stdout)
+
     def test_a_build_is_explained_afterwards(self):
         self.build(self.files)
         self.build("--build-arg", "TOKEN=hunter2", self.files)
-        self.assertIn("because: environment TOKEN changed", self.imgbuild("explain", "5").stdout)
+        self.assertIn("because: build argument TOKEN changed", self.imgbuild("explain", "5").stdout)
         self.assertNotIn("COPY", self.imgbuild("explain", "5").stdout)
         self.assertIn("COPY", self.imgbuild("explain", "COPY src").stdout)
         listed = self.imgbuild("builds").stdout.splitlines()
@@ -174,7 +293,7 @@ class Explained(EndToEnd):
     def test_what_is_required_and_not_cached_is_explained(self):
         self.build(self.files)
         refused = self.build("--require-cached", "--build-arg", "TOKEN=hunter2", self.files, status=5)
-        self.assertIn("because: environment TOKEN changed", refused.stderr)
+        self.assertIn("because: build argument TOKEN changed", refused.stderr)
 
     def test_a_profile_is_a_trace_of_every_step(self):
         trace = self.path("trace.json")
@@ -183,4 +302,11 @@ class Explained(EndToEnd):
             events = json.load(file)["traceEvents"]
         self.assertEqual({event["ph"] for event in events}, {"X"})
         self.assertEqual(sum("RUN" in event["name"] for event in events), 2)
-        self.assertTrue(all(event["dur"] >= 0 and event["ts"] >= 0 for event in events))
+        for event in events:
+            self.assertEqual({key: type(event[key]) for key in ("name", "cat", "ts", "dur", "pid", "tid")},
+                             {"name": str, "cat": str, "ts": int, "dur": int, "pid": int, "tid": int})
+            self.assertGreaterEqual(min(event["dur"], event["ts"]), 0)
+        # Viewers take what overlaps in a row for calls inside of each other.
+        for row in {event["tid"] for event in events}:
+            own = sorted((event["ts"], event["ts"] + event["dur"]) for event in events if event["tid"] == row)
+            self.assertTrue(all(end <= begin for (_, end), (begin, _) in zip(own, own[1:])), own)
