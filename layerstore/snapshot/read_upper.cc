@@ -65,7 +65,7 @@ class UpperReader {
     }
 
     Level open_level(Directory directory, const ImagePath& path, const struct stat& status) {
-        Entry entry = entry_of(status);
+        Entry entry = entry_of_open(status, directory.fd(), spelling_);
         entry.xattrs = read_xattrs(directory.fd(), path);
         bool opaque = !path.is_root() && is_opaque(directory.fd(), spelling_);
         changes_.push_back({path, opaque ? ChangeKind::empty : ChangeKind::put, std::move(entry)});
@@ -81,7 +81,8 @@ class UpperReader {
             return;
         }
         if (S_ISSOCK(status.st_mode)) return;
-        if (S_ISREG(status.st_mode) && status.st_nlink > 1) {
+        Entry entry = entry_below(status, parent, path, spelling_);
+        if (entry.is_file() && status.st_nlink > 1) {
             auto [known, is_new] = links_.try_emplace({status.st_dev, status.st_ino}, LinkedFile{changes_.size(), {}});
             known->second.paths.push_back(path);
             if (!is_new) {
@@ -90,22 +91,22 @@ class UpperReader {
                 return;
             }
         }
-        changes_.push_back({path, ChangeKind::put, read_entry(parent, path, status)});
+        complete(entry, parent, path);
+        changes_.push_back({path, ChangeKind::put, std::move(entry)});
     }
 
-    Entry read_entry(int parent, const ImagePath& path, const struct stat& status) {
-        Entry entry = entry_of(status);
+    // Adds what the object itself says.
+    void complete(Entry& entry, int parent, const ImagePath& path) {
         std::string name(path.name());
-        if (S_ISREG(status.st_mode)) {
+        if (entry.is_file()) {
             read_content(parent, path, entry);
-        } else if (S_ISLNK(status.st_mode)) {
+        } else if (entry.kind == EntryKind::symlink) {
             entry.mode = 0777;
             entry.link_target.resize(ImagePath::max_bytes);
             ssize_t length = ::readlinkat(parent, name.c_str(), entry.link_target.data(), entry.link_target.size());
             if (length < 0) throw_errno("read link", path.absolute());
             entry.link_target.resize(static_cast<std::size_t>(length));
         }
-        return entry;
     }
 
     void read_content(int parent, const ImagePath& path, Entry& entry) {
