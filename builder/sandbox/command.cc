@@ -11,7 +11,6 @@
 #include <string>
 
 #include "base/text.h"
-#include "builder/sandbox/confine.h"
 
 namespace imgbuild::builder {
 namespace {
@@ -131,11 +130,11 @@ void become_command(const RunSpec& spec, const CommandDescriptors& descriptors, 
         ::umask(022);
         if (confinement.root >= 0) enter_root(confinement.root);
         take_descriptors(descriptors);
-        set_limits(spec.limits);
+        set_limits(spec.limits, confinement.identity);
         reset_signals();
         confine(spec, confinement);
         if (confinement.hand_over_calls) confinement.hand_over_calls();
-        take_identity(spec.credentials, spec.security);
+        take_identity(spec.credentials, spec.security, confinement.identity);
         execute(spec);
     } catch (const Error& error) {
         try {

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -22,6 +23,7 @@
 #include "builder/sandbox/command.h"
 #include "builder/sandbox/confine.h"
 #include "builder/sandbox/init_process.h"
+#include "builder/sandbox/single/owner_answers.h"
 
 namespace imgbuild::builder {
 namespace {
@@ -108,6 +110,42 @@ pid_t start_command(CommandStart& start) {
 }
 #endif
 
+// All descriptors but the standard streams and `kept`.
+void close_others(std::vector<int> kept) {
+    std::ranges::sort(kept);
+    int next = 3;
+    for (const int number : kept) {
+        if (number > next) ::close_range(static_cast<unsigned>(next), static_cast<unsigned>(number) - 1, 0);
+        next = std::max(next, number + 1);
+    }
+    ::close_range(static_cast<unsigned>(next), ~0U, 0);
+}
+
+// Where there is one id only: this process stays, and answers for all others.
+[[noreturn]] void run_answered_command(const Launch& what, const CommandDescriptors& descriptors, Channel& channel) {
+    close_others({channel.fd(), descriptors.null, descriptors.log, descriptors.working_directory});
+    CredentialTable::require_room();
+    OwnerAnswers answers(what.spec.credentials);
+    const ChildSignals signals;
+    auto [ours, theirs] = Channel::make_pair();
+    const pid_t command = ::fork();
+    if (command < 0) throw_errno("start", "the command");
+    if (command == 0) {
+        Confinement confinement{.identity = Identity::answered};
+        confinement.hand_over_calls = [&] {
+            // As a program that was executed is: or its path could not be read from its memory.
+            ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+            hand_over_calls(answers.calls(), theirs);
+        };
+        become_command(what.spec, descriptors, confinement, [&](const Error& error) { report_error(channel, error); });
+    }
+    theirs.shut();
+    for (const int number : {descriptors.null, descriptors.log, descriptors.working_directory}) const Fd closed(number);
+    keep_answering_capabilities();
+    report_status(channel, supervise(command, signals, ours, answers));
+    ::_exit(0);
+}
+
 void run_init(const Launch& what, Channel& channel) {
     prepare_host_side(what.spec);
     MountExecutor executor(what.folders);
@@ -117,7 +155,9 @@ void run_init(const Launch& what, Channel& channel) {
     Fd null = executor.targets().root().open(ImagePath::clean("/dev/null"), O_RDWR, FollowLinks::never);
     executor.enter_root();
     send_stubs(channel, executor.targets().stubs());
-    CommandStart start{what.spec, {null.get(), what.log, working_directory.get()}, channel};
+    const CommandDescriptors descriptors{null.get(), what.log, working_directory.get()};
+    if (what.folders.spelling == layerstore::OverlaySpelling::single) run_answered_command(what, descriptors, channel);
+    CommandStart start{what.spec, descriptors, channel};
     pid_t command = start_command(start);
     drop_all_capabilities();
     // Nothing of the host stays open in the one process that outlives the set-up.
