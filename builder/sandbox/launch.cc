@@ -125,7 +125,7 @@ void close_others(std::vector<int> kept) {
 [[noreturn]] void run_answered_command(const Launch& what, const CommandDescriptors& descriptors, Channel& channel) {
     close_others({channel.fd(), descriptors.null, descriptors.log, descriptors.working_directory});
     CredentialTable::require_room();
-    OwnerAnswers answers(what.spec.credentials);
+    OwnerAnswers answers(what.spec.credentials, what.spec.security);
     const ChildSignals signals;
     auto [ours, theirs] = Channel::make_pair();
     const pid_t command = ::fork();

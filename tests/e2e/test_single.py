@@ -3,6 +3,7 @@
 
 import unittest
 
+from support.bases import debian_tar
 from support.case import EndToEnd
 from support.oci import open_layout
 from support.tree import tree_of_image
@@ -29,6 +30,22 @@ RUN stat -c '%u:%g' /given/file /tmp/made/* > /seen && mv /given/file /taken
 USER app
 WORKDIR /home/app
 RUN id > id && echo z > /tmp/by-user && test "$(stat -c %U:%G /tmp/made/file)" = app:app
+"""
+
+DEBIAN = r"""FROM debian:bookworm
+RUN groupadd -g 990 web && useradd -u 990 -g web -m web && cp /usr/bin/id /usr/local/bin/whose && \
+    chown web:mail /usr/local/bin/whose && chmod 6755 /usr/local/bin/whose
+RUN su -s /bin/sh nobody -c 'whose > /tmp/whose' && su web -c 'id; touch ~/x' > /id && \
+    setpriv --reuid=990 --regid=990 --clear-groups touch /tmp/setpriv && chroot --userspec=web:web / touch /tmp/chroot
+RUN perl -e 'print "$< $> $( $)\n"; ($), $>) = (990, 990); open(F, ">", "/tmp/perl"); print "$< $>\n"' > /ids && \
+    perl -MPOSIX -e 'fork or do { POSIX::setuid(12); fork or do { sleep 1; open(F, ">", "/tmp/orphan"); exit }; exit }; \
+                     wait; sleep 2'
+RUN ls -l / /var/mail /etc/shadow > /list && find / -xdev ! -user root -o -xdev ! -group root | sort > /foreign
+"""
+
+INSTALL = r"""FROM debian:bookworm
+RUN apt-get update -qq && apt-get install -qq -y --no-install-recommends openssh-client man-db cron && \
+    rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log /var/cache/ldconfig /var/cache/man /var/cache/debconf/*-old
 """
 
 
@@ -71,6 +88,24 @@ class OneIdOnBusybox(OneId):
         self.assertRegex(said, r"\nuserns +no: no subordinate ids for imgbuild-e2e-one")
         self.assertRegex(said, r"\nsingle +yes")
         self.assertRegex(said, r"\nemulated +no: ")
+
+
+class OneIdOnDebian(OneId):
+    def setUp(self):
+        super().setUp()
+        self.base = debian_tar()
+        self.import_base()
+
+    def import_base(self):
+        self.imgbuild("import", self.base, "debian:bookworm")
+
+    def test_programs_that_change_ids_find_them_changed(self):
+        self.assert_same(*self.built("debian", DEBIAN, self.import_base)[:2])
+
+    def test_packages_are_installed_with_their_owners(self):
+        expected, found, _ = self.built("install", INSTALL, self.import_base)
+        self.assertNotEqual(tree_of_image(found)["usr/bin/ssh-agent"].gid, 0)
+        self.assert_same(expected, found)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/sandbox/single/credentials.h"
 
+#include <linux/capability.h>
+
 #include <algorithm>
 
 namespace imgbuild::builder {
@@ -53,8 +55,32 @@ TaskIds TaskIds::after_execution(std::optional<std::uint32_t> given) const noexc
     return ids;
 }
 
-TaskCredentials TaskCredentials::of(const Credentials& start) {
-    return {TaskIds::all(start.uid), TaskIds::all(start.gid), start.groups};
+TaskCredentials TaskCredentials::of(const Credentials& start, std::uint64_t all) {
+    const std::uint64_t rights = start.uid == 0 ? all : 0;
+    return {TaskIds::all(start.uid), TaskIds::all(start.gid), start.groups, {rights, rights, false}};
+}
+
+void TaskCredentials::set_user(const TaskIds& ids) noexcept {
+    if (user.has(0) && !ids.has(0) && !rights.kept) rights.permitted = rights.effective = 0;
+    if (user.effective == 0 && ids.effective != 0) rights.effective = 0;
+    if (user.effective != 0 && ids.effective == 0) rights.effective = rights.permitted;
+    user = ids;
+}
+
+bool TaskCredentials::set_rights(std::uint64_t permitted, std::uint64_t effective) noexcept {
+    if ((permitted & ~rights.permitted) != 0 || (effective & ~permitted) != 0) return false;
+    rights.permitted = permitted;
+    rights.effective = effective;
+    return true;
+}
+
+void TaskCredentials::execute(std::optional<std::uint32_t> uid, std::optional<std::uint32_t> gid,
+                              std::uint64_t all) noexcept {
+    user = user.after_execution(uid);
+    group = group.after_execution(gid);
+    rights.permitted = user.real == 0 || user.effective == 0 ? all : 0;
+    rights.effective = user.effective == 0 ? rights.permitted : 0;
+    rights.kept = false;
 }
 
 bool TaskCredentials::is_in_group(std::uint32_t id) const noexcept {
@@ -62,7 +88,7 @@ bool TaskCredentials::is_in_group(std::uint32_t id) const noexcept {
 }
 
 bool TaskCredentials::may_give(const FileOwner& was, const FileOwner& wanted) const noexcept {
-    if (is_privileged()) return true;
+    if (may(CAP_CHOWN)) return true;
     if (wanted.uid == unchanged_id && wanted.gid == unchanged_id) return true;
     if (was.uid != user.files) return false;
     if (wanted.uid != unchanged_id && wanted.uid != was.uid) return false;

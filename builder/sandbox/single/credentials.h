@@ -46,15 +46,30 @@ struct FileOwner {
     friend bool operator==(const FileOwner&, const FileOwner&) = default;
 };
 
+/// What a task may do by its capabilities, as far as calls are answered that ask for them; a bit for each.
+struct TaskRights {
+    std::uint64_t permitted = 0;
+    std::uint64_t effective = 0;
+    bool kept = false;  ///< they outlive the loss of root's ids: PR_SET_KEEPCAPS
+    friend auto operator<=>(const TaskRights&, const TaskRights&) = default;
+};
+
 struct TaskCredentials {
     TaskIds user;
     TaskIds group;
     std::vector<std::uint32_t> groups;  ///< supplementary, in the order in which they were set
+    TaskRights rights;
     friend auto operator<=>(const TaskCredentials&, const TaskCredentials&) = default;
 
-    static TaskCredentials of(const Credentials& start);
-    /// May take other ids, and give files away.
-    bool is_privileged() const noexcept { return user.effective == 0; }
+    /// A command that starts as `start`; root has the capabilities `all`.
+    static TaskCredentials of(const Credentials& start, std::uint64_t all);
+    bool may(int capability) const noexcept { return (rights.effective >> capability & 1) != 0; }
+    /// Takes other user ids, and what becomes of the capabilities by it.
+    void set_user(const TaskIds& ids) noexcept;
+    /// capset(2); false, and nothing changed, where it is not permitted.
+    bool set_rights(std::uint64_t permitted, std::uint64_t effective) noexcept;
+    /// execve(2) of a file that gives these effective ids, or none; root gets `all`.
+    void execute(std::optional<std::uint32_t> uid, std::optional<std::uint32_t> gid, std::uint64_t all) noexcept;
     bool is_in_group(std::uint32_t id) const noexcept;
     /// True if chown(2) may give a file of `was` to `wanted`, where either id may be unchanged.
     bool may_give(const FileOwner& was, const FileOwner& wanted) const noexcept;

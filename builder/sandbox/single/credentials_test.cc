@@ -9,6 +9,7 @@ using namespace imgbuild::builder;
 namespace {
 
 constexpr std::uint32_t same = unchanged_id;
+constexpr std::uint64_t all = 0xff;
 const TaskIds root;
 const TaskIds user = TaskIds::all(1000);
 const TaskIds set_uid{1000, 0, 0, 0};
@@ -57,8 +58,8 @@ TEST_CASE("executing a set-uid file gives its owner's id, and saves it") {
 }
 
 TEST_CASE("root gives files away, others only to groups of theirs") {
-    TaskCredentials somebody{user, TaskIds::all(100), {50, 60}};
-    CHECK(TaskCredentials{}.may_give({5, 5}, {6, 7}));
+    const TaskCredentials somebody{user, TaskIds::all(100), {50, 60}, {}};
+    CHECK(TaskCredentials::of({}, all).may_give({5, 5}, {6, 7}));
     CHECK(somebody.may_give({1000, 100}, {same, 60}));
     CHECK(somebody.may_give({1000, 100}, {1000, 100}));
     CHECK_FALSE(somebody.may_give({1000, 100}, {same, 61}));
@@ -67,11 +68,38 @@ TEST_CASE("root gives files away, others only to groups of theirs") {
     CHECK(somebody.may_give({0, 0}, {same, same}));
 }
 
+TEST_CASE("capabilities go with root's ids, but those that are kept wait to be raised") {
+    TaskCredentials gone = TaskCredentials::of({}, all);
+    gone.set_user(user);
+    CHECK(gone.rights == TaskRights{});
+    CHECK_FALSE(gone.set_rights(1, 1));
+    TaskCredentials kept = TaskCredentials::of({}, all);
+    kept.rights.kept = true;
+    kept.set_user(user);
+    CHECK(kept.rights == TaskRights{all, 0, true});
+    CHECK(kept.set_rights(0xf0, 0x80));
+    CHECK(kept.may(7));
+    CHECK_FALSE(kept.may(6));
+    CHECK_FALSE(kept.set_rights(all, 0));
+    kept.execute(std::nullopt, std::nullopt, all);
+    CHECK(kept.rights == TaskRights{});
+    kept.execute(0, std::nullopt, all);
+    CHECK(kept.rights == TaskRights{all, all, false});
+}
+
+TEST_CASE("who leaves root's effective id for a time has the capabilities again when back") {
+    TaskCredentials credentials = TaskCredentials::of({}, all);
+    credentials.set_user({0, 1000, 0, 1000});
+    CHECK(credentials.rights == TaskRights{all, 0, false});
+    credentials.set_user({0, 0, 0, 0});
+    CHECK(credentials.rights == TaskRights{all, all, false});
+}
+
 TEST_CASE("a command starts with the ids of its USER") {
-    const TaskCredentials start = TaskCredentials::of({1000, 100, {7}});
+    const TaskCredentials start = TaskCredentials::of({1000, 100, {7}}, all);
     CHECK(start.user == user);
     CHECK(start.group == TaskIds::all(100));
     CHECK(start.is_in_group(7));
     CHECK_FALSE(start.is_in_group(0));
-    CHECK_FALSE(start.is_privileged());
+    CHECK(start.rights == TaskRights{});
 }

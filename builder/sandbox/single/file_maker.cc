@@ -2,6 +2,7 @@
 #include "builder/sandbox/single/file_maker.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -125,7 +126,7 @@ CallAnswer FileMaker::make_device(const FileCall& call, const NamedFile& file, c
     if (!directory) return CallAnswer::fail(errno);
     if (name.empty()) return CallAnswer::proceed();
     if (::faccessat(directory.get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) return CallAnswer::fail(EEXIST);
-    if (!credentials_.is_privileged() || is_removal) return CallAnswer::fail(EPERM);
+    if (!credentials_.may(CAP_MKNOD) || is_removal) return CallAnswer::fail(EPERM);
     const AsUmaskOf mask(task_);
     const Fd made(::openat(directory.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                            call.mode & permission_bits));

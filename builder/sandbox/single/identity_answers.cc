@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/sandbox/single/identity_answers.h"
 
+#include <linux/capability.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <span>
+
+#include "builder/sandbox/confine.h"
 
 namespace imgbuild::builder {
 namespace {
@@ -22,35 +26,35 @@ bool put(const Task& task, std::uint64_t address, const Value& value) {
 class IdentityCall {
   public:
     IdentityCall(const WaitingCall& call, const Task& task, CredentialTable& table)
-        : call_(call),
-          task_(task),
-          table_(table),
-          state_(table.state_of(call.task)),
-          credentials_(table[state_]),
-          privileged_(credentials_.is_privileged()) {}
+        : call_(call), task_(task), table_(table), state_(table.state_of(call.task)), credentials_(table[state_]) {}
 
     CallAnswer set(bool users, const std::optional<TaskIds>& ids) {
         if (!ids) return CallAnswer::fail(EPERM);
         TaskCredentials changed = credentials_;
-        (users ? changed.user : changed.group) = *ids;
+        if (users)
+            changed.set_user(*ids);
+        else
+            changed.group = *ids;
         return store(changed);
     }
 
     CallAnswer set_one(bool users) {
         if (id(0) == unchanged_id) return CallAnswer::fail(EINVAL);
-        return set(users, ids(users).with_one(id(0), privileged_));
+        return set(users, ids(users).with_one(id(0), may_set(users)));
     }
-    CallAnswer set_two(bool users) { return set(users, ids(users).with_two(id(0), id(1), privileged_)); }
-    CallAnswer set_three(bool users) { return set(users, ids(users).with_three({id(0), id(1), id(2)}, privileged_)); }
+    CallAnswer set_two(bool users) { return set(users, ids(users).with_two(id(0), id(1), may_set(users))); }
+    CallAnswer set_three(bool users) {
+        return set(users, ids(users).with_three({id(0), id(1), id(2)}, may_set(users)));
+    }
 
     CallAnswer set_files(bool users) {
         const std::uint32_t before = ids(users).files;
-        set(users, ids(users).with_files(id(0), privileged_));
+        set(users, ids(users).with_files(id(0), may_set(users)));
         return CallAnswer::value(before);
     }
 
     CallAnswer set_groups() {
-        if (!privileged_) return CallAnswer::fail(EPERM);
+        if (!may_set(false)) return CallAnswer::fail(EPERM);
         const std::uint64_t count = call_.argument(0);
         if (count > most_groups) return CallAnswer::fail(EINVAL);
         TaskCredentials changed = credentials_;
@@ -77,9 +81,56 @@ class IdentityCall {
         return CallAnswer::value(static_cast<std::int64_t>(groups.size()));
     }
 
+    // The kernel takes away or gives what it has, which is no less, once it was found permitted here.
+    CallAnswer set_capabilities() {
+        __user_cap_header_struct header{};
+        CapabilityData data{};
+        if (!read_header(header) || !task_.read(call_.argument(1), std::as_writable_bytes(std::span(data))))
+            return CallAnswer::proceed();
+        TaskCredentials changed = credentials_;
+        if (!changed.set_rights(whole(data[0].permitted, data[1].permitted),
+                                whole(data[0].effective, data[1].effective)))
+            return CallAnswer::fail(EPERM);
+        store(changed);
+        return CallAnswer::proceed();
+    }
+
+    CallAnswer get_capabilities() const {
+        __user_cap_header_struct header{};
+        if (!read_header(header) || call_.argument(1) == 0) return CallAnswer::proceed();
+        const pid_t asked = header.pid == 0 ? call_.task : header.pid;
+        header.pid = asked;
+        CapabilityData data{};
+        if (::syscall(SYS_capget, &header, data.data()) < 0) return CallAnswer::proceed();
+        const TaskRights& rights = table_[table_.state_of(asked)].rights;
+        for (unsigned half = 0; half < data.size(); ++half) {
+            data[half].permitted &= static_cast<std::uint32_t>(rights.permitted >> (32 * half));
+            data[half].effective &= static_cast<std::uint32_t>(rights.effective >> (32 * half));
+        }
+        return put(task_, call_.argument(1), data) ? CallAnswer::value(0) : CallAnswer::fail(EFAULT);
+    }
+
+    CallAnswer keep_capabilities(bool kept) {
+        TaskCredentials changed = credentials_;
+        changed.rights.kept = kept;
+        store(changed);
+        return CallAnswer::proceed();
+    }
+
     const TaskIds& ids(bool users) const noexcept { return users ? credentials_.user : credentials_.group; }
 
   private:
+    using CapabilityData = std::array<__user_cap_data_struct, 2>;
+
+    static std::uint64_t whole(std::uint32_t low, std::uint32_t high) noexcept {
+        return low | std::uint64_t{high} << 32;
+    }
+    // False also for the versions of 32 capabilities, which no libc of the last ten years uses.
+    bool read_header(__user_cap_header_struct& header) const {
+        return task_.read(call_.argument(0), std::as_writable_bytes(std::span(&header, 1))) &&
+               (header.version == _LINUX_CAPABILITY_VERSION_3 || header.version == _LINUX_CAPABILITY_VERSION_2);
+    }
+    bool may_set(bool users) const noexcept { return credentials_.may(users ? CAP_SETUID : CAP_SETGID); }
     std::uint32_t id(unsigned index) const noexcept { return static_cast<std::uint32_t>(call_.argument(index)); }
 
     CallAnswer store(const TaskCredentials& changed) {
@@ -92,7 +143,6 @@ class IdentityCall {
     CredentialTable& table_;
     ProcessState state_;
     const TaskCredentials& credentials_;
-    bool privileged_;
 };
 
 // As if it had never been touched: no program may see what it carries, or change it.
@@ -102,6 +152,10 @@ CallAnswer answer_about_limit(const Task& task, std::uint64_t where_to_put) {
 }
 
 }  // namespace
+
+std::uint64_t root_capabilities(SecurityMode security) noexcept {
+    return security == SecurityMode::insecure ? ~std::uint64_t{0} : default_capabilities;
+}
 
 std::optional<CallAnswer> answer_about_ids(const WaitingCall& call, const Task& task, CredentialTable& table) {
     auto made = [&] { return IdentityCall(call, task, table); };
@@ -122,6 +176,9 @@ std::optional<CallAnswer> answer_about_ids(const WaitingCall& call, const Task& 
         case SYS_setfsuid: return made().set_files(true);
         case SYS_setfsgid: return made().set_files(false);
         case SYS_setgroups: return made().set_groups();
+        case SYS_capset: return made().set_capabilities();
+        case SYS_capget: return made().get_capabilities();
+        case SYS_prctl: return made().keep_capabilities(call.argument(1) != 0);
         case SYS_prlimit64: return answer_about_limit(task, call.argument(3));
         case SYS_getrlimit: return answer_about_limit(task, call.argument(1));
         case SYS_setrlimit: return CallAnswer::value(0);

@@ -100,8 +100,10 @@ bool read_wish(const Task& task, FileCall& call) {
 
 }  // namespace
 
-OwnerAnswers::OwnerAnswers(const Credentials& start)
-    : table_(TaskCredentials::of(start)), proc_(Directory::open_host("/proc")) {
+OwnerAnswers::OwnerAnswers(const Credentials& start, SecurityMode security)
+    : root_capabilities_(root_capabilities(security)),
+      table_(TaskCredentials::of(start, root_capabilities_)),
+      proc_(Directory::open_host("/proc")) {
     TaskFiles::prepare();
 }
 
@@ -203,8 +205,7 @@ CallAnswer OwnerAnswers::execute(const Task& task, const ProcessState& state, co
         if ((status.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) gid = record.gid;
     }
     TaskCredentials credentials = table_[state];
-    credentials.user = credentials.user.after_execution(uid);
-    credentials.group = credentials.group.after_execution(gid);
+    credentials.execute(uid, gid, root_capabilities_);
     if (credentials != table_[state]) table_.set_credentials(task.number(), state, credentials);
     return CallAnswer::proceed();
 }

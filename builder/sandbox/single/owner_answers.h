@@ -21,7 +21,7 @@ namespace imgbuild::builder {
 class OwnerAnswers final : public CallHandler {
   public:
     /// For a command that starts as `start`. The root of this process is the sandbox's; it goes into its /proc.
-    explicit OwnerAnswers(const Credentials& start);
+    OwnerAnswers(const Credentials& start, SecurityMode security);
 
     std::span<const WatchedCall> calls() const override { return owner_calls(); }
     CallAnswer answer(const WaitingCall& call, const CallListener& listener) override;
@@ -37,6 +37,7 @@ class OwnerAnswers final : public CallHandler {
     CallAnswer change_root(const Task& task, const ProcessState& state, const TaskFiles& files,
                            const NamedFile& file) const;
 
+    std::uint64_t root_capabilities_;
     CredentialTable table_;
     Directory proc_;
 };

@@ -2,6 +2,7 @@
 #include "builder/sandbox/single/owner_calls.h"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -32,7 +33,8 @@ constexpr std::array watched {
         WatchedCall{SYS_geteuid}, WatchedCall{SYS_getgid}, WatchedCall{SYS_getegid}, WatchedCall{SYS_getresuid},
         WatchedCall{SYS_getresgid}, WatchedCall{SYS_getgroups}, WatchedCall{SYS_setuid}, WatchedCall{SYS_setgid},
         WatchedCall{SYS_setreuid}, WatchedCall{SYS_setregid}, WatchedCall{SYS_setresuid}, WatchedCall{SYS_setresgid},
-        WatchedCall{SYS_setfsuid}, WatchedCall{SYS_setfsgid}, WatchedCall{SYS_setgroups},
+        WatchedCall{SYS_setfsuid}, WatchedCall{SYS_setfsgid}, WatchedCall{SYS_setgroups}, WatchedCall{SYS_capset},
+        WatchedCall{SYS_capget}, WatchedCall{SYS_prctl, When::equal, 0, PR_SET_KEEPCAPS},
         WatchedCall{SYS_prlimit64, When::equal, 1, RLIMIT_LOCKS},
         WatchedCall{SYS_getrlimit, When::equal, 0, RLIMIT_LOCKS},
         WatchedCall{SYS_setrlimit, When::equal, 0, RLIMIT_LOCKS},
