@@ -120,7 +120,7 @@ class TreeWriter {
         const auto reader = contents_.require(entry.content, entry.size, path.bytes());
         AtomicFile file(here, std::string(path.name()), Durability::none, private_mode);
         copy_all(*reader, file);
-        layerstore::dress(file.fd(), kept_here(entry), path);
+        layerstore::dress(file.fd(), kept_here(entry), path, OverlaySpelling::trusted);
         layerstore::stamp(file.fd(), entry.mtime, path);
         file.commit();
     }
@@ -157,7 +157,7 @@ class TreeWriter {
             finish(directory, child_path, *child.below);
             // One that stood there and is somebody else's: only its owner may change it.
             if (!is_root_ && directory.status(ImagePath())->st_uid != ::geteuid()) continue;
-            layerstore::dress(directory.fd(), kept_here(child.entry), child_path);
+            layerstore::dress(directory.fd(), kept_here(child.entry), child_path, OverlaySpelling::trusted);
             layerstore::stamp(directory.fd(), child.entry.mtime, child_path);
         }
     }

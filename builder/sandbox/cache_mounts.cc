@@ -12,6 +12,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "layerstore/snapshot/upper_entry.h"
 
 namespace imgbuild::builder {
 namespace {
@@ -84,7 +85,7 @@ void CacheMounts::fill(const CacheMount& mount, const Directory& place, const st
         layerstore::merge_upper(deltas_.open(id), made, deltas_.spelling());
     }
     Directory data = made.open_directory(mount.from_source, FollowLinks::inside);
-    if (::fchown(data.fd(), mount.uid, mount.gid) < 0) throw_errno("set owner of", "the cache mount");
+    layerstore::set_owner(data.fd(), mount.uid, mount.gid, deltas_.spelling(), "the cache mount");
     if (::fchmod(data.fd(), mount.mode) < 0) throw_errno("set mode of", "the cache mount");
     Directory parent = made.open_directory(mount.from_source.parent(), FollowLinks::inside);
     std::string source = mount.from_source.is_root() ? "files" : std::string(mount.from_source.name());

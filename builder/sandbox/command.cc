@@ -12,7 +12,6 @@
 #include <string>
 
 #include "base/text.h"
-#include "builder/sandbox/confine.h"
 
 namespace imgbuild::builder {
 namespace {
@@ -141,11 +140,11 @@ void become_command(const RunSpec& spec, const CommandDescriptors& descriptors, 
         if (confinement.root >= 0) enter_root(confinement.root);
         take_descriptors(descriptors);
         if (spec.terminal && ::ioctl(0, TIOCSCTTY, 0) < 0) throw_errno("take", "the terminal");
-        set_limits(spec.limits);
+        set_limits(spec.limits, confinement.identity);
         reset_signals();
         confine(spec, confinement);
         if (confinement.hand_over_calls) confinement.hand_over_calls();
-        take_identity(spec.credentials, spec.security);
+        take_identity(spec.credentials, spec.security, confinement.identity);
         execute(spec);
     } catch (const Error& error) {
         try {

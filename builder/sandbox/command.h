@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "base/error.h"
+#include "builder/sandbox/confine.h"
 #include "builder/sandbox/run_spec.h"
 
 namespace imgbuild::builder {
@@ -18,9 +19,10 @@ struct CommandDescriptors {
     int working_directory = -1;  ///< opened inside the root
 };
 
-/// What a rung without namespaces needs beyond the command's identity.
+/// What a rung without namespaces, or with one id, needs beyond the command's identity.
 struct Confinement {
     int root = -1;  ///< becomes the command's root by chroot(2); -1 where the process has it already
+    Identity identity = Identity::taken;
     /// Has calls of the command answered by another process from here on; may be empty.
     std::function<void()> hand_over_calls;
 };

@@ -141,7 +141,7 @@ int resource_of(std::string_view name) noexcept {
     return -1;
 }
 
-void set_limits(const std::vector<ResourceLimit>& limits) {
+void set_limits(const std::vector<ResourceLimit>& limits, Identity identity) {
     rlimit files{};
     ::getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_max = std::min(files.rlim_max, open_files_hard);
@@ -151,22 +151,24 @@ void set_limits(const std::vector<ResourceLimit>& limits) {
     ::getrlimit(RLIMIT_CORE, &core);
     core.rlim_cur = 0;
     ::setrlimit(RLIMIT_CORE, &core);
-    for (const ResourceLimit& limit : limits) raise_limit(limit);
+    for (const ResourceLimit& limit : limits)
+        if (identity == Identity::taken || resource_of(limit.name) != RLIMIT_LOCKS) raise_limit(limit);
 }
 
-void take_identity(const Credentials& credentials, SecurityMode security) {
-    bool confined = security == SecurityMode::sandbox;
+void take_identity(const Credentials& credentials, SecurityMode security, Identity identity) {
+    const bool confined = security == SecurityMode::sandbox;
+    const bool taken = identity == Identity::taken;
     std::vector<gid_t> groups(credentials.groups.begin(), credentials.groups.end());
-    if (::setgroups(groups.size(), groups.data()) < 0) throw_errno("set", "supplementary groups");
-    if (::setresgid(credentials.gid, credentials.gid, credentials.gid) < 0)
+    if (taken && ::setgroups(groups.size(), groups.data()) < 0) throw_errno("set", "supplementary groups");
+    if (taken && ::setresgid(credentials.gid, credentials.gid, credentials.gid) < 0)
         throw_errno("set group", std::to_string(credentials.gid));
     if (confined) {
         bound_capabilities(default_capabilities);
         filter_system_calls();  // needs the capability to administer, which goes below
     }
-    if (::setresuid(credentials.uid, credentials.uid, credentials.uid) < 0)
+    if (taken && ::setresuid(credentials.uid, credentials.uid, credentials.uid) < 0)
         throw_errno("set user", std::to_string(credentials.uid));
-    if (confined && credentials.uid == 0) set_capabilities(default_capabilities & own_capabilities());
+    if (confined && (credentials.uid == 0 || !taken)) set_capabilities(default_capabilities & own_capabilities());
 }
 
 void close_scopes() {
@@ -211,5 +213,13 @@ void close_network() {
 }
 
 void drop_all_capabilities() { set_capabilities(0); }
+
+void keep_answering_capabilities() {
+    std::uint64_t kept = 0;
+    for (const int capability : {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_SETFCAP,
+                                 CAP_SYS_CHROOT, CAP_SYS_PTRACE})
+        kept |= std::uint64_t{1} << capability;
+    set_capabilities(kept & own_capabilities());
+}
 
 }  // namespace imgbuild::builder

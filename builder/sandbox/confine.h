@@ -17,14 +17,21 @@ inline constexpr std::uint64_t default_capabilities = 0xa80425fb;
 /// The number of a limit that ulimit and --ulimit know by `name`; -1 when there is none.
 int resource_of(std::string_view name) noexcept;
 
+/// How a command comes to be who it is to be.
+enum class Identity : std::uint8_t {
+    taken,     ///< by setting the ids
+    answered,  ///< there is one id: its calls are answered as if they had been set (single/)
+};
+
 /// Fixed limits, so that those of the caller's shell do not reach a build, then `limits`. Error{denied} when a
-/// hard limit cannot be raised that far.
-void set_limits(const std::vector<ResourceLimit>& limits);
+/// hard limit cannot be raised that far. Where the identity is answered, the limit of file locks carries it, and is not
+/// set: Linux enforces none.
+void set_limits(const std::vector<ResourceLimit>& limits, Identity identity);
 
 /// Supplementary groups, group, bounding set, system call filter, user, capabilities, in the one order in which
 /// each is still allowed to do the next. Capabilities that this process lacks are not asked for. Set-uid programs keep
 /// working: no_new_privs is not set here, and where it is set already they gain nothing.
-void take_identity(const Credentials& credentials, SecurityMode security);
+void take_identity(const Credentials& credentials, SecurityMode security, Identity identity);
 
 /// Signals and abstract sockets of processes outside are out of reach from here on, where the kernel can say so
 /// (Landlock, since 6.12): for a command in the host's network namespace.
@@ -41,5 +48,7 @@ void close_network();
 
 /// Gives up every capability: for the init, which only waits.
 void drop_all_capabilities();
+/// Gives up all but those that it takes to answer for the owners of files: to reach them, and the memory of tasks.
+void keep_answering_capabilities();
 
 }  // namespace imgbuild::builder

@@ -36,6 +36,7 @@ constexpr unsigned farewell_seconds = 3;
 // Messages on the control connection.
 constexpr std::string_view be_root = "root";
 constexpr std::string_view be_mapped_root = "userns";
+constexpr std::string_view be_only_id = "single";
 constexpr std::string_view maps_given = "mapped";
 constexpr std::string_view request = "request";
 
@@ -100,6 +101,7 @@ void prepare(Channel& control) {
     auto message = control.receive();
     if (!message) ::_exit(1);
     if (message->payload == be_mapped_root) become_root_of_namespace(control);
+    if (message->payload == be_only_id) become_only_id_of_namespace();
     // After the maps were given: newuidmap must see that this process is its caller's.
     ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     control.send("");
@@ -182,7 +184,7 @@ Helper::Helper(const Rung& rung) : control_(Fd()) {
     if (rung.mode == RootMode::userns)
         enter_user_namespace(rung);
     else
-        control_.send(be_root);
+        control_.send(rung.mode == RootMode::single ? be_only_id : be_root);
     expect_ready();
 }
 

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,14 +29,17 @@ std::vector<std::uint64_t> numbers_in(std::string_view line) {
     return numbers;
 }
 
+// In one write: the kernel takes a map whole or not at all.
+void write_whole(const std::string& path, std::string_view text) {
+    Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!file) throw_errno("open", path);
+    if (::write(file.get(), text.data(), text.size()) < 0) throw_errno("write", path);
+}
+
 void write_map(pid_t pid, const char* file, const std::vector<IdRange>& ranges) {
     std::string text;
     for (const IdRange& range : ranges) text += fmt::format("{} {} {}\n", range.inside, range.outside, range.count);
-    std::string path = fmt::format("/proc/{}/{}", pid, file);
-    Fd map(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-    if (!map) throw_errno("open", path);
-    // One write: the kernel takes a map whole or not at all.
-    if (::write(map.get(), text.data(), text.size()) < 0) throw_errno("write", path);
+    write_whole(fmt::format("/proc/{}/{}", pid, file), text);
 }
 
 void run_map_program(const std::string& name, pid_t pid, const std::vector<IdRange>& ranges) {
@@ -92,6 +96,16 @@ std::vector<IdRange> rootless_map(std::uint32_t caller, const std::vector<IdRang
         next += range.count;
     }
     return map;
+}
+
+void become_only_id_of_namespace() {
+    const std::vector<IdRange> user{{0, ::geteuid(), 1}};
+    const std::vector<IdRange> group{{0, ::getegid(), 1}};
+    if (::unshare(CLONE_NEWUSER) < 0) throw_errno("make", "a user namespace");
+    write_map(::getpid(), "uid_map", user);
+    // Or a process could leave a group that keeps it out of something.
+    write_whole("/proc/self/setgroups", "deny");
+    write_map(::getpid(), "gid_map", group);
 }
 
 void give_maps(pid_t pid, const Rung& rung) {

@@ -26,6 +26,10 @@ bool is_mapped(const std::vector<IdRange>& ranges, std::uint32_t inside) noexcep
 /// The map of a rootless namespace: 0 is the caller, the ids from 1 on are the subordinate ones, in their order.
 std::vector<IdRange> rootless_map(std::uint32_t caller, const std::vector<IdRange>& subordinate);
 
+/// Makes the caller root of a new user namespace that has no other id: uses no program and needs no subordinate ids.
+/// For a process with one thread. Throws Error.
+void become_only_id_of_namespace();
+
 /// Gives the maps of `rung` to the namespace that process `pid` has just made: directly for root, else by the
 /// set-uid programs newuidmap and newgidmap. Error{unsupported} says what refused.
 void give_maps(pid_t pid, const Rung& rung);

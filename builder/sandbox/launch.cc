@@ -12,16 +12,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <memory>
+#include <set>
 
 #include "base/error.h"
 #include "builder/sandbox/channel.h"
 #include "builder/sandbox/command.h"
 #include "builder/sandbox/confine.h"
 #include "builder/sandbox/init_process.h"
+#include "builder/sandbox/single/owner_answers.h"
 
 namespace imgbuild::builder {
 namespace {
@@ -130,6 +133,44 @@ void enter_cgroup(const Cgroup& cgroup) {
     if (::unshare(CLONE_NEWCGROUP) < 0) throw_errno("make", "a namespace of control groups");
 }
 
+// All descriptors but the standard streams and `kept`.
+void close_others(const std::set<int>& kept) {
+    int next = 3;
+    for (const int number : kept) {
+        if (number > next) ::close_range(static_cast<unsigned>(next), static_cast<unsigned>(number) - 1, 0);
+        next = std::max(next, number + 1);
+    }
+    ::close_range(static_cast<unsigned>(next), ~0U, 0);
+}
+
+// Where there is one id only: this process stays, and answers for all others.
+[[noreturn]] void run_answered_command(const Launch& what, const CommandDescriptors& descriptors, Channel& channel) {
+    const std::set<int> given{descriptors.input, descriptors.output, descriptors.error, descriptors.working_directory};
+    std::set<int> kept = given;
+    kept.insert(channel.fd());
+    close_others(kept);
+    CredentialTable::require_room();
+    OwnerAnswers answers(what.spec.credentials, what.spec.security);
+    const ChildSignals signals;
+    auto [ours, theirs] = Channel::make_pair();
+    const pid_t command = ::fork();
+    if (command < 0) throw_errno("start", "the command");
+    if (command == 0) {
+        Confinement confinement{.identity = Identity::answered};
+        confinement.hand_over_calls = [&] {
+            // As a program that was executed is: or its path could not be read from its memory.
+            ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+            hand_over_calls(answers.calls(), theirs);
+        };
+        become_command(what.spec, descriptors, confinement, [&](const Error& error) { report_error(channel, error); });
+    }
+    theirs.shut();
+    for (const int number : given) const Fd closed(number);
+    keep_answering_capabilities();
+    report_status(channel, supervise(command, signals, ours, answers));
+    ::_exit(0);
+}
+
 void run_init(const Launch& what, Channel& channel) {
     enter_cgroup(what.cgroup);
     prepare_host_side(what.spec);
@@ -143,6 +184,8 @@ void run_init(const Launch& what, Channel& channel) {
     CommandStart start{what.spec, descriptors_of(what.streams, null.get(), working_directory.get()), channel};
     Fd terminal;
     if (what.spec.terminal) terminal = give_terminal(what, executor.targets().root(), start.descriptors, channel);
+    if (what.folders.spelling == layerstore::OverlaySpelling::single)
+        run_answered_command(what, start.descriptors, channel);
     pid_t command = start_command(start);
     drop_all_capabilities();
     // Nothing of the host stays open in the one process that outlives the set-up.

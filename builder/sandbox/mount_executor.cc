@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/sandbox/mount_calls.h"
+#include "layerstore/snapshot/upper_entry.h"
 
 namespace imgbuild::builder {
 MountExecutor::MountExecutor(const SandboxFolders& folders) : folders_(folders) {
@@ -60,7 +61,7 @@ void MountExecutor::apply(const StackLayers& op) {
         attach(mount.get(), place.fd(), "stage " + op.stage);
         return;
     }
-    OverlayMount overlay{op.lower, {}, {}, folders_.spelling == layerstore::OverlaySpelling::user, op.no_devices};
+    OverlayMount overlay{op.lower, {}, {}, layerstore::uses_user_attributes(folders_.spelling), op.no_devices};
     if (op.writable) {
         overlay.upper = fmt::format("{}/upper-{}", folders_.work_name, op.stage);
         overlay.work = fmt::format("{}/work-{}", folders_.work_name, op.stage);
@@ -77,7 +78,8 @@ void MountExecutor::apply(const StackLayers& op) {
 void MountExecutor::apply(const UseAsRoot& op) {
     Directory root(stage_.open(ImagePath().child(op.stage), O_PATH | O_DIRECTORY, FollowLinks::never), "");
     targets_ =
-        MountTargets(std::move(root), work_.open_directory(ImagePath().child("upper-" + op.stage), FollowLinks::never));
+        MountTargets(std::move(root), work_.open_directory(ImagePath().child("upper-" + op.stage), FollowLinks::never),
+                     folders_.spelling);
 }
 
 void MountExecutor::apply(const MountNew& op) {
@@ -90,7 +92,7 @@ void MountExecutor::apply(const WriteFile& op) {
     Fd file(::openat(files.fd(), op.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file) throw_errno("make file", op.name);
     FdWriter(file.get(), op.name).write(as_bytes(op.content));
-    if (::fchown(file.get(), op.uid, op.gid) < 0) throw_errno("set owner of", op.name);
+    layerstore::set_owner(file.get(), op.uid, op.gid, folders_.spelling, op.name);
     if (::fchmod(file.get(), op.mode) < 0) throw_errno("set mode of", op.name);
     if (::futimens(file.get(), constant_times.data()) < 0) throw_errno("set times of", op.name);
 }
@@ -115,7 +117,10 @@ void MountExecutor::apply(const BindHost& op) {
 }
 
 void MountExecutor::apply(const SetOwner& op) {
-    if (::lchown(op.path.c_str(), op.uid, op.gid) < 0) throw_errno("set owner of", op.path);
+    if (folders_.spelling == layerstore::OverlaySpelling::single)
+        layerstore::write_record(op.path, S_IFSOCK, layerstore::LastLink::meant, {op.uid, op.gid, std::nullopt});
+    else if (::lchown(op.path.c_str(), op.uid, op.gid) < 0)
+        throw_errno("set owner of", op.path);
     if (::chmod(op.path.c_str(), op.mode) < 0) throw_errno("set mode of", op.path);
 }
 

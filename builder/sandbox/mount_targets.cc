@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "layerstore/snapshot/upper_entry.h"
 
 namespace imgbuild::builder {
 namespace {
@@ -108,7 +109,7 @@ Fd MountTargets::open_or_make_directory(const ImagePath& path, const Credentials
     if (!is_system(real)) {
         Fd made = make_missing(real, true, [&](const ImagePath& part, bool) {
             Fd folder = root_.open(part, O_RDONLY | O_DIRECTORY, FollowLinks::never);
-            if (::fchown(folder.get(), owner.uid, owner.gid) < 0) throw_errno("set owner of", part.absolute());
+            layerstore::set_owner(folder.get(), owner.uid, owner.gid, spelling_, part.absolute());
             return true;
         });
         if (is_directory(made.get(), real.absolute())) return made;

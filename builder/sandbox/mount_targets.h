@@ -12,6 +12,7 @@
 
 #include "base/directory.h"
 #include "builder/sandbox/run_spec.h"
+#include "layerstore/snapshot/overlay_codec.h"
 #include "layerstore/tree/entry.h"
 
 namespace imgbuild::builder {
@@ -41,7 +42,8 @@ class MountTargets {
   public:
     MountTargets() = default;
     /// `upper` is where what is made in `root` comes to lie: its overlay's upper directory, or `root` itself.
-    MountTargets(Directory root, Directory upper) : root_(std::move(root)), upper_(std::move(upper)) {}
+    MountTargets(Directory root, Directory upper, layerstore::OverlaySpelling spelling)
+        : root_(std::move(root)), upper_(std::move(upper)), spelling_(spelling) {}
 
     const Directory& root() const noexcept { return root_; }
     const std::vector<MountStub>& stubs() const noexcept { return stubs_; }
@@ -65,6 +67,7 @@ class MountTargets {
 
     Directory root_;
     Directory upper_;
+    layerstore::OverlaySpelling spelling_ = layerstore::OverlaySpelling::trusted;
     std::vector<MountStub> stubs_;
 };
 

@@ -56,6 +56,18 @@ std::string user_name(std::uint32_t uid) {
     return {};
 }
 
+// Of each kind that keeps a foreign owner in a way of its own.
+void add_owned(std::vector<layerstore::Change>& changes) {
+    layerstore::Entry owned;
+    owned.kind = layerstore::EntryKind::symlink;
+    owned.uid = owned.gid = 1;
+    owned.link_target = "nowhere";
+    changes.push_back({ImagePath().child("link"), layerstore::ChangeKind::put, owned});
+    owned.kind = layerstore::EntryKind::directory;
+    owned.link_target.clear();
+    changes.push_back({ImagePath().child("owned"), layerstore::ChangeKind::put, owned});
+}
+
 // Everything that a RUN needs, done once: layers with a removal and an opaque directory, all mounts, all
 // namespaces, the filter. There is no command in the image, so "not found" is the good answer.
 void try_run(const Rung& rung, const std::string& scratch_directory) {
@@ -66,9 +78,11 @@ void try_run(const Rung& rung, const std::string& scratch_directory) {
     directory.kind = EntryKind::directory;
     directory.mode = 0755;
     ImagePath opaque = ImagePath().child("opaque");
-    TreeDelta delta = TreeDelta::build({{ImagePath(), ChangeKind::put, directory},
-                                        {opaque, ChangeKind::empty, directory},
-                                        {ImagePath().child("removed"), ChangeKind::remove, {}}});
+    std::vector<Change> changes{{ImagePath(), ChangeKind::put, directory},
+                                {opaque, ChangeKind::empty, directory},
+                                {ImagePath().child("removed"), ChangeKind::remove, {}}};
+    if (rung.mode == RootMode::single) add_owned(changes);
+    const TreeDelta delta = TreeDelta::build(std::move(changes));
     ContentSources nothing;
     MemoryWriter tar;
     write_layer(delta, nothing, tar);
@@ -158,6 +172,15 @@ Rung probe_userns(const std::string& scratch_directory) {
     return rung;
 }
 
+// Whoever may make a user namespace is its only id.
+Rung probe_single(const std::string& scratch_directory) {
+    Rung rung{.mode = RootMode::single};
+    rung.uid_map = {{0, ::geteuid(), 1}};
+    rung.gid_map = {{0, ::getegid(), 1}};
+    try_rung(rung, scratch_directory);
+    return rung;
+}
+
 // Rungs that this version does not have; what they are for stands in docs/security.md.
 Rung absent(RootMode mode, std::string_view what) {
     Rung rung{.mode = mode};
@@ -169,7 +192,7 @@ Rung probe_rung(RootMode mode, const std::string& scratch_directory) {
     switch (mode) {
         case RootMode::root: return probe_root(scratch_directory);
         case RootMode::userns: return probe_userns(scratch_directory);
-        case RootMode::single: return absent(mode, "a user namespace with one id");
+        case RootMode::single: return probe_single(scratch_directory);
         case RootMode::chroot: return probe_chroot(scratch_directory);
         case RootMode::emulated: return absent(mode, "no privilege at all");
     }
@@ -204,7 +227,7 @@ std::optional<RootMode> root_mode_from_name(std::string_view name) noexcept {
 }
 
 void explain_refusal(Rung& rung, const Error& error, const MachineSwitches& switches) {
-    bool by_user = rung.mode == RootMode::userns;
+    bool by_user = rung.mode == RootMode::userns || rung.mode == RootMode::single;
     if (by_user && switches.max_user_namespaces == "0")
         return refuse(rung, "user namespaces are switched off (user.max_user_namespaces is 0)",
                       "sysctl user.max_user_namespaces=15000");
@@ -219,6 +242,11 @@ void explain_refusal(Rung& rung, const Error& error, const MachineSwitches& swit
     if (switches.proc_masked && message.find("mount proc on /proc") != std::string::npos)
         return refuse(rung, "parts of /proc are masked here, so the kernel allows no new one: this is a container",
                       "start the container with --security-opt systempaths=unconfined (podman: unmask=ALL)");
+    if (message.find("intercept: system calls") != std::string::npos)
+        return refuse(rung,
+                      "another program answers system calls here already (seccomp user notification), and the kernel "
+                      "allows one",
+                      "start imgbuild outside of that program");
     std::string where = switches.filtered ? " (a system call filter is active: is this a container?)" : "";
     refuse(rung, message + where, error.hint());
 }
@@ -265,6 +293,9 @@ Rung find_rung(const std::string& scratch_directory, std::optional<RootMode> wan
 }
 
 std::string weakness_of(const Rung& rung) {
+    if (rung.mode == RootMode::single)
+        return "commands run as one id, what they ask about owners is answered: no access is refused to another user of "
+               "the image (imgbuild doctor says what is in the way)";
     if (rung.mode != RootMode::chroot) return {};
     return "commands are isolated from this machine by a chroot only: it is no better than the container around "
            "(imgbuild doctor says what is in the way)";

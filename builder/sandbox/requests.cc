@@ -117,7 +117,7 @@ std::string host_resolv_conf() {
 
 MountFeatures mount_features(layerstore::OverlaySpelling spelling) {
     MountFeatures features;
-    features.user_namespace = spelling == layerstore::OverlaySpelling::user;
+    features.user_namespace = layerstore::uses_user_attributes(spelling);
     struct statfs status {};
     features.cgroup2 = ::statfs("/sys/fs/cgroup", &status) == 0 && status.f_type == CGROUP2_SUPER_MAGIC;
     features.tty_group = is_mapped(own_id_map("gid_map"), tty_group);
@@ -146,17 +146,12 @@ MountSources Service::find_sources(const RunSpec& spec, const TemporaryDirectory
 }
 
 // The root directory of an overlay is that of its upper layer: it must look like the one below.
-void copy_root(const Directory& from, const Directory& upper) {
+void copy_root(const Directory& from, const Directory& upper, layerstore::OverlaySpelling spelling) {
     struct stat status {};
     if (::fstat(from.fd(), &status) < 0) throw_errno("stat", from.name());
-    layerstore::Entry entry;
-    entry.kind = layerstore::EntryKind::directory;
-    entry.mode = static_cast<std::uint16_t>(status.st_mode & 07777);
-    entry.uid = status.st_uid;
-    entry.gid = status.st_gid;
-    entry.mtime = {status.st_mtim.tv_sec, static_cast<std::uint32_t>(status.st_mtim.tv_nsec)};
+    layerstore::Entry entry = layerstore::entry_of_open(status, from.fd(), spelling);
     entry.xattrs = layerstore::read_xattrs(from.fd(), ImagePath());
-    layerstore::dress(upper.fd(), entry, ImagePath());
+    layerstore::dress(upper.fd(), entry, ImagePath(), spelling);
     layerstore::stamp(upper.fd(), entry.mtime, ImagePath());
 }
 
@@ -168,7 +163,8 @@ void Service::prepare_uppers(const RunSpec& spec, const MountSources& sources, c
         work.make_directory(ImagePath().child("work-" + stage));
         if (is_used) return;
         Directory upper = work.make_directory(ImagePath().child("upper-" + stage));
-        copy_root(deltas_.directory().open_directory(ImagePath::clean(top), FollowLinks::never), upper);
+        copy_root(deltas_.directory().open_directory(ImagePath::clean(top), FollowLinks::never), upper,
+                  place_.spelling);
     };
     prepare("root", sources.root.front());
     for (std::size_t i = 0; i < spec.binds.size(); ++i)

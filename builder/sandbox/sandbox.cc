@@ -120,16 +120,38 @@ class HelperRunResult final : public RunResult {
     Channel channel_;  // when it closes, the helper discards what was not kept
 };
 
+using layerstore::OverlaySpelling;
+
+OverlaySpelling spelling_on(RootMode mode, bool initial_namespace) {
+    switch (mode) {
+        case RootMode::root: return initial_namespace ? OverlaySpelling::trusted : OverlaySpelling::user;
+        case RootMode::userns: return OverlaySpelling::user;
+        case RootMode::single: return OverlaySpelling::single;
+        case RootMode::chroot: return OverlaySpelling::plain;
+        case RootMode::emulated: break;
+    }
+    throw Error(ErrorKind::unsupported, "sandbox: nothing is materialised without any privilege");
+}
+
+std::string name_of_spelling(OverlaySpelling spelling) {
+    switch (spelling) {
+        case OverlaySpelling::trusted: return "root";
+        case OverlaySpelling::user: return "user";
+        case OverlaySpelling::single: return "single";
+        case OverlaySpelling::plain: break;
+    }
+    return "plain";
+}
+
 class HelperSandbox final : public Sandbox {
   public:
     HelperSandbox(Rung rung, const std::string& store) : rung_(std::move(rung)) {
         place_.store = store;
-        const bool initial = files_are_ours() && in_initial_user_namespace();
-        const bool plain = rung_.mode == RootMode::chroot;
-        using layerstore::OverlaySpelling;
-        place_.spelling = plain ? OverlaySpelling::plain : initial ? OverlaySpelling::trusted : OverlaySpelling::user;
-        const std::string name = plain ? "plain" : initial ? "root" : "user";
-        place_.spelling_name = initial ? name : name + "-" + map_digest();
+        const bool initial = in_initial_user_namespace();
+        place_.spelling = spelling_on(rung_.mode, initial);
+        // Where the ids on the disk are those of this machine, and every store has one owner, nothing else tells.
+        const bool is_plain_name = initial && rung_.mode != RootMode::userns;
+        place_.spelling_name = name_of_spelling(place_.spelling) + (is_plain_name ? "" : "-" + map_digest());
     }
     ~HelperSandbox() override { drop_roots(); }
 
@@ -161,7 +183,7 @@ class HelperSandbox final : public Sandbox {
 
 std::string HelperSandbox::map_digest() const {
     KeyHasher key("id maps");
-    const bool nested = files_are_ours();
+    const bool nested = rung_.mode != RootMode::userns;
     for (bool users : {true, false}) {
         auto ranges = nested ? own_id_map(users ? "uid_map" : "gid_map") : users ? rung_.uid_map : rung_.gid_map;
         for (const IdRange& range : ranges)
@@ -177,7 +199,7 @@ Helper& HelperSandbox::helper() {
         helper_.emplace(rung_);
         Channel channel = helper_->connect();
         channel.send(begin(Request::sweep).bytes());
-        if (place_.spelling == layerstore::OverlaySpelling::plain) receive_answer(channel);
+        if (place_.spelling == OverlaySpelling::plain) receive_answer(channel);
     }
     return *helper_;
 }
@@ -290,7 +312,7 @@ std::vector<std::string> HelperSandbox::check(const DeltaId& delta, const layers
 
 // What commands without mounts worked in is of no use to the next build.
 void HelperSandbox::drop_roots() noexcept {
-    if (place_.spelling != layerstore::OverlaySpelling::plain || !helper_) return;
+    if (place_.spelling != OverlaySpelling::plain || !helper_) return;
     try {
         Channel channel = helper_->connect();
         channel.send(begin(Request::drop_roots).bytes());

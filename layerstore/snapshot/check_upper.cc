@@ -46,8 +46,7 @@ std::vector<std::string> check_upper(const Directory& upper, const TreeDelta& de
             const std::string_view what = difference(*found, expected);
             if (!what.empty()) report(expected.path, what);
             ++found;
-        } else if (spelling == OverlaySpelling::trusted || !is_device(expected.entry.kind) ||
-                   expected.kind == ChangeKind::remove) {
+        } else if (keeps_devices(spelling) || !is_device(expected.entry.kind) || expected.kind == ChangeKind::remove) {
             report(expected.path, "is missing");
         }
     }

@@ -59,7 +59,7 @@ void spell(DirectoryStack& stack, const Change& change, OverlaySpelling spelling
     if (!stands) {
         make_raw_directory(parent, change.path);
         int made = stack.enter(change.path);
-        dress(made, change.entry, change.path);
+        dress(made, change.entry, change.path, spelling);
     }
     int directory = stack.enter(change.path);
     if (change.kind == ChangeKind::empty)

@@ -23,7 +23,7 @@ class UpperMerger {
     void merge(const Directory& layer, const ImagePath& only) {
         std::vector<Level> levels;
         levels.push_back({layer.duplicate(), target_.duplicate(), ImagePath(), {}, layer.list()});
-        levels.back().entry = entry_of(status_of(layer.fd(), ImagePath()));
+        levels.back().entry = entry_of_open(status_of(layer.fd(), ImagePath()), layer.fd(), spelling_);
         levels.back().entry.xattrs = read_xattrs(layer.fd(), ImagePath());
         while (!levels.empty()) {
             if (levels.back().names.empty()) {
@@ -73,7 +73,7 @@ class UpperMerger {
         if (!stands || hides || empties) make_raw_directory(level.to.fd(), path);
         Directory to = level.to.open_directory(ImagePath().child(name), FollowLinks::never);
         if (marks_ && (opaque || hides)) set_opaque(to.fd(), spelling_, path);
-        Entry entry = entry_of(found);
+        Entry entry = entry_of_open(found, from.fd(), spelling_);
         entry.xattrs = read_xattrs(from.fd(), path);
         std::vector<std::string> names = from.list();
         return {std::move(from), std::move(to), path, std::move(entry), std::move(names)};
@@ -81,7 +81,7 @@ class UpperMerger {
 
     void finish(const Level& level) {
         for (const auto& [name, value] : old_xattrs(level)) ::fremovexattr(level.to.fd(), name.c_str());
-        dress(level.to.fd(), level.entry, level.path);
+        dress(level.to.fd(), level.entry, level.path, spelling_);
         stamp(level.to.fd(), level.entry.mtime, level.path);
     }
 

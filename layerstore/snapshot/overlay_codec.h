@@ -23,6 +23,8 @@ namespace imgbuild::layerstore {
 enum class OverlaySpelling : std::uint8_t {
     trusted,  ///< trusted.overlay.*: root of the initial user namespace
     user,     ///< user.overlay.*: everybody else (mount option userxattr); device nodes are left out
+    single,   ///< as `user`, where no other owner can be had: owners and device nodes are kept in a record of each file
+              ///< (status_record.h)
     plain,    ///< for root where nothing can be mounted and layers are laid over each other by lay_over(): no attribute
               ///< is needed; device nodes are left out where none can be made
 };
@@ -30,6 +32,11 @@ enum class OverlaySpelling : std::uint8_t {
 /// The attribute that says "nothing of the lower layers shows in this directory"; null in the plain spelling, where a
 /// removal of ".wh..wh..opq", which no layer can hold, says it.
 const char* opaque_attribute(OverlaySpelling spelling) noexcept;
+
+/// True where the mount option userxattr tells overlay which attributes to use.
+bool uses_user_attributes(OverlaySpelling spelling) noexcept;
+/// True where a device node of a delta always has something that stands for it.
+bool keeps_devices(OverlaySpelling spelling) noexcept;
 
 /// `delta` as a layer that can stand on `base` in overlay spelling: the parents of everything it changes are
 /// put as they stand in `base`, because a directory of an upper layer covers the lower one's owner, mode and

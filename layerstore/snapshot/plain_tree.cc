@@ -231,7 +231,7 @@ class ChangeCollector {
         Entry entry = entry_of(status);
         entry.xattrs = read_xattrs(from, path);
         const int to = uppers_.enter(path);
-        dress(to, entry, path);
+        dress(to, entry, path, OverlaySpelling::plain);
         stamp(to, entry.mtime, path);
     }
 

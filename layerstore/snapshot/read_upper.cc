@@ -76,7 +76,7 @@ class UpperReader {
     }
 
     Level open_level(Directory directory, const ImagePath& path, const struct stat& status) {
-        Entry entry = entry_of(status);
+        Entry entry = entry_of_open(status, directory.fd(), spelling_);
         entry.xattrs = read_xattrs(directory.fd(), path);
         bool opaque = !path.is_root() && is_opaque(directory.fd(), spelling_);
         changes_.push_back({path, opaque ? ChangeKind::empty : ChangeKind::put, std::move(entry)});
@@ -92,7 +92,8 @@ class UpperReader {
             return;
         }
         if (S_ISSOCK(status.st_mode)) return;
-        if (S_ISREG(status.st_mode) && status.st_nlink > 1) {
+        Entry entry = entry_below(status, parent, path, spelling_);
+        if (entry.is_file() && status.st_nlink > 1) {
             LinkedFile& linked = links_[{status.st_dev, status.st_ino}];
             linked.paths.push_back(path);
             linked.entries.push_back(changes_.size());
@@ -101,23 +102,21 @@ class UpperReader {
                 return;
             }
         }
-        if (S_ISREG(status.st_mode)) {
+        if (entry.is_file()) {
             files_.push_back(changes_.size());
             cost_ += cost_of_file + static_cast<std::uint64_t>(status.st_size);
         }
-        changes_.push_back({path, ChangeKind::put, look_at(parent, path, status)});
+        if (entry.kind == EntryKind::symlink) take_target(entry, parent, path);
+        changes_.push_back({path, ChangeKind::put, std::move(entry)});
     }
 
-    Entry look_at(int parent, const ImagePath& path, const struct stat& status) const {
-        Entry entry = entry_of(status);
-        if (!S_ISLNK(status.st_mode)) return entry;
+    static void take_target(Entry& entry, int parent, const ImagePath& path) {
         const std::string name(path.name());
         entry.mode = 0777;
         entry.link_target.resize(ImagePath::max_bytes);
         ssize_t length = ::readlinkat(parent, name.c_str(), entry.link_target.data(), entry.link_target.size());
         if (length < 0) throw_errno("read link", path.absolute());
         entry.link_target.resize(static_cast<std::size_t>(length));
-        return entry;
     }
 
     // Contents and attributes of all files, on all processors.

@@ -15,6 +15,7 @@
 #include "layerstore/layer/layer_codec.h"
 #include "layerstore/snapshot/overlay_codec.h"
 #include "layerstore/snapshot/seal.h"
+#include "layerstore/snapshot/status_record.h"
 #include "layerstore/snapshot/trust.h"
 #include "layerstore/tree/algebra.h"
 
@@ -118,9 +119,35 @@ TEST_CASE("what write_upper lays down is what read_upper finds") {
     draft.put("/b", directory(0700)).put("/b/fifo", fifo).put("/b/null", null);
     draft.change("/fresh", ChangeKind::empty, directory(0750)).file("/fresh/x", "y");
     TreeDelta delta = draft.build();
-    Directory out = place.fresh("out");
-    draft.lay_down(delta, out);
-    CHECK(read_upper(out, OverlaySpelling::trusted) == delta);
+    for (OverlaySpelling spelling : {OverlaySpelling::trusted, OverlaySpelling::single}) {
+        Directory out = place.fresh(spelling == OverlaySpelling::single ? "single" : "trusted");
+        draft.lay_down(delta, out, spelling);
+        CHECK(read_upper(out, spelling) == delta);
+        CHECK(check_upper(out, delta, spelling).empty());
+    }
+}
+
+TEST_CASE("owners and devices of the single spelling are in records of files that are all the caller's") {
+    NEEDS_ROOT();
+    Place place;
+    Draft draft;
+    draft.put("/", directory()).file("/file", "x").put("/link", link_to("file"));
+    Entry null;
+    null.kind = EntryKind::character_device;
+    null.device_major = 1;
+    null.device_minor = 3;
+    draft.put("/null", null);
+    for (Change& change : draft.changes) change.entry.gid = 42;
+    const Directory out = place.fresh("out");
+    draft.lay_down(draft.build(), out, OverlaySpelling::single);
+    for (const char* name : {"file", "link", "null"}) CHECK(out.status(at(name))->st_gid == 0);
+    CHECK(S_ISREG(out.status(at("null"))->st_mode));
+    const std::string link = path_below(out.fd(), "link");
+    CHECK(read_record(link, S_IFLNK, LastLink::meant) == StatusRecord{0, 42, std::nullopt});
+    CHECK(write_record(link, S_IFLNK, LastLink::meant, {}));
+    CHECK_FALSE(read_record(link, S_IFLNK, LastLink::meant));
+    CHECK(read_record(path_below(out.fd(), "null"), S_IFREG, LastLink::meant)->device ==
+          DeviceRecord{EntryKind::character_device, 1, 3});
 }
 
 TEST_CASE("names of one file stay one file") {

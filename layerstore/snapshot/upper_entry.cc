@@ -2,6 +2,7 @@
 #include "layerstore/snapshot/upper_entry.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -26,10 +27,19 @@ std::string last(const ImagePath& path) { return std::string(path.name()); }
 const char* opaque_attribute(OverlaySpelling spelling) noexcept {
     switch (spelling) {
         case OverlaySpelling::trusted: return "trusted.overlay.opaque";
-        case OverlaySpelling::user: return "user.overlay.opaque";
+        case OverlaySpelling::user:
+        case OverlaySpelling::single: return "user.overlay.opaque";
         case OverlaySpelling::plain: break;
     }
     return nullptr;
+}
+
+bool uses_user_attributes(OverlaySpelling spelling) noexcept {
+    return spelling == OverlaySpelling::user || spelling == OverlaySpelling::single;
+}
+
+bool keeps_devices(OverlaySpelling spelling) noexcept {
+    return spelling == OverlaySpelling::trusted || spelling == OverlaySpelling::single;
 }
 
 bool is_whiteout(const struct stat& status) noexcept { return S_ISCHR(status.st_mode) && status.st_rdev == 0; }
@@ -72,6 +82,34 @@ Entry entry_of(const struct stat& status) {
     return entry;
 }
 
+namespace {
+
+// With what the record of the file at `path` says instead.
+Entry recorded_entry(const struct stat& status, const std::string& path, LastLink link) {
+    Entry entry = entry_of(status);
+    const StatusRecord record = read_record(path, status.st_mode, link).value_or(StatusRecord{});
+    entry.uid = record.uid;
+    entry.gid = record.gid;
+    if (record.device && entry.kind == EntryKind::file) {
+        entry.kind = record.device->kind;
+        entry.device_major = record.device->major;
+        entry.device_minor = record.device->minor;
+    }
+    return entry;
+}
+
+}  // namespace
+
+Entry entry_of_open(const struct stat& status, int fd, OverlaySpelling spelling) {
+    if (spelling != OverlaySpelling::single) return entry_of(status);
+    return recorded_entry(status, path_of_descriptor(fd), LastLink::followed);
+}
+
+Entry entry_below(const struct stat& status, int parent, const ImagePath& path, OverlaySpelling spelling) {
+    if (spelling != OverlaySpelling::single) return entry_of(status);
+    return recorded_entry(status, path_below(parent, path.name()), LastLink::meant);
+}
+
 void set_opaque(int directory, OverlaySpelling spelling, const ImagePath& path) {
     if (spelling == OverlaySpelling::plain) {
         if (!is_opaque(directory, spelling)) make_whiteout(directory, path.child(opaque_mark));
@@ -97,49 +135,93 @@ void make_raw_directory(int parent, const ImagePath& path) {
     if (::mkdirat(parent, last(path).c_str(), 0700) < 0) throw_errno("make directory", path.absolute());
 }
 
-bool make_special(int parent, const ImagePath& path, const Entry& entry, OverlaySpelling spelling) {
-    std::string name = last(path);
-    if (entry.kind == EntryKind::symlink) {
-        if (::symlinkat(entry.link_target.c_str(), parent, name.c_str()) < 0) throw_errno("make link", path.absolute());
-    } else {
-        bool fifo = entry.kind == EntryKind::fifo;
-        if (!fifo && entry.device_major == 0 && entry.device_minor == 0)
-            throw Error(ErrorKind::invalid_input, "make device: " + path.absolute() + ": 0:0 is no device");
-        if (!fifo && spelling == OverlaySpelling::user) return false;
-        mode_t type = fifo ? S_IFIFO : entry.kind == EntryKind::character_device ? S_IFCHR : S_IFBLK;
-        dev_t device = fifo ? 0 : ::makedev(entry.device_major, entry.device_minor);
-        try {
-            if (::mknodat(parent, name.c_str(), type | (entry.mode & 0777), device) < 0)
-                throw_errno("make special file", path.absolute());
-        } catch (const Error& error) {
-            if (fifo || spelling != OverlaySpelling::plain || error.kind() != ErrorKind::denied) throw;
-            return false;
-        }
+namespace {
+
+void record_at(int parent, const ImagePath& path, mode_t type, const Entry& entry) {
+    StatusRecord record{entry.uid, entry.gid, std::nullopt};
+    if (is_device(entry.kind)) record.device = DeviceRecord{entry.kind, entry.device_major, entry.device_minor};
+    if (!write_record(path_below(parent, path.name()), type, LastLink::meant, record))
+        throw_errno("keep the owner of", path.absolute());
+}
+
+void make_link(int parent, const ImagePath& path, const Entry& entry) {
+    if (::symlinkat(entry.link_target.c_str(), parent, last(path).c_str()) < 0)
+        throw_errno("make link", path.absolute());
+}
+
+// What stands for a device where none can be made: an empty file.
+void make_placeholder(int parent, const ImagePath& path) {
+    const Fd file(::openat(parent, last(path).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!file) throw_errno("make file", path.absolute());
+}
+
+// False where `spelling` has nothing for it.
+bool make_node(int parent, const ImagePath& path, const Entry& entry, OverlaySpelling spelling) {
+    const bool fifo = entry.kind == EntryKind::fifo;
+    if (!fifo && entry.device_major == 0 && entry.device_minor == 0)
+        throw Error(ErrorKind::invalid_input, "make device: " + path.absolute() + ": 0:0 is no device");
+    if (!fifo && spelling == OverlaySpelling::user) return false;
+    if (!fifo && spelling == OverlaySpelling::single) {
+        make_placeholder(parent, path);
+        return true;
     }
-    if (::fchownat(parent, name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) < 0)
+    const mode_t type = fifo ? S_IFIFO : entry.kind == EntryKind::character_device ? S_IFCHR : S_IFBLK;
+    const dev_t device = fifo ? 0 : ::makedev(entry.device_major, entry.device_minor);
+    try {
+        if (::mknodat(parent, last(path).c_str(), type | (entry.mode & 0777), device) < 0)
+            throw_errno("make special file", path.absolute());
+    } catch (const Error& error) {
+        if (fifo || spelling != OverlaySpelling::plain || error.kind() != ErrorKind::denied) throw;
+        return false;
+    }
+    return true;
+}
+
+mode_t type_on_disk(EntryKind kind) noexcept {
+    return kind == EntryKind::symlink ? S_IFLNK : kind == EntryKind::fifo ? S_IFIFO : S_IFREG;
+}
+
+}  // namespace
+
+bool make_special(int parent, const ImagePath& path, const Entry& entry, OverlaySpelling spelling) {
+    const std::string name = last(path);
+    if (entry.kind == EntryKind::symlink)
+        make_link(parent, path, entry);
+    else if (!make_node(parent, path, entry, spelling))
+        return false;
+    if (spelling == OverlaySpelling::single)
+        record_at(parent, path, type_on_disk(entry.kind), entry);
+    else if (::fchownat(parent, name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) < 0)
         throw_errno("set owner", path.absolute());
     if (entry.kind != EntryKind::symlink && ::fchmodat(parent, name.c_str(), entry.mode, 0) < 0)
         throw_errno("set mode", path.absolute());
     return true;
 }
 
-void dress(int fd, const Entry& entry, const ImagePath& path) {
+void set_owner(int fd, std::uint32_t uid, std::uint32_t gid, OverlaySpelling spelling, const std::string& what) {
     struct stat status {};
-    if (::fstat(fd, &status) < 0) throw_errno("stat", path.absolute());
-    if ((status.st_uid != entry.uid || status.st_gid != entry.gid) && ::fchown(fd, entry.uid, entry.gid) < 0) {
-        Error error(ErrorKind::unsupported,
-                    "set owner: " + path.absolute() + ": " + std::to_string(entry.uid) + ":" +
-                        std::to_string(entry.gid) + " cannot be kept here",
-                    "give the user more subordinate ids in /etc/subuid and /etc/subgid");
-        throw error;
+    if (::fstat(fd, &status) < 0) throw_errno("stat", what);
+    if (spelling == OverlaySpelling::single) {
+        if (!write_record(path_of_descriptor(fd), status.st_mode, LastLink::followed, {uid, gid, std::nullopt}))
+            throw_errno("keep the owner of", what);
+        return;
     }
+    if ((status.st_uid != uid || status.st_gid != gid) && ::fchown(fd, uid, gid) < 0)
+        throw Error(ErrorKind::unsupported, fmt::format("set owner: {}: {}:{} cannot be kept here", what, uid, gid),
+                    "give the user more subordinate ids in /etc/subuid and /etc/subgid");
+}
+
+void dress(int fd, const Entry& entry, const ImagePath& path, OverlaySpelling spelling) {
+    set_owner(fd, entry.uid, entry.gid, spelling, path.absolute());
     if (entry.xattrs) {
         for (const auto& [name, value] : *entry.xattrs)
             if (::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) < 0)
                 throw_errno("set attribute " + name + " of", path.absolute());
     }
-    if ((status.st_mode & 07777) != entry.mode || status.st_uid != entry.uid || status.st_gid != entry.gid)
-        if (::fchmod(fd, entry.mode) < 0) throw_errno("set mode", path.absolute());
+    struct stat status {};
+    if (::fstat(fd, &status) < 0) throw_errno("stat", path.absolute());
+    if ((status.st_mode & 07777) != entry.mode && ::fchmod(fd, entry.mode) < 0)
+        throw_errno("set mode", path.absolute());
 }
 
 void stamp(int fd, FileTime time, const ImagePath& path) {

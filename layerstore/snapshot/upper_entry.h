@@ -2,8 +2,8 @@
 #pragma once
 
 // Single objects of an upper directory: made, dressed with owner, mode, attributes and time, marked. What the
-// codec's functions share; for this folder only, but kind_of() and read_xattrs(), which scans of other
-// directories use too.
+// codec's functions share; for this folder only, but kind_of(), read_xattrs() and set_owner(), which others
+// use too.
 
 #include <sys/stat.h>
 
@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/image_path.h"
 #include "layerstore/snapshot/overlay_codec.h"
+#include "layerstore/snapshot/status_record.h"
 #include "layerstore/tree/entry.h"
 
 namespace imgbuild::layerstore {
@@ -26,6 +27,9 @@ EntryKind kind_of(mode_t mode) noexcept;
 bool is_opaque_mark(std::string_view name, OverlaySpelling spelling) noexcept;
 /// Kind, mode, owner, time and device number; what is read from the object itself is left empty.
 Entry entry_of(const struct stat& status);
+/// The same of an open file or directory, and of a name in an open directory, as `spelling` keeps it.
+Entry entry_of_open(const struct stat& status, int fd, OverlaySpelling spelling);
+Entry entry_below(const struct stat& status, int parent, const ImagePath& path, OverlaySpelling spelling);
 /// True if the open directory carries the opaque mark.
 bool is_opaque(int directory, OverlaySpelling spelling);
 void set_opaque(int directory, OverlaySpelling spelling, const ImagePath& path);
@@ -39,7 +43,9 @@ void make_raw_directory(int parent, const ImagePath& path);
 bool make_special(int parent, const ImagePath& path, const Entry& entry, OverlaySpelling spelling);
 /// Owner, mode and attributes of an open file or directory, in the one order that keeps set-uid bits and
 /// capabilities: chown clears both.
-void dress(int fd, const Entry& entry, const ImagePath& path);
+void dress(int fd, const Entry& entry, const ImagePath& path, OverlaySpelling spelling);
+/// Owner and group of an open file or directory, as far as `spelling` can keep them; an Error has `what` as its object.
+void set_owner(int fd, std::uint32_t uid, std::uint32_t gid, OverlaySpelling spelling, const std::string& what);
 /// Makes `to` what `from` is, a non-directory of which lstat said `found`: bytes shared where the file system can, else
 /// copied, holes kept. The name is free; the last components are looked up in the two parents.
 void copy_object(int from_parent, const ImagePath& from, int to_parent, const ImagePath& to, const struct stat& found,

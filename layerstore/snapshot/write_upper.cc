@@ -33,7 +33,7 @@ class UpperWriter {
     void write_all() {
         while (std::optional<TarEntry> entry = tar_.next()) write(*entry);
         stack_.leave_for(ImagePath(), [this](int fd, const ImagePath& path) { finish_directory(fd, path); });
-        dress(out_.fd(), root_, ImagePath());
+        dress(out_.fd(), root_, ImagePath(), spelling_);
         stamp(out_.fd(), root_.mtime, ImagePath());
     }
 
@@ -96,7 +96,7 @@ class UpperWriter {
     void finish_directory(int fd, const ImagePath& path) {
         if (pending_.empty() || pending_.back().path != path)
             throw Error(ErrorKind::internal, "materialise: " + path.absolute() + ": left twice");
-        dress(fd, pending_.back().entry, path);
+        dress(fd, pending_.back().entry, path, spelling_);
         stamp(fd, pending_.back().entry.mtime, path);
         pending_.pop_back();
     }
@@ -114,7 +114,7 @@ class UpperWriter {
                        entry.mode & 0777));
         if (!fd) throw_errno("make file", path.absolute());
         write_data(fd.get(), path);
-        dress(fd.get(), entry, path);
+        dress(fd.get(), entry, path, spelling_);
         stamp(fd.get(), entry.mtime, path);
     }
 

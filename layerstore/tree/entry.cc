@@ -42,7 +42,8 @@ Entry implied_directory() {
 
 bool keeps_xattr(std::string_view name) noexcept {
     if (name == "security.capability") return true;
-    return name.starts_with("user.") && !name.starts_with("user.overlay.") && name != "user.rootlesscontainers";
+    return name.starts_with("user.") && !name.starts_with("user.overlay.") && !name.starts_with("user.imgbuild.") &&
+           name != "user.rootlesscontainers";
 }
 
 bool same_xattrs(const std::shared_ptr<const Xattrs>& a, const std::shared_ptr<const Xattrs>& b) noexcept {

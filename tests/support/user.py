@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An ordinary user with subordinate ids, so that a suite that runs as root can also test what users do."""
+"""Ordinary users, with subordinate ids and without, so that a suite that runs as root can also test what users do."""
 
 import contextlib
 import fcntl
@@ -10,6 +10,7 @@ import subprocess
 import unittest
 
 NAME = "imgbuild-e2e"
+LONELY_NAME = "imgbuild-e2e-one"
 FIRST_SUBORDINATE_ID = 700_000_000
 SUBORDINATE_IDS = 65536
 LOCK = "/run/lock/imgbuild-e2e-user"
@@ -50,16 +51,38 @@ def ordinary_user():
     return user
 
 
+def lonely_user():
+    """A user without subordinate ids, made when missing. Skips the case where this cannot be done."""
+    if os.geteuid() != 0:
+        raise unittest.SkipTest("needs root to become another user")
+    with locked():
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(LONELY_NAME)
+        # A system account: useradd gives no subordinate ids to those.
+        subprocess.run(["useradd", "--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell",
+                        "/usr/sbin/nologin", LONELY_NAME], check=True, capture_output=True)
+    return pwd.getpwnam(LONELY_NAME)
+
+
 def remove_ordinary_user():
-    """Takes the user away again; fine when there is none."""
+    """Takes the users away again; fine when there are none."""
     if os.geteuid() == 0 and os.path.exists(LOCK):
         with locked():
-            subprocess.run(["userdel", "--force", NAME], check=False, capture_output=True)
+            for name in (NAME, LONELY_NAME):
+                subprocess.run(["userdel", "--force", name], check=False, capture_output=True)
 
 
 def become_ordinary_user(case):
     """From here on `case` runs the program as the ordinary user, from a copy that this user can reach."""
-    user = ordinary_user()
+    return become(case, ordinary_user())
+
+
+def become_lonely_user(case):
+    """The same as the user without subordinate ids."""
+    return become(case, lonely_user())
+
+
+def become(case, user):
     copy = case.make_folder("bin")
     source = os.path.dirname(os.path.realpath(case.program))
     shutil.copy(case.program, os.path.join(copy, "imgbuild"))

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the sandbox's integration tests as an ordinary user with subordinate ids, made for this run and removed.
+"""Runs the sandbox's integration tests as an ordinary user, made for this run and removed: on the rung `userns` with
+subordinate ids, on the rung `single` without.
 
-usage: as_user.py SANDBOX_TEST INSIDE [DOCTEST-OPTION…]
+usage: as_user.py userns|single SANDBOX_TEST INSIDE [DOCTEST-OPTION…]
 exit status: that of the tests; 77 where no such user can be made or nothing can be mounted for him
 """
 
@@ -39,19 +40,20 @@ def run_or_skip(command):
 
 
 @contextlib.contextmanager
-def ordinary_user():
+def ordinary_user(rung):
     # A name of our own: the end-to-end tests remove theirs when they end, which may be while these run.
     users.NAME = f"imgbuild-sandbox-{os.getpid()}"
+    users.LONELY_NAME = f"{users.NAME}-one"
     try:
-        yield users.ordinary_user()
+        yield users.ordinary_user() if rung == "userns" else users.lonely_user()
     except subprocess.CalledProcessError as failed:
         raise unittest.SkipTest(f"{failed.cmd[0]}: {failed.stderr.decode(errors='replace').strip()}") from failed
     finally:
         users.remove_ordinary_user()
 
 
-def run_tests(programs, options):
-    with ordinary_user() as user, tempfile.TemporaryDirectory() as folder:
+def run_tests(rung, programs, options):
+    with ordinary_user(rung) as user, tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         programs = [shutil.copy(program, folder) for program in programs]
         scratch, small = (os.path.join(folder, name) for name in ("scratch", "small"))
@@ -60,14 +62,14 @@ def run_tests(programs, options):
         os.chown(scratch, user.pw_uid, user.pw_gid)
         with small_disk(small, user):
             environment = dict(os.environ, TMPDIR=scratch, IMGBUILD_TEST_SMALL_DISK=small,
-                               IMGBUILD_TEST_ROOT_MODE="userns")
+                               IMGBUILD_TEST_ROOT_MODE=rung)
             return subprocess.run([programs[0], *options], cwd="/", env=environment, user=user.pw_uid,
                                   group=user.pw_gid, extra_groups=[], check=False).returncode
 
 
 def main():
     try:
-        return run_tests(sys.argv[1:3], sys.argv[3:])
+        return run_tests(sys.argv[1], sys.argv[2:4], sys.argv[4:])
     except unittest.SkipTest as reason:
         print(f"skipped: {reason}")
         return SKIPPED

@@ -17,6 +17,7 @@ TEST_CASE("capabilities are Docker's default for root and none for others, and t
           "CapInh:\t0000000000000000\nCapPrm:\t00000000a80425fb\nCapEff:\t00000000a80425fb\n"
           "CapBnd:\t00000000a80425fb\nCapAmb:\t0000000000000000\n" +
               privileges + "Seccomp:\t2\n");
+    if (has_one_id()) return;
     spec.credentials = {1000, 1000, {}};
     CHECK(scene.run(spec).output ==
           "CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"
@@ -37,7 +38,8 @@ TEST_CASE("insecure mode keeps all capabilities and has no filter") {
     Scene scene;
     RunSpec spec = scene.shell("grep Seccomp: /proc/self/status; mount -t tmpfs none /tmp && echo mounted");
     spec.security = SecurityMode::insecure;
-    CHECK(scene.run(spec).output == "Seccomp:\t0\nmounted\n");
+    const std::string filter = has_one_id() ? "2" : "0";  // the one that has calls answered
+    CHECK(scene.run(spec).output == "Seccomp:\t" + filter + "\nmounted\n");
 }
 
 TEST_CASE("system calls that reach beyond the sandbox are refused") {
@@ -55,7 +57,8 @@ TEST_CASE("only the processes of the sandbox are there, under an init that canno
     Ran ran = scene.run(
         "set -- /proc/[0-9]*; echo $#; cat /proc/1/comm; grep CapEff /proc/1/status; "
         "readlink /proc/1/fd/0 || readlink /proc/1/root || echo closed");
-    CHECK(ran.output == "2\nimgbuild-init\nCapEff:\t0000000000000000\nclosed\n");
+    const std::string rights = has_one_id() ? "00000000800c001f" : "0000000000000000";  // to answer, or none
+    CHECK(ran.output == "2\nimgbuild-init\nCapEff:\t" + rights + "\nclosed\n");
 }
 
 TEST_CASE("paths of /proc that tell of the host are masked") {

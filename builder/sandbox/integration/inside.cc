@@ -11,12 +11,18 @@
 //   inside listen PATH          leaves a listening socket at PATH
 //   inside talk PATH            connects to the socket at PATH; prints what it says
 //   inside open PATH            opens for reading; prints the errno
+//   inside list PATH            prints the names of its extended attributes
+//   inside as UID GID PROGRAM…  becomes another user without supplementary groups, and executes the program
+//   inside ids                  real, effective and saved user, and the same for the group
+//   inside limit-of-locks       the soft and the hard limit of file locks
 
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -28,6 +34,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -158,6 +165,52 @@ int open_file(const char* path) {
     return 0;
 }
 
+int list_attributes(const char* path) {
+    std::array<char, 4096> names{};
+    const ssize_t size = ::llistxattr(path, names.data(), names.size());
+    for (ssize_t at = 0; at < size; at += static_cast<ssize_t>(std::strlen(names.data() + at)) + 1)
+        ::dprintf(1, "%s\n", names.data() + at);
+    return size < 0 ? 1 : 0;
+}
+
+int fail(const char* what) {
+    ::dprintf(2, "inside: %s: %s\n", what, strerrordesc_np(errno));
+    return 1;
+}
+
+std::uint32_t number_in(std::string_view text) {
+    std::uint32_t number = 0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
+}
+
+int execute_as(const char* user, const char* group, char** program) {
+    const uid_t uid = number_in(user);
+    const gid_t gid = number_in(group);
+    if (::setgroups(0, nullptr) < 0) return fail("setgroups");
+    if (::setresgid(gid, gid, gid) < 0) return fail("setresgid");
+    if (::setresuid(uid, uid, uid) < 0) return fail("setresuid");
+    ::execv(program[0], program);
+    return fail(program[0]);
+}
+
+int say_all_ids() {
+    std::array<uid_t, 3> users{};
+    std::array<gid_t, 3> groups{};
+    ::getresuid(&users[0], &users[1], &users[2]);
+    ::getresgid(&groups[0], &groups[1], &groups[2]);
+    ::dprintf(1, "%u %u %u %u %u %u\n", users[0], users[1], users[2], groups[0], groups[1], groups[2]);
+    return 0;
+}
+
+int say_limit_of_locks() {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_LOCKS, &limit);
+    for (const rlim_t value : {limit.rlim_cur, limit.rlim_max})
+        ::dprintf(1, "%s\n", value == RLIM_INFINITY ? "unlimited" : std::to_string(value).c_str());
+    return 0;
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -171,5 +224,9 @@ int main(int count, char** arguments) {
     if (what == "listen" && count == 3) return listen_at(arguments[2]);
     if (what == "talk" && count == 3) return talk_to(arguments[2]);
     if (what == "open" && count == 3) return open_file(arguments[2]);
+    if (what == "list" && count == 3) return list_attributes(arguments[2]);
+    if (what == "as" && count >= 5) return execute_as(arguments[2], arguments[3], arguments + 4);
+    if (what == "ids") return say_all_ids();
+    if (what == "limit-of-locks") return say_limit_of_locks();
     return 2;
 }

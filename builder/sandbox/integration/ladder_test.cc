@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 
 #include "base/error.h"
 #include "builder/sandbox/integration/scene.h"
+#include "builder/sandbox/intercept/listener.h"
 
 using namespace imgbuild;
 using namespace imgbuild::builder;
@@ -116,7 +118,7 @@ TEST_CASE("a user with subordinate ids has a rung, and root's is not his") {
 
 TEST_CASE("rungs of later versions say that they are not in this one") {
     for (const Rung& rung : probe_rungs("/tmp")) {
-        if (rung.mode != RootMode::single && rung.mode != RootMode::emulated) continue;
+        if (rung.mode != RootMode::emulated) continue;
         CHECK_FALSE(rung.works);
         CHECK(rung.reason.find("not in this version") != std::string::npos);
     }
@@ -127,6 +129,27 @@ TEST_CASE("a user without subordinate ids is told the file and the command") {
     const std::string remedy = " | usermod --add-subuids 100000-165535 --add-subgids 100000-165535 somebody";
     CHECK(probe({.subuid = "other:1:2\n"}) == "no subordinate ids for somebody in /etc/subuid" + remedy);
     CHECK(probe({.subgid = ""}) == "no subordinate ids for somebody in /etc/subgid" + remedy);
+}
+
+TEST_CASE("a user without subordinate ids has the rung with one id") {
+    if (!is_real_root()) return;
+    CHECK(probe({.subuid = ""}, RootMode::single) == "works");
+    Machine machine;
+    machine.before = enter_user_namespace;
+    machine.prepare = [] { write_file("/proc/sys/user/max_user_namespaces", "0"); };
+    CHECK(probe(machine, RootMode::single) ==
+          "user namespaces are switched off (user.max_user_namespaces is 0) | sysctl user.max_user_namespaces=15000");
+}
+
+TEST_CASE("one id is not enough where another program answers system calls") {
+    if (!is_real_root()) return;
+    Machine machine;
+    const std::array calls{WatchedCall{SYS_acct}};
+    Fd listener;
+    machine.before = [&] { listener = listen_to_calls(calls); };
+    CHECK(probe(machine, RootMode::single) ==
+          "another program answers system calls here already (seccomp user notification), and the kernel allows one | "
+          "start imgbuild outside of that program");
 }
 
 TEST_CASE("a missing newuidmap is named with the package that has it") {

@@ -126,6 +126,8 @@ std::string describe(const TreeDelta& delta) {
     return text;
 }
 
+bool has_one_id() { return test_rung().mode == RootMode::single; }
+
 bool has_mounts() { return test_rung().mode != RootMode::chroot; }
 
 bool is_real_root() { return test_rung().mode == RootMode::root; }

@@ -50,6 +50,8 @@ std::string describe(const layerstore::TreeDelta& delta);
 const Rung& test_rung();
 /// True if the tests run as root of the initial user namespace, who can mount.
 bool is_real_root();
+/// True on the rung where owners and ids are answered for: what the kernel itself says of them is not checked.
+bool has_one_id();
 /// False on the rung where nothing can be mounted and no namespace is made: what only those can give is not checked.
 bool has_mounts();
 

@@ -47,11 +47,13 @@ void add_call(Steps& steps, const WatchedCall& call) {
         steps.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF));
         return;
     }
-    const bool set = call.when == WatchedCall::When::any_set;
+    const bool on_match = call.when != WatchedCall::When::none_set;
+    const std::uint16_t test = call.when == WatchedCall::When::equal ? BPF_JEQ : BPF_JSET;
     steps.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 4));
     steps.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, first_argument + 8 * call.argument));
-    steps.push_back(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, call.bits, static_cast<std::uint8_t>(set ? 0 : 1),
-                             static_cast<std::uint8_t>(set ? 1 : 0)));
+    steps.push_back(sock_filter{static_cast<std::uint16_t>(BPF_JMP | test | BPF_K),
+                                static_cast<std::uint8_t>(on_match ? 0 : 1),
+                                static_cast<std::uint8_t>(on_match ? 1 : 0), call.bits});
     steps.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF));
     steps.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
 }

@@ -17,9 +17,9 @@
 
 namespace imgbuild::builder {
 
-/// A call that is to be answered: always, or when bits of one of its arguments are set, or are not.
+/// A call that is to be answered: always, or when bits of one of its arguments are set, are not, or are all of it.
 struct WatchedCall {
-    enum class When : std::uint8_t { always, any_set, none_set };
+    enum class When : std::uint8_t { always, any_set, none_set, equal };
     long number = 0;
     When when = When::always;
     unsigned argument = 0;

@@ -55,7 +55,7 @@ PlainPlaces::PlainPlaces(const Directory& root, const Directory& work, std::vect
       aside_(work.make_directory(in_place("aside"))),
       made_(work.make_directory(in_place("placed"))),
       caches_(std::move(caches)),
-      targets_(root.duplicate(), root.duplicate()) {}
+      targets_(root.duplicate(), root.duplicate(), layerstore::OverlaySpelling::plain) {}
 
 PlainPlaces::~PlainPlaces() {
     try {
