@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every measurement needs: samples of commands, ours and the peer's; what the machine takes for the least that has
-to be done; and the report."""
+"""What every measurement needs: samples of commands, ours and the peer's, and the rows that are printed of them."""
 
 import dataclasses
 import os
 import shutil
 import statistics
 import subprocess
+import time
 
+import report
+import traffic
 import workloads
+from limits import Limits
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+RACY_SECONDS = 2.5  # a little more than a scan believes no file in
 ROOT = os.path.dirname(HERE)
 
 
@@ -18,6 +22,7 @@ ROOT = os.path.dirname(HERE)
 class Sample:
     seconds: float
     peak_bytes: int  # of the largest process among the command and what it waited for
+    busy_seconds: float = 0.0  # of processors, of the same processes
 
 
 @dataclasses.dataclass
@@ -43,7 +48,7 @@ def peak(samples):
     return max(sample.peak_bytes for sample in samples)
 
 
-class Bench:
+class Bench(Limits):
     def __init__(self, options):
         self.options = options
         self.folder = options.dir
@@ -51,6 +56,9 @@ class Bench:
         self.tar = self.path("busybox.tar")
         self.launcher = self.path("launch")
         self.rows = []
+        self.figures = []
+        self.volumes = []
+        self.load = os.getloadavg()[0]
         subprocess.run([os.path.join(ROOT, "scripts", "make-busybox.sh"), self.tar], check=True)
         subprocess.run(["cc", "-O2", "-static", "-o", self.launcher, os.path.join(HERE, "launch.c")], check=True)
 
@@ -60,11 +68,16 @@ class Bench:
     def repeat(self, action, runs=None):
         return [action() for _ in range(runs or self.options.runs)]
 
+    def in_turns(self, *actions):
+        """Samples of each action, one after the other again and again, so that all see the same machine."""
+        rounds = [[action() for action in actions] for _ in range(self.options.runs)]
+        return [list(samples) for samples in zip(*rounds)]
+
     def measure(self, *command):
         """Runs a command to its end, output thrown away. None when it fails."""
         ran = subprocess.run([self.launcher, *command], check=True, stdout=subprocess.PIPE, text=True)
-        seconds, peak_kib, status = ran.stdout.split()
-        return Sample(float(seconds), int(peak_kib) * 1024) if status == "0" else None
+        seconds, peak_kib, status, busy = ran.stdout.split()
+        return Sample(float(seconds), int(peak_kib) * 1024, float(busy)) if status == "0" else None
 
     def must(self, *command):
         sample = self.measure(*command)
@@ -86,6 +99,11 @@ class Bench:
         """Into the store as bench:1, unless an output is given."""
         name = () if "-o" in arguments else ("-t", "bench:1")
         return self.must(*self.command("build", "-q", *name, *arguments, context))
+
+    def settle(self, context):
+        """Waits until the context is old enough to be believed, and lets the store note it (docs/formats/context-index.md)."""
+        time.sleep(RACY_SECONDS)
+        self.imgbuild(context, "-o", "type=cacheonly")
 
     # The peer.
 
@@ -115,7 +133,8 @@ class Bench:
         """One sample of commands that ran one after the other; None where one of them failed."""
         if None in samples:
             return None
-        return Sample(sum(sample.seconds for sample in samples), max(sample.peak_bytes for sample in samples))
+        return Sample(sum(sample.seconds for sample in samples), max(sample.peak_bytes for sample in samples),
+                      sum(sample.busy_seconds for sample in samples))
 
     def peer(self, action, runs=None):
         """Samples of the peer; empty without one, or where it fails."""
@@ -127,60 +146,17 @@ class Bench:
                              peak(theirs) if theirs else 0))
         print_row(self.rows[-1])
 
-    # Limits: what the machine takes for the least that has to be done.
+    # Targets.
 
-    def empty_program(self):
-        """A static program that does nothing: the least that a process costs."""
-        source, program = self.path("empty.c"), self.path("empty")
-        with open(source, "w", encoding="ascii") as file:
-            file.write("int main(void) { return 0; }\n")
-        subprocess.run(["cc", "-O2", "-static", "-o", program, source], check=True)
-        return median(self.repeat(lambda: self.must(program), 100))
+    def figure(self, figure):
+        self.figures.append(figure)
+        report.print_figure(figure)
 
-    def bare_run(self):
-        """One command in fresh namespaces and another root, without an image builder."""
-        if os.geteuid() != 0:
-            return None
-        root = self.path("root")
-        os.makedirs(root, exist_ok=True)
-        subprocess.run(["tar", "-xf", self.tar, "-C", root], check=True)
-        return median(self.repeat(lambda: self.must("unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "chroot", root,
-                                                     "/bin/busybox", "true"), 20))
-
-    def bare_unpack(self, context):
-        """The command of workloads.unpacked_tar() in the root of bare_run()."""
-        root = self.path("root")
-        shutil.rmtree(os.path.join(root, "out"), ignore_errors=True)
-        os.makedirs(os.path.join(root, "out"))
-        subprocess.run(["tar", "-xf", self.tar, "-C", root], check=True)
-        shutil.copy(os.path.join(context, "data.tar"), os.path.join(root, "data.tar"))
-        return self.must("unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "chroot", root, "/bin/busybox", "tar", "-xf",
-                         "/data.tar", "-C", "/out")
-
-    def unpacking(self, layout):
-        """Verifying and unpacking every layer of a layout with plain tools, as many at once as there are processors."""
-        layers = os.path.join(layout, "blobs", "sha256")
-        script = ('rm -rf "$2"; mkdir "$2"; unpack() { mkdir "$1"; gzip -dc "$2" 2>/dev/null | '
-                  'tee >(openssl dgst -sha256 >"$1.sum") | tar -xf - -C "$1" 2>/dev/null; }; export -f unpack; '
-                  'find "$1" -size +64k -printf "%f\\n" | xargs -P "$3" -I{} bash -c \'unpack "$0/{}" "$1/{}"\' "$2" "$1"; true')
-        return median(self.repeat(lambda: self.must("bash", "-c", script, "bash", layers, self.path("unpacked"),
-                                                     str(os.cpu_count()))))
-
-    def pipe(self, folder):
-        """Reading, hashing and compressing the same bytes with plain tools."""
-        script = 'tar -cf - -C "$1" . | tee >(openssl dgst -sha256 >"$2.sum") | zstd -q -3 -T2 -f -o "$2"'
-        return median(self.repeat(lambda: self.must("bash", "-c", script, "bash", folder, self.path("pipe.zst"))))
-
-    def walk(self, folder):
-        """One stat for each file, by one thread."""
-        return median(self.repeat(lambda: self.must("find", folder, "-size", "+1000000000k")))
-
-    def shell(self, command):
-        return median(self.repeat(lambda: self.must("bash", "-c", command)))
-
-    def hashing(self, folder):
-        """Reading and hashing every file below a folder once, on all processors."""
-        return self.shell(f"find {folder} -type f -print0 | xargs -0 -P {os.cpu_count()} -n 500 openssl dgst -sha256")
+    def volume(self, what, image_bytes, why, command):
+        """Counts what a command moves, for each byte of the image that it is about."""
+        counted = traffic.of_command(list(command), self.path("traffic"))
+        self.volumes.append(report.Volume(what, image_bytes, counted, why))
+        report.print_volume(self.volumes[-1])
 
 
 def shown(value, form):
@@ -193,13 +169,16 @@ def print_row(row):
           f"{row.peak_bytes >> 20:>6} {row.peer_peak_bytes >> 20:>6}", flush=True)
 
 
-def print_heading(bench):
+def versions(bench):
     def version(command):
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip().splitlines()[0]
 
-    print(version([bench.program, "--version"]))
-    if not bench.options.no_peer:
-        print(version(["buildah", "--version"]) + " (isolation chroot, overlay)")
+    peer = [] if bench.options.no_peer else [version(["buildah", "--version"]) + " (isolation chroot, overlay)"]
+    return [version([bench.program, "--version"]), *peer]
+
+
+def print_heading(bench):
+    print("\n".join(versions(bench)))
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, medians of {bench.options.runs} runs, "
           f"scale {bench.options.scale}")
     print(f"\n{'':<48} {'imgbuild':>9} {'buildah':>10} {'limit':>10} {'faster':>9} {'of limit':>9} {'MiB':>6} {'peer':>6}")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// launch COMMAND…: runs a command with its streams closed to /dev/null and prints "seconds peak-KiB exit-status".
+// launch COMMAND…: runs a command with its streams closed to /dev/null and prints
+// "seconds peak-KiB exit-status cpu-seconds".
 //
 // A process of its own, because a child's peak memory starts at that of whoever spawned it: under Python every
 // command would seem to need what Python needs.
@@ -44,6 +45,9 @@ int main(int argc, char** argv) {
         return 1;
     }
     double seconds = now() - begun;
-    printf("%.6f %ld %d\n", seconds, usage.ru_maxrss, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+    double busy = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                  (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    printf("%.6f %ld %d %.6f\n", seconds, usage.ru_maxrss, code, busy);
     return 0;
 }

@@ -101,10 +101,16 @@ def wide_copy(folder, count):
     return total
 
 
-def change_one_file(folder, text):
+def change_one_file(folder, word):
     """What a developer does between two builds of wide_copy()."""
     with open(os.path.join(folder, "tree", "d000", "s00", "f000000"), "w", encoding="ascii") as file:
-        file.write(text)
+        file.write(f"edited {word}\n")
+
+
+def insert_one_file(folder, word):
+    """The other thing that a developer does."""
+    with open(os.path.join(folder, "tree", "d000", f"inserted-{word}"), "w", encoding="ascii") as file:
+        file.write(f"new {word}\n")
 
 
 def append(folder, text):

@@ -88,7 +88,7 @@ void add_unnamed(Index& index, Descriptor manifest) {
 }
 
 // Cheaper than to write both down: with thousands of names that takes longer than all else.
-bool is_same(const Index& a, const Index& b) {
+bool is_same_index(const Index& a, const Index& b) {
     return a.media_type == b.media_type && a.manifests == b.manifests && a.annotations == b.annotations &&
            a.other_members == b.other_members;
 }
@@ -136,7 +136,7 @@ void Store::change_index(const std::function<void(Index&)>& change) {
     const Index before = read_index();
     Index index = before;
     change(index);
-    if (is_same(index, before)) return;
+    if (is_same_index(index, before)) return;
     const std::string bytes = root_.read_file(ImagePath().child("index.json"), max_manifest_bytes);
     write_file_atomically(root_, detail::previous_index_name, bytes, Durability::none);
     write_layout_index(root_, index, Durability::full);
@@ -157,7 +157,7 @@ void Store::tag(const std::vector<std::string>& names, const Descriptor& manifes
     const Index before = read_index();
     Index index = before;
     change(index);
-    if (is_same(index, before)) return;
+    if (is_same_index(index, before)) return;
     // What a name stands for must outlive a power loss that the name outlives.
     sync();
     change_index(change);
