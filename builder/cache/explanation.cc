@@ -25,7 +25,7 @@ struct Label {
     std::string_view cause;
 };
 // What is not here is called by its label.
-constexpr std::array causes{
+constexpr std::array named_causes{
     Label{"argument", "the command changed"},
     Label{"script", "the interpreter of the script changed"},
     Label{"script content", "the script changed"},
@@ -164,8 +164,8 @@ class Comparison {
   private:
     static std::string text_of(const std::string& label, std::string_view below) {
         if (is_where(label)) return fmt::format("{} changed", below);
-        const auto known = std::ranges::find(causes, label, &Label::name);
-        return known == causes.end() ? fmt::format("{} changed", label) : std::string(known->cause);
+        const auto known = std::ranges::find(named_causes, label, &Label::name);
+        return known == named_causes.end() ? fmt::format("{} changed", label) : std::string(known->cause);
     }
 
     // One flag may have several parts.

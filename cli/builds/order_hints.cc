@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "cli/builds/summary.h"
+#include "layerstore/tree/tree_delta.h"
 
 namespace imgbuild::cli {
 namespace {
@@ -69,11 +70,15 @@ const RecordedStep* origin_of(const BuildRecord& record, const RecordedStep& ste
     return origin;
 }
 
+// A step that leaves no files is done for its exit status: a test, which reads what changed.
+std::string result_of_nothing() { return layerstore::TreeDelta().id().value.hex(); }
+
 std::optional<Suspect> suspect_of(const BuildRecord& record, const RecordedStep& step) {
     if (step.outcome != StepOutcome::done || step.result.empty() || step.causes.empty()) return std::nullopt;
     if (step.causes.size() == 1 && step.causes.front() == below_changed) {
         const RecordedStep* origin = origin_of(record, step);
         if (!origin || origin->causes.empty() || origin->causes.front() != files_changed) return std::nullopt;
+        if (step.result == result_of_nothing()) return std::nullopt;
         return Suspect{Suspect::Kind::files, instruction_of(*origin)};
     }
     if (step.causes.size() != 1) return std::nullopt;
@@ -110,7 +115,8 @@ std::vector<OrderHint> hints_of_file(const std::vector<const BuildRecord*>& reco
     for (const RecordedStep& step : records.front()->steps) {
         const auto from = sightings.lower_bound({name_of_step(step), Suspect{}});
         for (auto it = from; it != sightings.end() && it->first.first == name_of_step(step); ++it) {
-            const auto& [suspect, seen] = std::pair(it->first.second, it->second);
+            const Suspect& suspect = it->first.second;
+            const Sightings& seen = it->second;
             if (seen.times < least_times || seen.results.size() != 1) continue;
             hints.push_back({.context = records.front()->context,
                              .place = step.place,

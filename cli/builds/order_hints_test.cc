@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include "layerstore/tree/tree_delta.h"
+
 using namespace imgbuild;
 using namespace imgbuild::cli;
 
@@ -56,6 +58,11 @@ TEST_CASE("once is no pattern, and an output that changed is a reason") {
     CHECK(texts({build({}), build({.run_result = "other"})}).empty());
     CHECK(texts({build({}), build({.run_result = ""})}).empty());
     CHECK(texts({}).empty());
+}
+
+TEST_CASE("a step that leaves no files is a test, and has to stand behind what it tests") {
+    const Seen test{.run_result = layerstore::TreeDelta().id().value.hex()};
+    CHECK(texts({build(test), build(test)}).empty());
 }
 
 TEST_CASE("what changed for another reason is not the order's fault") {
