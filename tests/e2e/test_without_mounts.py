@@ -39,7 +39,7 @@ class WithoutMounts(EndToEnd):
                                            f"RUN {mount} echo {begun}; echo second > /var/cache/kept/b; sleep 1000\n"})
         process = self.start("build", "--progress=plain", *chroot, files)
         end = time.monotonic() + 120
-        while not any(line.endswith(begun) for line in iter(process.stderr.readline, "")):
+        while not any(line.rstrip().endswith(begun) for line in iter(process.stderr.readline, "")):
             self.assertLess(time.monotonic(), end)
         time.sleep(0.2)
         everything = [process.pid, *descendants(process.pid)]
