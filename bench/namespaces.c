@@ -29,8 +29,10 @@ static int inside(char** argv) {
     if (mount("proc", "proc", "proc", sealed, NULL) < 0) return failed("proc");
     if (mount("sysfs", "sys", "sysfs", sealed | MS_RDONLY, NULL) < 0) return failed("sysfs");
     if (mount("tmpfs", "dev", "tmpfs", MS_NOSUID, "mode=755") < 0) return failed("tmpfs");
-    if (mkdir("dev/pts", 0755) < 0 || mkdir("dev/shm", 0755) < 0 || mkdir("dev/mqueue", 0755) < 0) return failed("mkdir");
-    if (mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666") < 0) return failed("devpts");
+    if (mkdir("dev/pts", 0755) < 0 || mkdir("dev/shm", 0755) < 0 || mkdir("dev/mqueue", 0755) < 0)
+        return failed("mkdir");
+    if (mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666") < 0)
+        return failed("devpts");
     if (mount("shm", "dev/shm", "tmpfs", sealed, "mode=1777") < 0) return failed("shm");
     if (mount("mqueue", "dev/mqueue", "mqueue", sealed, NULL) < 0) return failed("mqueue");
     if (syscall(SYS_pivot_root, ".", ".") < 0) return failed("pivot_root");

@@ -38,7 +38,12 @@ int talk_to(const RunOwnCommand& run, std::vector<std::string> arguments) {
 void open_shell_after(builder::FailedState& state, const Error& error) {
     tell(describe(error, false));
     tell("a shell in the state that it left, of which nothing is kept; exit ends it:\n");
-    talk_to([&](const auto& command, const auto& attachment) { return state.run(command, attachment); }, {});
+    try {
+        talk_to([&](const auto& command, const auto& attachment) { return state.run(command, attachment); }, {});
+    } catch (const Error& no_shell) {
+        if (no_shell.kind() == ErrorKind::interrupted) throw;
+        tell(describe(no_shell, false));  // what ends the build is the step's own failure
+    }
 }
 
 }  // namespace imgbuild::cli

@@ -282,10 +282,14 @@ void settle(const Directory& root, const TreeLook& before, const TreeDelta& delt
         if (!left_out.empty() && path.is_below(left_out.back())) return;
         const Change* change = delta.find(path);
         const Line* was = before.find(path);
+        // A directory gets another time when something in it is removed.
+        const auto want = [&](const FileTime& time) {
+            if (S_ISDIR(status.st_mode) || time_of(status.st_mtim) != time) times.emplace_back(path, time);
+        };
         if (change && change->kind != ChangeKind::remove)
-            times.emplace_back(path, change->entry.mtime);
+            want(change->entry.mtime);
         else if (was && !is_left_out(status))
-            times.emplace_back(path, time_of(was->modified));
+            want(time_of(was->modified));
         else
             left_out.push_back(path);
     });

@@ -20,7 +20,7 @@ from support.case import EndToEnd
 from support.user import become_ordinary_user
 
 PATIENCE_SECONDS = 120
-FAILING = ("FROM busybox\nENV PLACE=here\nRUN mkdir /w && adduser -D builder && chown builder /w\nUSER builder\n"
+FAILING = ("FROM busybox\nENV PLACE=here\nRUN mkdir /w && echo builder:x:1000:1000::/w:/bin/sh >> /etc/passwd && chown builder /w\nUSER builder\n"
            "WORKDIR /w\nRUN --mount=type=secret,id=word,mode=0444 echo half > made; echo printed; exit 7\n")
 
 

@@ -40,6 +40,11 @@ ExitStatus run_plain_command(const PlainLaunch& what, Channel& reports) {
     const Directory proc = Directory::open_host("/proc");
     const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     if (!null) throw_errno("open", "/dev/null");
+    const auto or_null = [&](int fd) { return fd < 0 ? null.get() : fd; };
+    CommandDescriptors descriptors{or_null(what.streams.input), or_null(what.streams.output),
+                                   or_null(what.streams.error), what.working_directory};
+    Fd terminal;  // made before who answers calls goes below the root
+    if (what.spec.terminal) terminal = give_plain_terminal(what, descriptors, reports);
     std::optional<ProcAnswers> answers;
     const bool is_confined = what.spec.security == SecurityMode::sandbox;
     if (is_confined && can_intercept())
@@ -47,11 +52,6 @@ ExitStatus run_plain_command(const PlainLaunch& what, Channel& reports) {
     if (!answers && !what.spec.secrets.empty())
         throw Error(ErrorKind::unsupported, "a secret cannot be shown here without writing it to the disk",
                     "give it by --mount=type=secret,env=NAME");
-    const auto or_null = [&](int fd) { return fd < 0 ? null.get() : fd; };
-    CommandDescriptors descriptors{or_null(what.streams.input), or_null(what.streams.output),
-                                   or_null(what.streams.error), what.working_directory};
-    Fd terminal;
-    if (what.spec.terminal) terminal = give_plain_terminal(what, descriptors, reports);
     const ChildSignals signals;
     auto [ours, theirs] = Channel::make_pair();
     const pid_t command = ::fork();
