@@ -40,7 +40,7 @@ RUN su -s /bin/sh nobody -c 'whose > /tmp/whose' && su web -c 'id; touch ~/x' > 
 RUN perl -e 'print "$< $> $( $)\n"; ($), $>) = (990, 990); open(F, ">", "/tmp/perl"); print "$< $>\n"' > /ids && \
     perl -MPOSIX -e 'fork or do { POSIX::setuid(12); fork or do { sleep 1; open(F, ">", "/tmp/orphan"); exit }; exit }; \
                      wait; sleep 2'
-RUN ls -l / /var/mail /etc/shadow > /list && find / -xdev ! -user root -o -xdev ! -group root | sort > /foreign
+RUN stat -c '%n %U:%G %a' /* /var/mail /etc/shadow > /list && find / -xdev ! -user root -o -xdev ! -group root | sort > /foreign
 """
 
 INSTALL = r"""FROM debian:bookworm
