@@ -33,7 +33,7 @@ void send_stubs(Channel& channel, const std::vector<MountStub>& stubs) {
     WireWriter out;
     out.byte(static_cast<std::uint8_t>(Report::ready)).varint(stubs.size());
     for (const MountStub& stub : stubs)
-        out.text(stub.path.bytes()).varint(stub.device).varint(stub.inode).byte(stub.is_directory);
+        out.text(stub.path.bytes()).varint(stub.device).varint(stub.inode).byte(stub.is_directory).text(stub.content);
     channel.send(out.bytes());
 }
 
@@ -45,6 +45,7 @@ std::vector<MountStub> read_stubs(WireReader& in) {
         stub.device = in.varint();
         stub.inode = in.varint();
         stub.is_directory = in.byte() != 0;
+        stub.content = in.text();
     }
     return stubs;
 }

@@ -97,6 +97,13 @@ void MountExecutor::apply(const WriteFile& op) {
     if (::futimens(file.get(), constant_times.data()) < 0) throw_errno("set times of", op.name);
 }
 
+void MountExecutor::apply(const PlaceFile& op) {
+    if (targets_.put_file(op.target, op.content)) return;
+    apply(WriteFile{op.name, op.content, 0644, 0, 0});
+    apply(BindStaged{
+        "files", ImagePath().child(op.name), op.target, {.read_only = true, .no_suid = true, .no_dev = true}});
+}
+
 Directory MountExecutor::stage_or_cache(const std::string& name) const {
     constexpr std::string_view cache = "cache-";
     if (!name.starts_with(cache)) return stage_.open_directory(ImagePath().child(name), FollowLinks::never);

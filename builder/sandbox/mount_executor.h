@@ -45,6 +45,7 @@ class MountExecutor {
     void apply(const UseAsRoot& op);
     void apply(const MountNew& op);
     void apply(const WriteFile& op);
+    void apply(const PlaceFile& op);
     void apply(const BindStaged& op);
     void apply(const BindHost& op);
     void apply(const SetOwner& op);

@@ -154,8 +154,7 @@ void want_files(std::vector<Wanted>& all, const RunSpec& spec) {
 void want_system_file(std::vector<Wanted>& all, const std::string& name, const std::string& content) {
     ImagePath target = at("/etc").child(name);
     if (std::ranges::any_of(all, [&](const Wanted& other) { return other.target == target; })) return;
-    MountFlags flags{.read_only = true, .no_suid = true, .no_dev = true};
-    all.push_back(file_at(target, WriteFile{name, content, 0644, 0, 0}, flags));
+    all.push_back({target, {PlaceFile{name, content, target}}});
 }
 
 std::string text_of(const MountFlags& flags) {
@@ -182,6 +181,9 @@ std::string line_of(const MountNew& op) {
 std::string line_of(const WriteFile& op) {
     return fmt::format("file {} of {} bytes mode {:o} owner {}:{}", op.name, op.content.size(), op.mode, op.uid,
                        op.gid);
+}
+std::string line_of(const PlaceFile& op) {
+    return fmt::format("place {} of {} bytes at {}", op.name, op.content.size(), op.target.absolute());
 }
 std::string line_of(const BindStaged& op) {
     return fmt::format("bind {}:{} on {}{}", op.stage, printable(op.source.absolute()), printable(op.target.absolute()),

@@ -54,6 +54,14 @@ struct WriteFile {
     std::uint32_t gid = 0;
     bool secret = false;
 };
+/// A file in the root itself, owned by root and with mode 0644, in the place of what the image has at `target`: a
+/// command may replace it, and what it makes of it is the layer's. One that is left as it is leaves no trace. Below
+/// another mount it is read-only.
+struct PlaceFile {
+    std::string name;
+    std::string content;
+    ImagePath target;
+};
 /// `source` inside the stage called `stage` ("files" holds what WriteFile wrote, "cache-N" the N-th cache mount).
 struct BindStaged {
     std::string stage;
@@ -99,8 +107,8 @@ struct Protect {
     ImagePath path;
 };
 
-using MountOperation = std::variant<StackLayers, UseAsRoot, MountNew, WriteFile, BindStaged, BindHost, SetOwner,
-                                    MakeDirectory, MakeLink, MakeDevice, Mask, Protect>;
+using MountOperation = std::variant<StackLayers, UseAsRoot, MountNew, WriteFile, PlaceFile, BindStaged, BindHost,
+                                    SetOwner, MakeDirectory, MakeLink, MakeDevice, Mask, Protect>;
 using MountPlan = std::vector<MountOperation>;
 
 /// What the plan must know of the rung and the kernel.

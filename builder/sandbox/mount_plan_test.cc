@@ -37,10 +37,8 @@ directory /dev/pts mode 755
 directory /dev/mqueue mode 755
 device /dev/pts/ptmx 5:2
 mount tmpfs on /dev/shm strict mode=1777
-file hosts of 6 bytes mode 644 owner 0:0
-bind files:/hosts on /etc/hosts ro nosuid nodev
-file resolv.conf of 13 bytes mode 644 owner 0:0
-bind files:/resolv.conf on /etc/resolv.conf ro nosuid nodev
+place hosts of 6 bytes at /etc/hosts
+place resolv.conf of 13 bytes at /etc/resolv.conf
 )";
 
 // Of a RUN that asks for nothing, by root.
@@ -83,10 +81,8 @@ protect /proc/fs
 protect /proc/irq
 protect /proc/sys
 protect /proc/sysrq-trigger
-file hosts of 6 bytes mode 644 owner 0:0
-bind files:/hosts on /etc/hosts ro nosuid nodev
-file resolv.conf of 13 bytes mode 644 owner 0:0
-bind files:/resolv.conf on /etc/resolv.conf ro nosuid nodev
+place hosts of 6 bytes at /etc/hosts
+place resolv.conf of 13 bytes at /etc/resolv.conf
 )";
 
 // The lines of `plan` that hold `word`.
@@ -156,10 +152,8 @@ bind host:/run/host.sock on /agent ro nosuid nodev noexec
 bind cache-0:/sub on /c ro nodev
 file script-0 of 2 bytes mode 755 owner 0:0
 bind files:/script-0 on /dev/pipes/run ro nosuid nodev
-file hosts of 6 bytes mode 644 owner 0:0
-bind files:/hosts on /etc/hosts ro nosuid nodev
-file resolv.conf of 13 bytes mode 644 owner 0:0
-bind files:/resolv.conf on /etc/resolv.conf ro nosuid nodev
+place hosts of 6 bytes at /etc/hosts
+place resolv.conf of 13 bytes at /etc/resolv.conf
 mount tmpfs on /z mode=1777 size=1048576 nosuid nodev
 stack bind-0 of bind/files writable nodev
 bind bind-0:/from on /z/b

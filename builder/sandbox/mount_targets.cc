@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/stream.h"
 #include "base/text.h"
 #include "layerstore/snapshot/upper_entry.h"
 
@@ -70,6 +71,25 @@ Fd MountTargets::open(const ImagePath& target, bool strict, bool is_dir) {
                     fmt::format("mount: {}: the image has {} there", printable(target.absolute()),
                                 is_dir ? "no directory" : "a directory"));
     return place;
+}
+
+bool MountTargets::put_file(const ImagePath& target, const std::string& content) {
+    const ImagePath real = resolve(target, false);
+    const Fd found = open(real.parent(), true, true);
+    const std::string what = printable(target.absolute());
+    if (status_of(found.get(), what).st_dev != status_of(root_.fd(), "the root").st_dev) return false;
+    const Directory parent = root_.open_directory(real.parent(), FollowLinks::never);
+    const std::string name(real.name());
+    const FileTimes before = times_of(parent.fd(), what);
+    if (::unlinkat(parent.fd(), name.c_str(), 0) < 0 && errno == EISDIR)
+        throw Error(ErrorKind::invalid_input, fmt::format("mount: {}: the image has a directory there", what));
+    const Fd file(::openat(parent.fd(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
+    if (!file) throw_errno("make file", what);
+    FdWriter(file.get(), what).write(as_bytes(content));
+    if (::futimens(file.get(), constant_times.data()) < 0) throw_errno("set times of", what);
+    remember_stub(real, false, content);
+    if (::futimens(parent.fd(), before.data()) < 0) throw_errno("set times of", real.parent().absolute());
+    return true;
 }
 
 ImagePath MountTargets::resolve(const ImagePath& target, bool strict) const {
@@ -150,13 +170,21 @@ Fd MountTargets::make_missing(const ImagePath& path, bool is_dir, const WhenMade
 }
 
 // Only what lies in the upper directory can end up in the layer; a mount point inside a cache mount cannot.
-bool MountTargets::remember_stub(const ImagePath& path, bool is_dir) {
+bool MountTargets::remember_stub(const ImagePath& path, bool is_dir, const std::string& content) {
     if (is_below_system(path)) return false;
     auto found = upper_.try_open(path, O_PATH, FollowLinks::never);
     if (!found) return false;
     struct stat status = status_of(found->get(), path.absolute());
-    stubs_.push_back({path, status.st_dev, status.st_ino, is_dir});
+    stubs_.push_back({path, status.st_dev, status.st_ino, is_dir, content});
     return true;
+}
+
+bool holds(int parent, const std::string& name, std::string_view content) {
+    const Fd file(::openat(parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    if (!file) return false;
+    const struct stat status = status_of(file.get(), name);
+    if (!S_ISREG(status.st_mode) || static_cast<std::size_t>(status.st_size) != content.size()) return false;
+    return read_file(file.get(), content.size(), name) == content;
 }
 
 void remove_stubs(const Directory& upper, const std::vector<MountStub>& stubs) {
@@ -176,7 +204,7 @@ void remove_stubs(const Directory& upper, const std::vector<MountStub>& stubs) {
             continue;
         }
         if (status.st_dev != stub->device || status.st_ino != stub->inode) continue;
-        if (!stub->is_directory && status.st_size > 0) continue;
+        if (!stub->is_directory && !holds(parent->get(), name, stub->content)) continue;
         if (::unlinkat(parent->get(), name.c_str(), stub->is_directory ? AT_REMOVEDIR : 0) < 0 && errno != ENOTEMPTY)
             throw_errno("remove mount point", stub->path.absolute());
     }

@@ -8,6 +8,8 @@
 
 #include <array>
 #include <functional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/directory.h"
@@ -17,12 +19,13 @@
 
 namespace imgbuild::builder {
 
-/// A file or directory made in the image only to be mounted on.
+/// A file or directory made in the image only to be mounted on, or to be read while a command runs.
 struct MountStub {
     ImagePath path;
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
     bool is_directory = false;
+    std::string content;  ///< of a file; one that holds something else is the command's
 };
 
 /// Of the last access and the last change.
@@ -54,6 +57,9 @@ class MountTargets {
     /// `target`, made as a stub where it is missing. Error{invalid_input} where a directory is wanted and stands not
     /// there, or the other way round.
     Fd open(const ImagePath& target, bool strict, bool is_directory);
+    /// A file of `content`, root's and with mode 0644, in the place of what stands at `target`, links followed inside;
+    /// false where that lies on a mount and cannot come into the layer: nothing was done then.
+    bool put_file(const ImagePath& target, const std::string& content);
     /// The directory `path`, links followed inside; what is missing is made with mode 0755 for `owner`, and is the
     /// command's: it stays in the layer. Error{not_found} where none can be: below a file, in /dev, /proc or /sys.
     Fd open_or_make_directory(const ImagePath& path, const Credentials& owner);
@@ -63,7 +69,7 @@ class MountTargets {
     using WhenMade = std::function<bool(const ImagePath& path, bool is_directory)>;
     Fd make_missing(const ImagePath& path, bool is_directory, const WhenMade& when_made);
     /// False where the path cannot come into the layer.
-    bool remember_stub(const ImagePath& path, bool is_directory);
+    bool remember_stub(const ImagePath& path, bool is_directory, const std::string& content = {});
 
     Directory root_;
     Directory upper_;
@@ -71,8 +77,11 @@ class MountTargets {
     std::vector<MountStub> stubs_;
 };
 
+/// True if `name` in the directory `parent` is a file that holds exactly `content`.
+bool holds(int parent, const std::string& name, std::string_view content);
+
 /// Takes the stubs away from the upper directory, innermost first: only what is still the object that was made,
-/// and empty. Nothing runs in the sandbox any more.
+/// and as it was made. Nothing runs in the sandbox any more.
 void remove_stubs(const Directory& upper, const std::vector<MountStub>& stubs);
 
 }  // namespace imgbuild::builder

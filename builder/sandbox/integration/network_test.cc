@@ -94,11 +94,29 @@ TEST_CASE("the files of the network leave no trace, also in an image without /et
 TEST_CASE("the image's own hosts and resolv.conf are covered and come through unchanged") {
     Scene scene;
     scene.add_layer(LayerDraft().file("/etc/hosts", "theirs").link("/etc/resolv.conf", "../run/resolver/conf"));
-    RunSpec spec = scene.shell("cat /etc/hosts; cat /etc/resolv.conf; echo x > /etc/hosts");
-    CHECK(scene.run(spec).output ==
-          std::string(own_hosts) + "/bin/sh: can't create /etc/hosts: Read-only file system\n");
+    CHECK(scene.run(scene.shell("cat /etc/hosts; cat /etc/resolv.conf")).output == own_hosts);
     CHECK(describe(scene.run_and_keep(scene.shell("cat /etc/resolv.conf"))).empty());
     CHECK(scene.tree().find(at("/etc/hosts"))->size == 6);
+}
+
+TEST_CASE("a command that replaces, writes or removes hosts and resolv.conf for real has its way") {
+    Scene scene;
+    scene.add_layer(LayerDraft().file("/etc/hosts", "theirs"));
+    CHECK(describe(scene.run_and_keep(scene.shell("rm /etc/hosts /etc/resolv.conf; echo own > /etc/resolv.conf"))) ==
+          "remove /etc/hosts\nput /etc/resolv.conf file 644 0:0 size=4\n");
+    CHECK(scene.run("cat /etc/resolv.conf /etc/hosts").output == own_hosts);
+    CHECK(describe(scene.run_and_keep(scene.shell("ln -sf ../run/conf /etc/resolv.conf; echo own > /etc/hosts"))) ==
+          "put /etc/hosts file 644 0:0 size=4\nput /etc/resolv.conf symlink 777 0:0 to=../run/conf\n");
+    CHECK(describe(scene.run_and_keep(scene.shell("cp -p /etc/hosts /h; cp -p /h /etc/hosts; rm /h"))).empty());
+}
+
+TEST_CASE("hosts and resolv.conf below another mount are read-only") {
+    if (!has_mounts()) return;
+    Scene scene;
+    RunSpec spec = scene.shell("cat /etc/hosts; echo x > /etc/hosts");
+    spec.tmpfs = {{at("/etc"), 0}};
+    CHECK(scene.run(spec).output ==
+          std::string(own_hosts) + "/bin/sh: can't create /etc/hosts: Read-only file system\n");
 }
 
 TEST_CASE("/etc/hostname belongs to the image and may be written") {

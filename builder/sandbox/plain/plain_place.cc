@@ -125,6 +125,15 @@ void PlainPlaces::apply(const WriteFile& op) {
     secrets_.emplace_back(op.name, std::move(memory));
 }
 
+void PlainPlaces::apply(const PlaceFile& op) {
+    apply(WriteFile{op.name, op.content, 0644, 0, 0});
+    const ImagePath real = targets_.resolve(op.target, false);
+    const bool is_covered =
+        std::ranges::any_of(placed_, [&](const Placed& other) { return real.is_below(other.target); });
+    place({made_.duplicate(), op.name}, real, false);
+    if (!is_covered) placed_.back().content = op.content;
+}
+
 void PlainPlaces::apply(const BindStaged& op) {
     constexpr std::string_view cache = "cache-";
     if (op.stage.starts_with(cache)) {
@@ -214,7 +223,12 @@ void PlainPlaces::take_back(Placed& placed) {
     auto parent = targets_.root().try_open(placed.target.parent(), O_PATH | O_DIRECTORY, FollowLinks::never);
     if (!parent) return;  // removed with all that was in it
     struct stat status {};
-    if (::fstatat(parent->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+    const bool stands = ::fstatat(parent->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+    if (placed.content) {
+        const bool is_same = stands && status.st_dev == placed.device && status.st_ino == placed.inode;
+        if (!is_same || !holds(parent->get(), name, *placed.content)) return;
+    }
+    if (stands) {
         const bool is_ours = status.st_dev == placed.device && status.st_ino == placed.inode;
         if (is_ours && placed.home)
             move_name(parent->get(), name, placed.home->parent.fd(), placed.home->name, placed.target.absolute());

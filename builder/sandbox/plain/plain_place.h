@@ -53,14 +53,16 @@ class PlainPlaces {
         ImagePath target;
         std::uint64_t device = 0;
         std::uint64_t inode = 0;
-        std::string stood;          ///< what was there before, in `aside_`
-        std::optional<Place> home;  ///< where it came from and returns to
+        std::string stood;                   ///< what was there before, in `aside_`
+        std::optional<Place> home;           ///< where it came from and returns to
+        std::optional<std::string> content;  ///< a file that is the command's once it holds something else
     };
 
     void apply(const StackLayers& op);
     void apply(const UseAsRoot& op);
     void apply(const MountNew& op);
     void apply(const WriteFile& op);
+    void apply(const PlaceFile& op);
     void apply(const BindStaged& op);
     void apply(const BindHost& op);
     void apply(const SetOwner& op);
