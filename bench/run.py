@@ -28,22 +28,17 @@ import cache_groups
 import groups
 import harness
 import report
+import sandbox
 
 
-GROUPS = {**groups.ALL, **cache_groups.ALL}
+GROUPS = {**groups.ALL, **cache_groups.ALL, "sandbox": sandbox.sandbox}
 
 
 def main():
     parser = argparse.ArgumentParser(description="measure imgbuild beside buildah and the machine's limits")
-<<<<<<< ours
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--scale", type=float, default=0.1)
-    parser.add_argument("--only", choices=GROUPS)
-=======
     parser.add_argument("--runs", type=int)
     parser.add_argument("--scale", type=float)
-    parser.add_argument("--only", choices=groups.ALL)
->>>>>>> theirs
+    parser.add_argument("--only", choices=GROUPS)
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--dir")
     parser.add_argument("--json")
@@ -58,14 +53,9 @@ def main():
         bench = harness.Bench(options)
         bench.prepare_peer()
         harness.print_heading(bench)
-<<<<<<< ours
-        for group in [options.only] if options.only else GROUPS:
-            GROUPS[group](bench)
-=======
         of_report = [group.__name__ for group in groups.TARGETS]
-        for group in [options.only] if options.only else of_report if options.report else groups.ALL:
-            groups.ALL[group](bench)
->>>>>>> theirs
+        for group in [options.only] if options.only else of_report if options.report else GROUPS:
+            GROUPS[group](bench)
     finally:
         if own_folder:
             shutil.rmtree(options.dir, ignore_errors=True)

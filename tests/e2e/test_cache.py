@@ -3,16 +3,12 @@
 
 import json
 import os
-<<<<<<< ours
 import pty
+import random
 import re
 import shutil
 import subprocess
 import tarfile
-=======
-import random
-import re
->>>>>>> theirs
 
 from support import oci
 from support.bases import busybox_tar
@@ -307,7 +303,6 @@ class Explained(EndToEnd):
             events = json.load(file)["traceEvents"]
         self.assertEqual({event["ph"] for event in events}, {"X"})
         self.assertEqual(sum("RUN" in event["name"] for event in events), 2)
-<<<<<<< ours
         for event in events:
             self.assertEqual({key: type(event[key]) for key in ("name", "cat", "ts", "dur", "pid", "tid")},
                              {"name": str, "cat": str, "ts": int, "dur": int, "pid": int, "tid": int})
@@ -316,8 +311,6 @@ class Explained(EndToEnd):
         for row in {event["tid"] for event in events}:
             own = sorted((event["ts"], event["ts"] + event["dur"]) for event in events if event["tid"] == row)
             self.assertTrue(all(end <= begin for (_, end), (begin, _) in zip(own, own[1:])), own)
-=======
-        self.assertTrue(all(event["dur"] >= 0 and event["ts"] >= 0 for event in events))
 
 
 class Work(EndToEnd):
@@ -361,4 +354,3 @@ class Work(EndToEnd):
         self.assertGreater(decompressed, 0.9)
         # The base of the RUN is among it.
         self.assertLess(decompressed, 1.7)
->>>>>>> theirs
