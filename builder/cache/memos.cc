@@ -32,6 +32,8 @@ StepKey pack_key(const PackKey& key) {
 
 }  // namespace
 
+Digest pack_key_of(const PackKey& key) { return pack_key(key).digest(); }
+
 template <class Decode>
 auto Memos::find(MemoKind kind, const Digest& key, Decode decode)
     -> std::optional<decltype(decode(std::declval<WireReader&>()))> {
