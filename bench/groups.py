@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 
+import many_cached
 import many_records
 import workloads
 from harness import Row, median, print_row
@@ -198,8 +199,23 @@ def store(bench):
     bench.report("store: a build that names one more", names(), limit=new_named)
 
 
+def imported(bench):
+    """What a cache of 10,000 records costs a build that finds nothing there."""
+    context = workloads.context(bench.path("import"), "FROM scratch\nWORKDIR /new\n")
+    cache = bench.path("cache-of-many")
+    many_cached.write(cache, 10_000)
+
+    def build(*arguments):
+        bench.fresh_store()
+        return bench.repeat(lambda: bench.imgbuild(context, "-o", "type=cacheonly", *arguments), 1)[0]
+
+    without = median([build() for _ in range(5)])
+    bench.report("imported: a cache of 10,000 records",
+                 [build(f"--cache-from=type=local,src={cache}") for _ in range(5)], limit=without)
+
+
 def image_of(compression):
     return ("-o", f"type=image,name=bench:1,compression={compression}")
 
 
-ALL = {group.__name__: group for group in (start, parse, cached, runs, deep, copy, commit, large, base, store)}
+ALL = {group.__name__: group for group in (start, parse, cached, runs, deep, copy, commit, large, base, store, imported)}

@@ -50,8 +50,10 @@ std::vector<std::string> stages_that_are_not_there(const BuildOptions& options, 
     return missing;
 }
 
-builder::SolveOptions solve_options_of(const BuildOptions& options, const BuildInput& input) {
+builder::SolveOptions solve_options_of(const BuildOptions& options, const BuildInput& input, layerstore::Store& store) {
     builder::SolveOptions solve_options = options.solve;
+    solve_options.imports = open_imports(options.caches, store);
+    solve_options.exports = open_exports(options.caches, store);
     solve_options.contexts = input.contexts;
     solve_options.goal = goal_of(options);
     solve_options.locate = [&input](parser::Span span) {
@@ -67,6 +69,13 @@ int tell_not_cached(const builder::BuildPlan& plan, const builder::NotCached& mi
     for (const std::string& cause : missing.causes) text += fmt::format("because: {}\n", printable(cause));
     tell(text);
     return exit_status::not_cached;
+}
+
+// The progress has ended by now.
+void end_exports(const BuildOptions& options, const builder::SolveOptions& solve_options, bool succeeded) {
+    for (const std::string& warning : finish_exports(solve_options.exports, succeeded))
+        if (options.progress != ProgressMode::quiet && options.progress != ProgressMode::rawjson)
+            tell(fmt::format("warning: {}\n", printable(warning)));
 }
 
 // For `imgbuild builds` and `explain`, and for --profile.
@@ -165,18 +174,20 @@ int build(BuildOptions options) {
         progress->warning(fmt::format("--no-cache-filter: there is no stage {}", printable(stage)));
 
     // It outlives what it gives: the files of the result are read through it.
-    const builder::SolveOptions solve_options = solve_options_of(options, input);
+    const builder::SolveOptions solve_options = solve_options_of(options, input, *store);
     progress->set_locate(solve_options.locate);
     const Made made = [&] {
         try {
             return make({options, input, *planned->plan, solve_options, *store, *lease, started}, *progress);
         } catch (const Error&) {
+            end_exports(options, solve_options, false);
             keep_record(options, *progress, *store, nullptr);
             // What failed may be what a check warns of.
             tell_advice(options, advice, input.source);
             throw;
         }
     }();
+    end_exports(options, solve_options, !made.missing);
     if (made.missing) return tell_not_cached(*planned->plan, *made.missing);
     const Product& product = made.product;
     write_report(options, product);

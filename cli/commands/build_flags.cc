@@ -53,6 +53,9 @@ void declare_running(OptionSet& options, BuildFlags& flags) {
     options.value("--jobs", flags.jobs, "N", "steps at once (as many as there are processors)");
     options.flag("--no-cache", flags.no_cache, "do every step again");
     options.list("--no-cache-filter", flags.no_cache_filters, "STAGES", "do the steps of these stages again");
+    options.list("--cache-from", flags.cache_from, "type=TYPE,…",
+                 "take results from registry,ref=REF or local,src=DIR; trust=verify|accept (docs/caching.md)");
+    options.list("--cache-to", flags.cache_to, "type=TYPE,…", "put results to local,dest=DIR or inline; mode=min|max");
     options.flag("--require-cached", flags.require_cached, "end with status 5 rather than do a step");
     options.flag("--explain", flags.explain, "say of each step why it is done");
     options.value("--profile", flags.profile, "FILE", "write what took how long there, for trace viewers");
@@ -64,11 +67,8 @@ void declare_running(OptionSet& options, BuildFlags& flags) {
 // What users of other builders may try and would miss silently.
 void declare_unsupported(OptionSet& options) {
     const std::string push = "imgbuild does not push: write an archive with -o type=oci and let skopeo push it";
-    const std::string cache = "imgbuild's cache is its store and is neither exported nor imported";
     const std::string limits = "imgbuild does not limit this: start it in a cgroup that does";
     options.unsupported("--push", push);
-    options.unsupported("--cache-from", cache);
-    options.unsupported("--cache-to", cache);
     options.unsupported("-m,--memory", limits);
     options.unsupported("--cpus", limits);
     options.unsupported("--cgroup-parent", limits);

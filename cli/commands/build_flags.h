@@ -16,7 +16,7 @@ struct BuildFlags {
     std::optional<std::string> context, file, target, network, shm_size, jobs, iidfile, metadata_file, profile;
     std::optional<std::string> pull, progress, call, context_modes, created, timestamps, provenance, sbom;
     std::vector<std::string> tags, platforms, build_args, build_arg_files, build_contexts, labels, annotations, outputs;
-    std::vector<std::string> allow, no_cache_filters, secrets, ssh, add_hosts, ulimits, attests;
+    std::vector<std::string> allow, no_cache_filters, secrets, ssh, add_hosts, ulimits, attests, cache_from, cache_to;
     bool load = false, no_cache = false, offline = false, require_cached = false, check = false, quiet = false,
          explain = false;
 };
