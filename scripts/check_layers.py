@@ -53,9 +53,10 @@ FOLDERS = {
         "attest": ("plan",),
         "edit": ("plan",),
         "cache": ("plan",),
+        "exchange": ("plan", "fetch", "cache"),
         "resolve": ("plan", "fetch"),
         "remote": ("plan", "context", "fetch", "cache"),
-        "solve": ("plan", "context", "sandbox", "image", "fetch", "edit", "cache", "remote"),
+        "solve": ("plan", "context", "sandbox", "image", "fetch", "edit", "cache", "exchange", "remote"),
     },
     "cli": {
         "common": (),

@@ -42,6 +42,8 @@ StepMemo read_step_memo(WireReader& reader) {
 
 }  // namespace
 
+Digest pack_key_of(const PackKey& key) { return pack_key(key).digest(); }
+
 template <class Decode>
 auto Memos::find(MemoKind kind, const Digest& key, Decode decode)
     -> std::optional<decltype(decode(std::declval<WireReader&>()))> {

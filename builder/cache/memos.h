@@ -53,6 +53,9 @@ struct PackKey {
     layerstore::PackOptions options;
 };
 
+/// What find_packed() looks for: the digest of all parts.
+Digest pack_key_of(const PackKey& key);
+
 class Memos {
   public:
     /// `records` is borrowed.

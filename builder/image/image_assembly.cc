@@ -8,6 +8,7 @@
 
 #include "base/compression.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/stream.h"
 #include "base/text.h"
 
@@ -119,6 +120,11 @@ Image assemble_image(const AssemblyRequest& request) {
         image.manifest.layers.push_back(layer_descriptor(layer.blob, oci));
     }
     image.config_bytes = image.config.encode();
+    if (!request.extra_member.first.empty()) {
+        Json config = parse_json(image.config_bytes, "config");
+        config[request.extra_member.first] = request.extra_member.second;
+        image.config_bytes = write_json(config);
+    }
     check_size("config", image.config_bytes, layerstore::max_config_bytes);
     image.manifest.config = document(oci ? media_type::oci_config : media_type::docker_config, image.config_bytes);
     image.manifest.annotations = request.annotations;

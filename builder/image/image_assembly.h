@@ -6,6 +6,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "layerstore/blob/blob_store.h"
@@ -28,6 +29,8 @@ struct AssemblyRequest {
     layerstore::FileTime created;                    ///< of the image and of new history entries
     std::map<std::string, std::string> annotations;  ///< of the manifest
     bool oci_media_types = true;                     ///< else Docker's
+    /// A member of the config that no specification knows, and its text; empty for none.
+    std::pair<std::string, std::string> extra_member;
 };
 
 /// The image; nothing is written.

@@ -131,26 +131,68 @@ std::unique_ptr<NodeResult> Evaluator::known_step(MemoKind kind, const StepKey& 
 std::unique_ptr<NodeResult> Evaluator::look_up(const PlanNode& node, const Inputs& inputs) {
     if (std::holds_alternative<FromScratch>(node.operation)) return image_result(node, {});
     if (trust_ == Trust::nothing) return nullptr;
-    if (const auto* from = std::get_if<FromImage>(&node.operation)) {
-        std::optional<ImageContent> content = known_content(services_, *from->image);
-        return content ? image_result(node, std::move(*content)) : nullptr;
-    }
-    if (std::holds_alternative<EditFiles>(node.operation)) {
-        auto result = known_step(MemoKind::edit, key_of_edit(node, inputs), node, inputs);
-        if (result) result->own_contents = archives_of(node, inputs, services_, contents_);
-        return result;
-    }
-    if (const auto* command = std::get_if<RunCommand>(&node.operation)) {
-        auto result = known_step(MemoKind::run, key_of_run(*command, inputs, services_.options.run), node, inputs);
+    if (const auto* from = std::get_if<FromImage>(&node.operation)) return look_up_image(node, *from);
+    if (std::holds_alternative<EditFiles>(node.operation)) return look_up_edit(node, inputs);
+    if (const auto* command = std::get_if<RunCommand>(&node.operation)) return look_up_run(node, *command, inputs);
+    return nullptr;
+}
+
+std::unique_ptr<NodeResult> Evaluator::look_up_image(const PlanNode& node, const FromImage& from) {
+    if (std::optional<ImageContent> content = known_content(services_, *from.image))
+        return image_result(node, std::move(*content));
+    std::optional<ImportedResults::Image> claimed = services_.imported.find_image(*from.image);
+    if (!claimed) return nullptr;
+    auto result = image_result(node, std::move(claimed->content));
+    result->vouchers = claimed->vouchers;
+    return result;
+}
+
+// A function of its inputs' content, so that records of this store hold whoever vouches for these.
+std::unique_ptr<NodeResult> Evaluator::look_up_edit(const PlanNode& node, const Inputs& inputs) {
+    auto result = known_step(MemoKind::edit, key_of_edit(node, inputs), node, inputs);
+    if (result) result->own_contents = archives_of(node, inputs, services_, contents_);
+    return result;
+}
+
+std::unique_ptr<NodeResult> Evaluator::look_up_run(const PlanNode& node, const RunCommand& command,
+                                                   const Inputs& inputs) {
+    const StepKey key = key_of_run(command, inputs, services_.options.run);
+    const Vouchers allowed = services_.imported.vouchers_of(inputs);
+    if (allowed == known_here) {
+        auto result = known_step(MemoKind::run, key, node, inputs);
         if (result && services_.has_bytes(result->stack.back().delta, trust_ == Trust::bytes)) return result;
     }
-    return nullptr;
+    if (ignores_cache(node)) return nullptr;
+    std::optional<ImportedResults::Run> claimed = services_.imported.find_run(key, inputs.front()->tree, allowed);
+    if (!claimed) return nullptr;
+    auto result = step_result(node, inputs, {claimed->delta, {}}, std::move(claimed->tree));
+    result->vouchers = claimed->vouchers;
+    return result;
+}
+
+std::optional<Evaluator::NamedStep> Evaluator::named_step(const PlanNode& node, const Inputs& inputs) const {
+    if (const auto* command = std::get_if<RunCommand>(&node.operation))
+        return NamedStep{MemoKind::run, key_of_run(*command, inputs, services_.options.run)};
+    if (std::holds_alternative<EditFiles>(node.operation)) return NamedStep{MemoKind::edit, key_of_edit(node, inputs)};
+    return std::nullopt;
+}
+
+bool Evaluator::is_confirmed(const PlanNode& node, const Inputs& inputs, const StepKey& key, const DeltaId& id) {
+    return is_promised(node, inputs) &&
+           services_.imported.confirms_edit(key, id, services_.imported.vouchers_of(inputs));
+}
+
+bool Evaluator::is_promised(const PlanNode& node, const Inputs& inputs) {
+    if (services_.options.imports.empty() || trust_ == Trust::nothing ||
+        !std::holds_alternative<EditFiles>(node.operation) || ignores_cache(node))
+        return false;
+    return services_.imported.knows_edit(key_of_edit(node, inputs), services_.imported.vouchers_of(inputs));
 }
 
 Miss Evaluator::explain(const PlanNode& node, const Inputs& inputs) {
     const auto* command = std::get_if<RunCommand>(&node.operation);
     const bool is_edit = std::holds_alternative<EditFiles>(node.operation);
-    if (node.number == 0 || (!command && !is_edit)) return {};
+    if (node.number == 0 || (!command && !is_edit) || is_promised(node, inputs)) return {};
     auto is_of_this_build = [this](const std::string& preimage) {
         const std::lock_guard lock(mutex_);
         return looked_up_.contains(preimage);
@@ -237,8 +279,10 @@ Evaluated Evaluator::edit(const PlanNode& node, const Inputs& inputs, const Step
     const std::string encoded = delta.encode();
     const DeltaId id{Sha256::of(encoded)};
     const bool counts = !ignores_cache(node) && trust_ != Trust::nothing;
+    const StepKey key = key_of_edit(node, inputs);
     Evaluated evaluated;
-    evaluated.cached = counts && !outcome.own_contents && services_.memos.has_delta(id);
+    evaluated.cached =
+        (counts && !outcome.own_contents && services_.memos.has_delta(id)) || is_confirmed(node, inputs, key, id);
     if (!evaluated.cached) {
         events.explained(explain_edit(node, inputs, delta));
         if (must_be_cached(node)) return evaluated;
@@ -246,7 +290,7 @@ Evaluated Evaluator::edit(const PlanNode& node, const Inputs& inputs, const Step
     const layerstore::Tree& root = inputs.front()->tree;
     layerstore::Tree tree = layerstore::apply(root, delta);
     const StepMemo memo{id, since(begun)};
-    keep(MemoKind::edit, key_of_edit(node, inputs), memo, encoded, {root, tree});
+    keep(MemoKind::edit, key, memo, encoded, {root, tree});
     evaluated.result = step_result(node, inputs, memo, std::move(tree));
     evaluated.result->own_contents = std::move(outcome.own_contents);
     return evaluated;
@@ -265,6 +309,8 @@ std::vector<std::string> Evaluator::explain_edit(const PlanNode& node, const Inp
 
 Evaluated Evaluator::run(const PlanNode& node, const Inputs& inputs, const StepEvents& events) {
     const auto& command = std::get<RunCommand>(node.operation);
+    // What it stands on has to be what it is taken for: then its result is known here, and so may be what others did.
+    for (const NodeResult* input : inputs) services_.imported.verify(*input);
     const StepKey key = key_of_run(command, inputs, services_.options.run);
     const FileLock lock = lock_step(services_.store, key.digest());
     if (auto known = look_up(node, inputs)) return {std::move(known), "", true};

@@ -60,6 +60,13 @@ class Evaluator {
     /// What records tell about the node; null where it has to be evaluated. Cheap.
     std::unique_ptr<NodeResult> look_up(const PlanNode& node, const std::vector<const NodeResult*>& inputs);
 
+    /// What a COPY or RUN is known by; empty for what is neither.
+    struct NamedStep {
+        layerstore::MemoKind kind;
+        StepKey key;
+    };
+    std::optional<NamedStep> named_step(const PlanNode& node, const std::vector<const NodeResult*>& inputs) const;
+
     /// Why look_up() found nothing; nothing for what is no step. Cheap. Runs on any thread.
     Miss explain(const PlanNode& node, const std::vector<const NodeResult*>& inputs);
 
@@ -78,6 +85,12 @@ class Evaluator {
                                             layerstore::Tree tree) const;
     std::unique_ptr<NodeResult> known_step(layerstore::MemoKind kind, const StepKey& key, const PlanNode& node,
                                            const Inputs& inputs);
+    /// True where a cache has a record of the step, so that evaluating it most likely tells what that says.
+    bool is_promised(const PlanNode& node, const Inputs& inputs);
+    bool is_confirmed(const PlanNode& node, const Inputs& inputs, const StepKey& key, const DeltaId& id);
+    std::unique_ptr<NodeResult> look_up_image(const PlanNode& node, const FromImage& from);
+    std::unique_ptr<NodeResult> look_up_edit(const PlanNode& node, const Inputs& inputs);
+    std::unique_ptr<NodeResult> look_up_run(const PlanNode& node, const RunCommand& command, const Inputs& inputs);
     Evaluated scan(const PlanNode& node, const ContextFiles& files);
     Evaluated bring(const PlanNode& node, const ContextElsewhere& context);
     Evaluated take(const PlanNode& node, FetchOutcome outcome) const;

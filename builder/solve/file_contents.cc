@@ -43,7 +43,11 @@ void FileContents::add_tree(const NodeResult& result, ContentSources& sources, S
 void FileContents::add_layer(const StackLayer& layer, ContentSources& sources, Seen& seen) {
     const NodeResult& origin = *layer.origin;
     const bool is_edit = std::holds_alternative<EditFiles>(origin.node->operation);
-    if (!is_edit || services_.find_blob(layer.delta)) {
+    auto is_in_blob = [&] {
+        if (services_.find_blob(layer.delta)) return true;
+        return services_.imported.has_claimed_sources(layer) && services_.imported.bring(layer);
+    };
+    if (!is_edit || is_in_blob()) {
         sources.add(of_delta(layer));
         return;
     }
@@ -61,7 +65,9 @@ std::shared_ptr<ContentSource> FileContents::of_delta(const StackLayer& layer) {
 
 std::shared_ptr<ContentSource> FileContents::open_delta(const StackLayer& layer) {
     if (std::holds_alternative<FromImage>(layer.origin->node->operation)) return open_base_layer(layer);
-    if (auto blob = services_.find_blob(layer.delta)) {
+    auto blob = services_.find_blob(layer.delta);
+    if (!blob) blob = services_.imported.bring(layer);
+    if (blob) {
         const std::string what = "layer " + blob->blob.digest.short_hex();
         OpenTar open_tar = [&store = services_.store, descriptor = blob->blob, what](const auto& consume) {
             read_layer_tar(store.blobs(), descriptor, what, consume);
@@ -69,7 +75,10 @@ std::shared_ptr<ContentSource> FileContents::open_delta(const StackLayer& layer)
         return std::make_shared<SpooledTar>(std::move(open_tar), services_.store.pending(), what);
     }
     Sandbox& sandbox = services_.sandbox.get();
-    if (!sandbox.has(layer.delta)) throw BytesMissing(layer.delta);
+    if (!sandbox.has(layer.delta)) {
+        services_.imported.give_up(layer);
+        throw BytesMissing(layer.delta);
+    }
     return std::make_shared<MaterialisedContents>(sandbox, layer.delta, services_.load_delta(layer.delta));
 }
 

@@ -4,6 +4,7 @@
 // What a node of the plan came to. Immutable once made; jobs read results of other nodes without locks.
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,11 @@
 namespace imgbuild::builder {
 
 struct NodeResult;
+
+/// On whose word a result stands: a set of imported caches (by SolveOptions::imports), each of which says all of it.
+/// What this store knows by itself needs nobody's word.
+using Vouchers = std::uint32_t;
+inline constexpr Vouchers known_here = ~Vouchers{0};
 
 /// One layer below a file tree.
 struct StackLayer {
@@ -36,6 +42,7 @@ struct NodeResult {
     std::shared_ptr<layerstore::ContentSource> own_contents;
     /// Of what came from elsewhere, which bytes: a commit, or "sha256:HEX" of a file; else empty.
     std::string revision;
+    Vouchers vouchers = known_here;  ///< of this node's own work; of its inputs' they have their own
 };
 
 }  // namespace imgbuild::builder

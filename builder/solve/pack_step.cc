@@ -6,16 +6,16 @@
 namespace imgbuild::builder {
 namespace {
 
-PackKey key_of(const StackLayer& layer, const Services& services) {
-    return {layer.delta, services.options.file_time, services.options.packing};
-}
-
 FinishedLayer finished(const layerstore::LayerRecord& record) { return {record.blob, record.diff_id}; }
 
 }  // namespace
 
+PackKey key_of_packing(const StackLayer& layer, const Services& services) {
+    return {layer.delta, services.options.file_time, services.options.packing};
+}
+
 std::optional<FinishedLayer> find_packed(const StackLayer& layer, Services& services) {
-    std::optional<layerstore::LayerRecord> record = services.memos.find_packed(key_of(layer, services));
+    std::optional<layerstore::LayerRecord> record = services.memos.find_packed(key_of_packing(layer, services));
     if (!record) return std::nullopt;
     services.lease.add(record->blob.digest);
     if (services.store.blobs().size(record->blob.digest) != record->blob.size) return std::nullopt;
@@ -23,7 +23,8 @@ std::optional<FinishedLayer> find_packed(const StackLayer& layer, Services& serv
 }
 
 FinishedLayer pack(const StackLayer& layer, Services& services, FileContents& contents) {
-    const PackKey key = key_of(layer, services);
+    const PackKey key = key_of_packing(layer, services);
+    if (const auto imported = services.imported.bring_packed(layer, key)) return finished(*imported);
     const layerstore::TreeDelta delta = layerstore::with_times(services.load_delta(layer.delta), key.time);
     auto sources = contents.of_layer(layer);
     std::unique_ptr<layerstore::BlobWriter> blob = services.store.blobs().begin();

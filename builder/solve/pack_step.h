@@ -12,6 +12,9 @@
 
 namespace imgbuild::builder {
 
+/// How this build packs the layer of a step.
+PackKey key_of_packing(const StackLayer& layer, const Services& services);
+
 /// The layer of a step, where it was packed in this way before. Its blob stands in the store, leased.
 std::optional<FinishedLayer> find_packed(const StackLayer& layer, Services& services);
 

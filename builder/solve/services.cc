@@ -52,6 +52,7 @@ Services::Services(layerstore::Store& of_store, layerstore::Store::Lease& of_lea
       lease(of_lease),
       records(of_store.records()),
       memos(records),
+      imported(*this, of_options.imports),
       sandbox(of_store, of_options.root_mode, notices),
       workers(available_processors()) {}
 

@@ -14,6 +14,7 @@
 #include "base/task_pool.h"
 #include "builder/cache/memos.h"
 #include "builder/sandbox/sandbox.h"
+#include "builder/solve/imported_results.h"
 #include "builder/solve/solver.h"
 
 namespace imgbuild::builder {
@@ -66,6 +67,7 @@ struct Services {
     layerstore::Records& records;
     Memos memos;
     Notices notices;
+    ImportedResults imported;
     LazySandbox sandbox;
     std::shared_ptr<layerstore::MemoryContents> inline_contents = std::make_shared<layerstore::MemoryContents>();
     TaskPool workers;  ///< hashing and compressing, in pieces

@@ -11,11 +11,13 @@
 #include "base/cancel.h"
 #include "base/task_pool.h"
 #include "base/text.h"
+#include "builder/exchange/imported_cache.h"
 #include "builder/solve/edit_step.h"
 #include "builder/solve/evaluator.h"
 #include "builder/solve/failed_command.h"
 #include "builder/solve/mailbox.h"
 #include "builder/solve/pack_step.h"
+#include "builder/solve/result_export.h"
 #include "builder/solve/scan_reports.h"
 #include "layerstore/tree/algebra.h"
 
@@ -55,6 +57,7 @@ class Solver {
           observer_(observer),
           evaluator_(services_, contents_, plan, trust, Keeping::results),
           may_come_again_(trust != Trust::nothing),
+          export_(services_),
           nodes_(plan.nodes.size()),
           packers_(packer_threads),
           jobs_(services_.options.jobs == 0 ? available_processors() : services_.options.jobs) {
@@ -86,6 +89,7 @@ class Solver {
         if (not_cached_) return *not_cached_;
         Solved solved{.images = {}, .revisions = {}, .steps = steps_, .cached_steps = cached_steps_};
         for (const PlannedImage& image : plan_.images) solved.images.push_back(solved_image(image));
+        tell_caches();
         for (const auto& result : ground_->results) solved.revisions.push_back(result->revision);
         return solved;
     }
@@ -96,7 +100,7 @@ class Solver {
     using Packed = std::vector<FinishedLayer>;
 
     /// What of a node failed.
-    enum class Part { step, layers };
+    enum class Part { step, layers, exported_layers };
     struct Failure {
         std::exception_ptr exception;
         Part part;
@@ -148,6 +152,7 @@ class Solver {
         try {
             if (auto known = evaluator_.look_up(node, inputs)) {
                 tell_facts(id, *known);
+                tell_caches();
                 observer_.cached(id);
                 take(id, std::move(known), true);
                 return;
@@ -156,6 +161,7 @@ class Solver {
             fail(id, std::current_exception(), Part::step);
             return;
         }
+        tell_caches();
         // Of an edit the result tells.
         if (evaluator_.must_be_cached(node) && !std::holds_alternative<EditFiles>(node.operation)) {
             not_cached_ = NotCached{id, evaluator_.explain(node, inputs).causes};
@@ -201,7 +207,12 @@ class Solver {
         if (!causes.empty()) observer_.explained(id, causes);
     }
 
+    void tell_caches() {
+        for (const std::string& warning : services_.imported.take_warnings()) observer_.warning(warning);
+    }
+
     void finish(NodeId id, Evaluated evaluated) {
+        tell_caches();
         if (!evaluated.result) {
             not_cached_ = NotCached{id, nodes_[id].causes};
             return;
@@ -238,57 +249,83 @@ class Solver {
         }
         for (NodeId user : nodes_[id].users)
             if (--nodes_[user].missing_inputs == 0) ready_.insert(user);
-        if (services_.options.goal.layers) start_packing(id);
+        const NodeResult& done = *ground_->results[id];
+        add_to_exports(done);
+        const bool is_for_image = services_.options.goal.layers && layer_nodes_.contains(id);
+        if (is_for_image || export_.wants_layers(done, layer_nodes_.contains(id)))
+            start_packing(id, is_for_image ? Part::layers : Part::exported_layers);
     }
 
-    void start_packing(NodeId id) {
-        if (!layer_nodes_.contains(id)) return;
+    void add_to_exports(const NodeResult& result) {
+        // Keys cost something, and most builds export nothing.
+        if (!services_.options.exports.empty())
+            export_.add_result(result, evaluator_.named_step(*result.node, result.inputs));
+    }
+
+    void start_packing(NodeId id, Part part) {
         const NodeResult& result = *ground_->results[id];
         const auto* from = std::get_if<FromImage>(&plan_.nodes[id].operation);
-        if (!from) {
+        // What is only claimed is verified on the way, which may take long.
+        if (!from && result.vouchers == known_here) {
             try {
                 if (auto known = find_packed(result.stack.back(), services_)) {
-                    packed_[id] = {std::move(*known)};
+                    packed(id, {std::move(*known)});
                     return;
                 }
             } catch (...) {
-                fail(id, std::current_exception(), Part::layers);
+                fail(id, std::current_exception(), part);
                 return;
             }
         }
         ++running_packs_;
-        packers_.submit([this, id, &result, from] { pack_layers(id, result, from); });
+        packers_.submit([this, id, &result, from, part] { pack_layers(id, result, from, part); });
     }
 
     // On a thread of the pool.
-    void pack_layers(NodeId id, const NodeResult& result, const FromImage* from) {
+    void pack_layers(NodeId id, const NodeResult& result, const FromImage* from, Part part) {
         try {
             throw_if_cancelled();
-            Packed packed =
+            services_.imported.verify_for_image(result);
+            Packed layers =
                 from ? base_layers(*from->image, services_) : Packed{pack(result.stack.back(), services_, contents_)};
-            mailbox_.post([this, id, layers = std::move(packed)] {
+            mailbox_.post([this, id, layers = std::move(layers)] {
                 --running_packs_;
-                packed_[id] = layers;
+                packed(id, layers);
             });
         } catch (...) {
-            post_failure(id, running_packs_, std::current_exception(), Part::layers);
+            post_failure(id, running_packs_, std::current_exception(), part);
         }
+    }
+
+    void packed(NodeId id, Packed layers) {
+        const NodeResult& result = *ground_->results[id];
+        if (!std::holds_alternative<FromImage>(plan_.nodes[id].operation))
+            export_.add_layer(result, layers.front(), layer_nodes_.contains(id));
+        // What was claimed may be known here by now.
+        if (result.vouchers != known_here) add_to_exports(result);
+        packed_[id] = std::move(layers);
     }
 
     // What damage in the store made fail will be tried again, and is told only where it was not.
     void fail(NodeId id, const std::exception_ptr& failure, Part part) {
+        tell_caches();
         bool comes_again = false;
         std::exception_ptr framed = failure;
         try {
             std::rethrow_exception(failure);
         } catch (Error& error) {
             comes_again = may_come_again_ && error.kind() == ErrorKind::corrupt;
-            if (part == Part::layers && !std::holds_alternative<FromImage>(plan_.nodes[id].operation))
+            if (part != Part::step && !std::holds_alternative<FromImage>(plan_.nodes[id].operation))
                 error.add_frame("packing its layer");
             error.add_frame(place_of(id));
             framed = std::current_exception();
         } catch (...) {
             // Nothing that we know how to name: it leaves as it is.
+        }
+        // A layer that goes to a cache and nowhere else is no reason to fail.
+        if (part == Part::exported_layers && !comes_again && cancel_signal() == 0) {
+            observer_.warning(fmt::format("it is not exported: {}", text_of(framed)));
+            return;
         }
         (comes_again ? held_back_ : failures_).emplace(id, Failure{framed, part});
         if (!comes_again) tell(id, {framed, part});
@@ -331,6 +368,14 @@ class Solver {
         }
     }
 
+    static std::string text_of(const std::exception_ptr& failure) {
+        try {
+            std::rethrow_exception(failure);
+        } catch (const std::exception& error) {
+            return error.what();
+        }
+    }
+
     // Of failures that no other attempt will mend the first one; only where there are none, one that comes again.
     void throw_failure() {
         if (!failures_.empty()) {
@@ -343,6 +388,8 @@ class Solver {
     SolvedImage solved_image(const PlannedImage& planned) {
         SolvedImage image;
         const NodeResult& root = *ground_->results[planned.root];
+        if (services_.options.goal.files)
+            for (const StackLayer& layer : root.stack) services_.imported.verify_for_image(*layer.origin);
         image.tree = services_.options.goal.files ? tree_with_file_times(root) : root.tree;
         if (services_.options.goal.files) {
             auto held =
@@ -355,8 +402,23 @@ class Solver {
             if (std::holds_alternative<FromImage>(plan_.nodes[layer].operation)) image.base_layers += packed.size();
             image.layers.insert(image.layers.end(), packed.begin(), packed.end());
         }
+        if (services_.options.inline_cache) image.inline_cache = inline_cache_of(planned);
         if (planned.scan) image.reports = read_scan_reports(*ground_->results[*planned.scan], contents_);
         return image;
+    }
+
+    std::string inline_cache_of(const PlannedImage& planned) {
+        std::vector<ResultExport::ImageStep> steps;
+        for (NodeId id : planned.layers) {
+            const NodeResult& result = *ground_->results[id];
+            ResultExport::ImageStep step{&result, evaluator_.named_step(plan_.nodes[id], result.inputs), std::nullopt};
+            if (const auto found = packed_.find(id); step.step && found != packed_.end())
+                step.layer = found->second.front();
+            steps.push_back(std::move(step));
+        }
+        std::string text = export_.inline_cache(steps);
+        if (text.empty()) observer_.warning("--cache-to type=inline: the records would make the config too long");
+        return text;
     }
 
     // Trees of a build carry the constant that commands see; what leaves as files has the time that layers have.
@@ -379,6 +441,7 @@ class Solver {
     BuildObserver& observer_;
     Evaluator evaluator_;
     bool may_come_again_;
+    ResultExport export_;
     std::vector<NodeState> nodes_;
     std::set<NodeId, Later> ready_{Later{&nodes_}};
     std::set<NodeId> layer_nodes_;         ///< that give an image its layers
@@ -404,9 +467,20 @@ std::variant<Solved, NotCached> solve(const BuildPlan& plan, const SolveOptions&
     auto attempt = [&](Trust trust) {
         return Solver(plan, std::make_shared<Ground>(store, lease, options), observer, trust).solve();
     };
+    // Each time a cache is asked for less, so that this ends.
+    auto attempt_with_caches = [&](Trust trust) {
+        for (;;) {
+            try {
+                return attempt(trust);
+            } catch (const ClaimFailed&) {
+                for (const auto& cache : options.imports)
+                    for (const std::string& warning : cache->take_warnings()) observer.warning(warning);
+            }
+        }
+    };
     for (Trust trust : {Trust::records, Trust::bytes}) {
         try {
-            return attempt(trust);
+            return attempt_with_caches(trust);
         } catch (const BytesMissing&) {
             observer.warning("a result of an earlier build is gone from the store, or damaged: looking again");
         } catch (const Error& error) {

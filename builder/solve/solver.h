@@ -29,6 +29,9 @@
 
 namespace imgbuild::builder {
 
+class CacheExport;
+class ImportedCache;
+
 /// A directory of the host that steps copy from.
 struct ContextDirectory {
     std::string path;
@@ -98,6 +101,9 @@ struct SolveOptions {
     /// Where an instruction stands, as errors say it: "Buildfile:12".
     std::function<std::string(parser::Span)> locate;
     SolveGoal goal;
+    std::vector<std::shared_ptr<ImportedCache>> imports;  ///< --cache-from, the first counts most
+    std::vector<std::shared_ptr<CacheExport>> exports;    ///< --cache-to
+    bool inline_cache = false;                            ///< --cache-to type=inline
 };
 
 /// What a scanner says of an image (PlannedImage::scan).
@@ -112,6 +118,7 @@ struct SolvedImage {
     std::size_t base_layers = 0;
     std::shared_ptr<layerstore::ContentSources> contents;
     std::vector<ScanReport> reports;
+    std::string inline_cache;  ///< with SolveOptions::inline_cache: encode_inline(); empty where it would be too long
 };
 
 struct Solved {

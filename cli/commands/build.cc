@@ -82,6 +82,13 @@ std::string context_to_keep(const std::string& context) {
     return error ? context : path.string();
 }
 
+// The progress has ended by now.
+void end_exports(const BuildOptions& options, const builder::SolveOptions& solve_options, bool succeeded) {
+    for (const std::string& warning : finish_exports(solve_options.exports, succeeded))
+        if (options.progress != ProgressMode::quiet && options.progress != ProgressMode::rawjson)
+            tell(fmt::format("warning: {}\n", printable(warning)));
+}
+
 // For `imgbuild builds`, `explain` and `advise`, and for --profile.
 BuildRecord keep_record(const BuildOptions& options, const Recorder& recorder, layerstore::Store& store,
                         const Product* product) {
@@ -194,18 +201,22 @@ int build(BuildOptions options) {
     // It outlives what it gives: the files of the result are read through it.
     builder::SolveOptions solve_options = solve_options_of(options, input, buildfile, plan);
     solve_options.goal = goal_of(options);
+    solve_options.imports = open_imports(options.caches, *store);
+    solve_options.exports = open_exports(options.caches, *store);
     if (options.shell_on_failure) offer_shell(solve_options, *store, *progress);
     progress->set_locate(solve_options.locate);
     const Made made = [&] {
         try {
             return make({options, input, plan, solve_options, *store, *lease, started}, *progress);
         } catch (const Error&) {
+            end_exports(options, solve_options, false);
             keep_record(options, *progress, *store, nullptr);
             // What failed may be what a check warns of.
             tell_advice(options, advice, input.source);
             throw;
         }
     }();
+    end_exports(options, solve_options, !made.missing);
     if (made.missing) return tell_not_cached(plan, *made.missing);
     const Product& product = made.product;
     write_report(options, product);

@@ -69,6 +69,9 @@ void declare_running(OptionSet& options, BuildFlags& flags) {
     options.value("--jobs", flags.jobs, "N", "steps at once (as many as there are processors)");
     options.word("--no-cache", flags.no_cache, "true", "do every step again; with LINE,… those of these lines");
     options.list("--no-cache-filter", flags.no_cache_filters, "STAGES", "do the steps of these stages again");
+    options.list("--cache-from", flags.cache_from, "type=TYPE,…",
+                 "take results from registry,ref=REF or local,src=DIR; trust=verify|accept (docs/caching.md)");
+    options.list("--cache-to", flags.cache_to, "type=TYPE,…", "put results to local,dest=DIR or inline; mode=min|max");
     options.word("--require-cached", flags.require_cached, "true",
                  "end with status 5 rather than do a step; with STAGE,… one of these stages");
     options.flag("--explain", flags.explain,
@@ -82,10 +85,7 @@ void declare_running(OptionSet& options, BuildFlags& flags) {
 // What users of other builders may try and would miss silently.
 void declare_unsupported(OptionSet& options) {
     const std::string push = "imgbuild does not push: write an archive with -o type=oci and let skopeo push it";
-    const std::string cache = "imgbuild's cache is its store and is neither exported nor imported";
     options.unsupported("--push", push);
-    options.unsupported("--cache-from", cache);
-    options.unsupported("--cache-to", cache);
     options.unsupported("--squash", "use a last stage that copies from the others");
 }
 

@@ -24,7 +24,7 @@ struct BuildFlags {
     std::optional<std::string> no_cache, require_cached;
     std::optional<std::string> pull, progress, call, context_modes, created, timestamps, provenance, sbom, on_failure;
     std::vector<std::string> tags, platforms, build_args, build_arg_files, build_contexts, labels, annotations, outputs;
-    std::vector<std::string> allow, no_cache_filters, secrets, ssh, add_hosts, ulimits, attests;
+    std::vector<std::string> allow, no_cache_filters, secrets, ssh, add_hosts, ulimits, attests, cache_from, cache_to;
     bool load = false, offline = false, check = false, quiet = false, explain = false;
 };
 

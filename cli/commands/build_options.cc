@@ -238,6 +238,11 @@ void read_solve(BuildOptions& options, const BuildFlags& flags, const Environmen
         for (const std::string_view stage : split(required, ','))
             solve.require_cached_stages.push_back(to_lower(trim(stage)));
     solve.offline = flags.offline;
+    options.caches = read_cache_options(flags.cache_from, flags.cache_to, flags.offline);
+    const auto inline_cache = options.build_args.find("BUILDKIT_INLINE_CACHE");
+    if (inline_cache != options.build_args.end() && inline_cache->second == "1") options.caches.inline_cache = true;
+    solve.inline_cache = options.caches.inline_cache;
+    options.warnings.insert(options.warnings.end(), options.caches.warnings.begin(), options.caches.warnings.end());
     solve.root_mode = wanted_root_mode(flags.common);
     solve.run = read_run_settings(flags, environment);
     solve.run.hostname = read_hostname(options);

@@ -15,6 +15,7 @@
 #include "builder/solve/solver.h"
 #include "cli/commands/annotation.h"
 #include "cli/commands/attest_option.h"
+#include "cli/commands/cache_option.h"
 #include "cli/commands/output_option.h"
 #include "cli/common/common_options.h"
 #include "cli/progress/progress.h"
@@ -49,6 +50,7 @@ struct BuildOptions {
 
     // How it is built; `solve` has no contexts, goal and places yet.
     builder::SolveOptions solve;
+    CacheOptions caches;                      ///< opened with the store
     std::vector<std::size_t> no_cache_lines;  ///< --no-cache=LINE,…
     bool created_from_git = false;            ///< --created=git: the time is that of the context's commit
     layerstore::FileTime file_time = layerstore::default_file_time;

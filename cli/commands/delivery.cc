@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "builder/attest/statement.h"
+#include "builder/exchange/cache_records.h"
 #include "builder/image/image_assembly.h"
 #include "builder/image/output.h"
 #include "cli/commands/result_files.h"
@@ -91,6 +92,11 @@ std::string metadata_of(const BuildOptions& options, const Product& product) {
     return write_json_indented(document) + "\n";
 }
 
+std::pair<std::string, std::string> inline_member(const builder::SolvedImage& image) {
+    if (image.inline_cache.empty()) return {};
+    return {std::string(builder::inline_cache_member), image.inline_cache};
+}
+
 }  // namespace
 
 builder::SolveGoal goal_of(const BuildOptions& options) {
@@ -122,7 +128,8 @@ Product make_product(const BuildOptions& options, const builder::BuildPlan& plan
              .base_layers = solved.images[i].base_layers,
              .created = options.file_time,
              .annotations = annotations_of(options.annotations, Place::manifest, planned.platform),
-             .oci_media_types = options.solve.oci_media_types});
+             .oci_media_types = options.solve.oci_media_types,
+             .extra_member = inline_member(solved.images[i])});
         image.descriptor.annotations =
             annotations_of(options.annotations, Place::manifest_descriptor, planned.platform);
         builder::write_documents(image, store.blobs());

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// --cache-from: what caches outside the store say. Claims, and no more: nothing of it goes into the store by itself, and
+// whoever uses it remembers on whose word (design: claimed(source)).
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "builder/exchange/cache_place.h"
+#include "builder/exchange/cache_records.h"
+#include "layerstore/store/store.h"
+
+namespace imgbuild::builder {
+
+enum class CacheTrust {
+    verify,  ///< bytes are brought and read before an image is written
+    accept,  ///< only where they are needed
+};
+
+struct CacheSource {
+    std::shared_ptr<CachePlace> place;
+    CacheTrust trust = CacheTrust::verify;
+};
+
+/// One source of one build. Thread-safe. It is read when something is looked up first: its manifest and the records of
+/// steps, those of a base image with that image, a layer when its bytes are used. A source that cannot be read, or that
+/// said what is not so, knows nothing from then on; why stands in take_warnings().
+class ImportedCache {
+  public:
+    ImportedCache(CacheSource source, layerstore::Store& store) : source_(std::move(source)), store_(store) {}
+
+    const std::string& name() const { return source_.place->name(); }
+    CacheTrust trust() const noexcept { return source_.trust; }
+
+    /// Null where it says nothing; lives as long as this.
+    const StepRecord* find_step(const StepName& name);
+    std::shared_ptr<const BaseRecord> find_base(const Digest& manifest);
+    /// Blobs that are said to hold `delta`, and can be had as far as is known.
+    std::vector<CachedLayer> layers_of(const DeltaId& delta);
+    /// Brings a layer to the store, its digest verified. False where it cannot be had: nobody is told of it again.
+    bool bring(const layerstore::Descriptor& blob);
+
+    /// Bytes of this result were needed and are nowhere: it has to be made again.
+    void note_without_bytes(const DeltaId& delta);
+    bool is_without_bytes(const DeltaId& delta);
+
+    /// Something that it said is not so.
+    void drop(const std::string& reason);
+    bool is_dropped() const noexcept { return dropped_; }
+    std::vector<std::string> take_warnings();
+
+  private:
+    void load();
+    void load_inline(const std::string& document);
+    void take_image(const std::string& manifest);
+    void index_layers();
+    void give_up(std::string warning);
+
+    CacheSource source_;
+    layerstore::Store& store_;
+    std::mutex mutex_;
+    std::once_flag loaded_;
+    std::atomic<bool> dropped_ = false;
+    StepRecords steps_;  ///< not changed once loaded
+    std::unordered_map<DeltaId, std::vector<const StepRecord*>> by_delta_;
+    std::map<Digest, layerstore::Descriptor> base_blobs_;
+    std::map<Digest, std::shared_ptr<const BaseRecord>> bases_;  ///< null: it could not be read
+    std::set<Digest> missing_;                                   ///< blobs that cannot be had
+    std::set<DeltaId> without_bytes_;
+    std::vector<std::string> warnings_;
+};
+
+}  // namespace imgbuild::builder

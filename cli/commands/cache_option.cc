@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/commands/cache_option.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "builder/exchange/cache_export.h"
+#include "builder/exchange/imported_cache.h"
+#include "cli/common/option_values.h"
+#include "layerstore/image/reference.h"
+
+namespace imgbuild::cli {
+namespace {
+
+using Kind = CacheOption::Kind;
+
+constexpr std::string_view from_flag = "--cache-from";
+constexpr std::string_view to_flag = "--cache-to";
+
+// What one text says, as far as both flags say it alike.
+struct CacheText {
+    std::string_view text;
+    std::string_view flag;
+    bool offline;
+    CsvFields fields;
+    std::string type;
+};
+
+std::string require(CacheText& text, const std::string& key) {
+    const std::optional<std::string> value = take(text.fields, key);
+    if (!value || value->empty()) refuse_value(text.flag, text.text, key + "= is missing");
+    return *value;
+}
+
+bool read_mode(CacheText& text) {
+    const std::string mode = take(text.fields, "mode").value_or("min");
+    if (mode != "min" && mode != "max") refuse_value(text.flag, mode, "no such mode", "there are min and max");
+    return mode == "max";
+}
+
+bool read_accepted(CacheText& text) {
+    const std::string trust = take(text.fields, "trust").value_or("verify");
+    if (trust != "verify" && trust != "accept")
+        refuse_value(text.flag, trust, "no such trust", "there are verify and accept");
+    return trust == "accept";
+}
+
+std::string read_reference(CacheText& text) {
+    const std::string reference = require(text, "ref");
+    return with_context(text.flag, [&] { return layerstore::Reference::parse(reference).full(); });
+}
+
+// What of buildx's attributes says nothing new here: layers are packed as those of the image, caches are OCI manifests.
+void pass_over_forms(CacheText& text) {
+    for (const char* key :
+         {"compression", "compression-level", "force-compression", "oci-mediatypes", "image-manifest", "timeout"})
+        take(text.fields, key);
+}
+
+void pass_over(CacheOptions& options, const CacheText& text, std::string_view why) {
+    options.warnings.push_back(fmt::format("{} {}: {}: it is passed over", text.flag, printable(text.text), why));
+}
+
+// The place; empty for a kind that is not here.
+std::optional<CacheOption> read_place(CacheText& text, const std::string& path_key, CacheOptions& options) {
+    CacheOption option;
+    if (text.type == "registry") {
+        option.kind = Kind::registry;
+        option.place = read_reference(text);
+        take(text.fields, "registry.insecure");
+    } else if (text.type == "local") {
+        option.kind = Kind::layout;
+        option.place = require(text, path_key);
+        option.tag = take(text.fields, "tag").value_or("latest");
+    } else if (text.type == "gha" || text.type == "s3" || text.type == "azblob") {
+        pass_over(options, text, "imgbuild keeps no cache there");
+        return std::nullopt;
+    } else {
+        static const std::vector<std::string_view> types{"registry", "local", "inline"};
+        const auto near = nearest(text.type, types);
+        refuse_value(text.flag, text.type, "no such type",
+                     near ? fmt::format("did you mean {}?", *near) : "there are registry, local and inline");
+    }
+    return option;
+}
+
+CacheText read_text(const std::string& text, std::string_view flag, bool offline) {
+    CacheText read{text, flag, offline, parse_csv_fields(text, flag), {}};
+    read.type = take(read.fields, "type").value_or(read.fields.bare.empty() ? "" : "registry");
+    if (read.type.empty()) refuse_value(flag, text, "type= is missing");
+    return read;
+}
+
+void add_place(CacheOptions& options, CacheOption option, const CacheText& text) {
+    if (text.offline && option.kind != Kind::layout)
+        pass_over(options, text, "--offline asks for it");
+    else
+        (text.flag == from_flag ? options.from : options.to).push_back(std::move(option));
+}
+
+void read_from(const std::string& text, CacheOptions& options, bool offline) {
+    CacheText read = read_text(text, from_flag, offline);
+    if (!read.fields.bare.empty()) {  // REF[,REF]
+        for (const std::string& reference : read.fields.bare) {
+            CacheOption option;
+            option.place = with_context(from_flag, [&] { return layerstore::Reference::parse(reference).full(); });
+            add_place(options, std::move(option), read);
+        }
+        read.fields.bare.clear();
+        return refuse_others(read.fields, {"type"}, from_flag);
+    }
+    if (read.type == "inline")
+        refuse_value(from_flag, text, "such a cache is in an image", "name the image with type=registry,ref=");
+    std::optional<CacheOption> option = read_place(read, "src", options);
+    if (!option) return;
+    option->is_accepted = read_accepted(read);
+    refuse_others(read.fields, {"type", "ref", "src", "tag", "trust"}, from_flag);
+    add_place(options, std::move(*option), read);
+}
+
+void read_to(const std::string& text, CacheOptions& options, bool offline) {
+    CacheText read = read_text(text, to_flag, offline);
+    if (!read.fields.bare.empty()) {  // REF
+        if (read.fields.bare.size() > 1) refuse_value(to_flag, text, "one place for a flag");
+        read.fields.values["ref"] = read.fields.bare.front();
+        read.fields.bare.clear();
+    }
+    const bool every_layer = read_mode(read);
+    const bool may_fail = take_bool(read.fields, "ignore-error", to_flag).value_or(true);
+    pass_over_forms(read);
+    if (read.type == "inline") {
+        options.inline_cache = true;
+        return refuse_others(read.fields, {"type", "mode", "ignore-error"}, to_flag);
+    }
+    std::optional<CacheOption> option = read_place(read, "dest", options);
+    if (!option) return;
+    if (option->kind == Kind::registry)
+        refuse_value(to_flag, text, "imgbuild does not push", "export to a directory with type=local,dest=");
+    option->every_layer = every_layer;
+    option->must_succeed = !may_fail;
+    if (option->kind == Kind::layout) option->begins_afresh = take_bool(read.fields, "reset", to_flag).value_or(false);
+    refuse_others(read.fields, {"type", "ref", "dest", "tag", "mode", "reset", "ignore-error"}, to_flag);
+    add_place(options, std::move(*option), read);
+}
+
+std::shared_ptr<builder::CachePlace> open_place(const CacheOption& option) {
+    switch (option.kind) {
+        case Kind::layout: return builder::layout_cache_place(option.place, option.tag);
+        case Kind::registry: return builder::registry_cache_place(layerstore::Reference::parse(option.place));
+    }
+    throw Error(ErrorKind::internal, "a cache of no kind");
+}
+
+}  // namespace
+
+CacheOptions read_cache_options(const std::vector<std::string>& from, const std::vector<std::string>& to,
+                                bool offline) {
+    CacheOptions options;
+    for (const std::string& text : from) read_from(text, options, offline);
+    for (const std::string& text : to) read_to(text, options, offline);
+    return options;
+}
+
+std::vector<std::shared_ptr<builder::ImportedCache>> open_imports(const CacheOptions& options,
+                                                                  layerstore::Store& store) {
+    std::vector<std::shared_ptr<builder::ImportedCache>> imports;
+    for (const CacheOption& option : options.from)
+        imports.push_back(std::make_shared<builder::ImportedCache>(
+            builder::CacheSource{open_place(option),
+                                 option.is_accepted ? builder::CacheTrust::accept : builder::CacheTrust::verify},
+            store));
+    return imports;
+}
+
+std::vector<std::shared_ptr<builder::CacheExport>> open_exports(const CacheOptions& options, layerstore::Store& store) {
+    std::vector<std::shared_ptr<builder::CacheExport>> exports;
+    for (const CacheOption& option : options.to)
+        exports.push_back(std::make_shared<builder::CacheExport>(
+            builder::CacheTarget{open_place(option), option.every_layer, option.must_succeed, option.begins_afresh},
+            store));
+    return exports;
+}
+
+std::vector<std::string> finish_exports(const std::vector<std::shared_ptr<builder::CacheExport>>& exports,
+                                        bool succeeded) {
+    std::vector<std::string> warnings;
+    std::exception_ptr failure;
+    for (const auto& cache : exports) {
+        try {
+            cache->finish(succeeded);
+        } catch (Error& error) {
+            warnings.push_back(fmt::format("the cache is not exported: {}", error.full_message()));
+            if (!cache->target().must_succeed) continue;
+            error.add_frame(std::string(to_flag));
+            failure = std::current_exception();
+        }
+    }
+    if (failure && succeeded) std::rethrow_exception(failure);
+    return warnings;
+}
+
+}  // namespace imgbuild::cli
