@@ -3,6 +3,7 @@
 
 // Bytes as text, for headers and JSON.
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,5 +11,7 @@ namespace imgbuild {
 
 /// RFC 4648 with padding, in one line.
 std::string encode_base64(std::string_view bytes);
+/// Empty where `text` is none, with or without the padding at its end.
+std::optional<std::string> decode_base64(std::string_view text);
 
 }  // namespace imgbuild
