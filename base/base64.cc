@@ -16,16 +16,17 @@ std::string encode_base64(std::string_view bytes) {
 }
 
 std::optional<std::string> decode_base64(std::string_view text) {
-    if (text.size() % 4 != 0) return std::nullopt;
-    std::string out(text.size() / 4 * 3, '\0');
+    std::string padded(text);
+    padded.append((4 - text.size() % 4) % 4, '=');
+    std::string out(padded.size() / 4 * 3, '\0');
     const int size =
         ::EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                          reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+                          reinterpret_cast<const unsigned char*>(padded.data()), static_cast<int>(padded.size()));
     if (size < 0) return std::nullopt;
-    const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
+    const std::size_t padding = padded.ends_with("==") ? 2 : padded.ends_with('=') ? 1 : 0;
     out.resize(static_cast<std::size_t>(size) - padding);
     // OpenSSL passes over blanks and takes padding anywhere: only what would be written is read.
-    if (encode_base64(out) != text) return std::nullopt;
+    if (encode_base64(out) != padded) return std::nullopt;
     return out;
 }
 

@@ -15,6 +15,7 @@
 namespace imgbuild {
 
 inline constexpr int helper_status_fd = 3;
+inline constexpr int helper_data_fd = 4;  ///< a file that the request speaks of, where it speaks of one
 inline constexpr std::size_t max_helper_status_bytes = 64 * 1024;
 
 /// {"ok":false,"kind":…,"message":…,"hint":…}; frames become part of the message, and what is not UTF-8 is escaped.

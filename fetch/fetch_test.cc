@@ -6,8 +6,11 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/stream.h"
-#include "fetch/registry.h"
+#include "fetch/accounts/authorizer.h"
+#include "fetch/push.h"
+#include "fetch/refusal.h"
 #include "fetch/request.h"
+#include "fetch/transfer.h"
 #include "fetch/url.h"
 
 using namespace imgbuild;
@@ -70,15 +73,56 @@ TEST_CASE("only loopback registries are spoken to without TLS") {
 }
 
 TEST_CASE("a challenge says where the token is and for what") {
-    auto challenge = BearerChallenge::parse(
-        R"(Bearer realm="https://auth.example/token",service="reg",scope="repository:a/b:pull")");
-    REQUIRE(challenge);
-    CHECK(challenge->address() == "https://auth.example/token?service=reg&scope=repository%3Aa%2Fb%3Apull");
-    CHECK(BearerChallenge::parse(R"(bearer  realm="https://h/t?x=1" , service=a\ , Basic realm="b")")->address() ==
+    const auto address = [](std::string_view header) {
+        const auto challenges = parse_challenges(header);
+        REQUIRE_FALSE(challenges.empty());
+        const std::string scope = challenges.front().parameter("scope");
+        return token_address(challenges.front(),
+                             scope.empty() ? std::vector<std::string>{} : std::vector<std::string>{scope});
+    };
+    CHECK(address(R"(Bearer realm="https://auth.example/token",service="reg",scope="repository:a/b:pull")") ==
+          "https://auth.example/token?service=reg&scope=repository%3Aa%2Fb%3Apull");
+    CHECK(address(R"(bearer  realm="https://h/t?x=1" , service=a\ , Basic realm="b")") ==
           "https://h/t?x=1&service=a%5C");
-    CHECK(BearerChallenge::parse(R"(Bearer realm="https://h/\"q")")->realm == R"(https://h/"q)");
-    for (const char* header : {R"(Basic realm="x")", "Bearer", R"(Bearer realm="open)", R"(Bearer realm="\)", ""})
-        CHECK_FALSE(BearerChallenge::parse(header));
+    const auto both = parse_challenges(R"(Bearer realm="https://h/t" , Basic realm="b", charset=x)");
+    REQUIRE(both.size() == 2);
+    CHECK(both[1].scheme == "basic");
+    CHECK(both[1].parameter("realm") == "b");
+    CHECK(parse_challenges(R"(Bearer realm="https://h/\"q")").front().parameter("realm") == R"(https://h/"q)");
+    for (const char* header : {R"(Bearer realm="open)", R"(Bearer realm="\)", "", R"(realm="x")"})
+        CHECK(parse_challenges(header).empty());
+}
+
+TEST_CASE("credentials go to token servers of the same organisation only") {
+    CHECK(is_related_host("registry.example.com", "auth.example.com"));
+    CHECK(is_related_host("registry-1.docker.io", "auth.docker.io"));
+    CHECK(is_related_host("127.0.0.1", "127.0.0.1"));
+    for (const auto& [host, realm] : {std::pair{"registry.example.com", "registry.example.com.evil.org"},
+                                      {"127.0.0.1", "127.0.0.2"},
+                                      {"a.co.uk", "b.co.uk"},
+                                      {"registry", "auth"},
+                                      {"registry.example.com", "example.org"}})
+        CHECK_FALSE(is_related_host(host, realm));
+}
+
+TEST_CASE("an upload goes on behind the last byte that the registry has") {
+    CHECK(uploaded_bytes("0-99") == 100);
+    CHECK(uploaded_bytes("bytes=0-99") == 100);
+    CHECK(uploaded_bytes("0-0") == 0);
+    for (const char* range : {"", "5-9", "0", "0-", "-9", "0--1", "0-18446744073709551615"})
+        CHECK_FALSE(uploaded_bytes(range));
+}
+
+TEST_CASE("an address of this machine or its link is no place for strangers to send us") {
+    for (const char* host :
+         {"localhost", "127.0.0.1", "169.254.169.254", "[fe80::1]", "[::1]", "0.0.0.0", "[::ffff:7f00:1]"})
+        CHECK(is_private_address(host));
+    for (const char* host : {"example.org", "10.0.0.1", "169.254.example.org", "[2001:db8::1]"})
+        CHECK_FALSE(is_private_address(host));
+    const Url registry = Url::parse("https://registry.example/v2/");
+    CHECK(follow_redirect(registry, "https://cdn.example/b", "blob").host == "cdn.example");
+    CHECK_THROWS_AS(follow_redirect(registry, "http://cdn.example/b", "blob"), Error);
+    CHECK_THROWS_AS(follow_redirect(registry, "https://169.254.169.254/b", "blob"), Error);
 }
 
 TEST_CASE("a server says how long to wait, up to ten seconds") {
@@ -100,7 +144,9 @@ TEST_CASE("a part is known by where it begins") {
 TEST_CASE("a request that does not follow the format reaches no network") {
     MemoryWriter out;
     for (const char* request :
-         {"", "[]", "{}", R"({"kind":"push"})", R"({"kind":"http","url":"http://127.0.0.1:1/"})",
+         {"", "[]", "{}", R"({"kind":"push"})",
+          R"({"kind":"push-blob","domain":"127.0.0.1:1","repository":"a","digest":"sha256:00","size":1})",
+          R"({"kind":"http","url":"http://127.0.0.1:1/"})",
           R"({"kind":"http","url":"http://127.0.0.1:1/","maxBytes":-1})",
           R"({"kind":"manifest","domain":"127.0.0.1:1","repository":"a/../b","reference":"1","maxBytes":1})",
           R"({"kind":"manifest","domain":"127.0.0.1:1","repository":"a","reference":"1/../2","maxBytes":1})",

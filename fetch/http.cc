@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <ctime>
@@ -11,6 +12,7 @@
 #include "base/error.h"
 #include "base/stream.h"
 #include "base/text.h"
+#include "fetch/refusal.h"
 
 namespace imgbuild::fetch {
 namespace {
@@ -19,8 +21,12 @@ constexpr long connect_seconds = 10;
 // Fewer bytes a second than this for so long is a stall.
 constexpr long stalled_speed = 100;
 constexpr long stalled_seconds = 30;
+// A server that got a body says nothing while it puts it in its place.
+constexpr long stalled_upload_seconds = 300;
 constexpr std::size_t most_header_bytes = 256 * 1024;
+constexpr std::size_t most_headers = 1000;
 constexpr std::size_t most_error_bytes = 64 * 1024;
+constexpr long upload_buffer_bytes = 512 * 1024;
 
 struct FreeList {
     void operator()(curl_slist* list) const noexcept { curl_slist_free_all(list); }
@@ -54,6 +60,9 @@ bool may_pass(CURLcode code) noexcept {
     }
 }
 
+// At least a second, below which libcurl cannot count.
+long patient(long seconds) { return std::max(1L, static_cast<long>(static_cast<double>(seconds) * patience())); }
+
 // As the curl program: libcurl itself reads the variables of proxies only.
 void set_authorities(CURL* handle) {
     for (const char* name : {"CURL_CA_BUNDLE", "SSL_CERT_FILE"})
@@ -69,7 +78,9 @@ void set_authorities(CURL* handle) {
 
 struct HttpClient::Exchange {
     HttpReply reply;
+    const HttpRequest& request;
     const BodySink& sink;
+    std::uint64_t sent = 0;  ///< bytes of the request's body
     std::size_t header_bytes = 0;
     std::exception_ptr thrown;
     bool heard_enough = false;  ///< an error's body was longer than anybody reads
@@ -93,16 +104,24 @@ HttpClient::~HttpClient() {
     curl_global_cleanup();
 }
 
-void HttpClient::prepare(const Url& url, Exchange& exchange) {
+BodySource source_of(std::string_view text) {
+    return [text](std::uint64_t offset, std::span<std::byte> buffer) {
+        const std::string_view rest = text.substr(std::min<std::uint64_t>(offset, text.size()));
+        return rest.copy(reinterpret_cast<char*>(buffer.data()), buffer.size());
+    };
+}
+
+void HttpClient::prepare(const HttpRequest& request, Exchange& exchange) {
     CURL* handle = handle_;
     curl_easy_reset(handle);
-    curl_easy_setopt(handle, CURLOPT_URL, url.text.c_str());
+    curl_easy_setopt(handle, CURLOPT_URL, request.url.text.c_str());
     curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(handle, CURLOPT_USERAGENT, "imgbuild");
-    curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, connect_seconds);
+    curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, patient(connect_seconds));
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, stalled_speed);
-    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, stalled_seconds);
+    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME,
+                     patient(request.has_body() ? stalled_upload_seconds : stalled_seconds));
     curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, exchange.problem.data());
     curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, &HttpClient::take_header);
     curl_easy_setopt(handle, CURLOPT_HEADERDATA, &exchange);
@@ -110,13 +129,28 @@ void HttpClient::prepare(const Url& url, Exchange& exchange) {
     curl_easy_setopt(handle, CURLOPT_WRITEDATA, &exchange);
     // A proxy's own answer to CONNECT is not the server's.
     curl_easy_setopt(handle, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    if (is_loopback(url.host)) curl_easy_setopt(handle, CURLOPT_PROXY, "");
+    if (request.has_body()) {
+        curl_easy_setopt(handle, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(handle, CURLOPT_UPLOAD_BUFFERSIZE, upload_buffer_bytes);
+        curl_easy_setopt(handle, CURLOPT_READFUNCTION, &HttpClient::give_body);
+        curl_easy_setopt(handle, CURLOPT_READDATA, &exchange);
+        curl_easy_setopt(handle, CURLOPT_SEEKFUNCTION, &HttpClient::rewind_body);
+        curl_easy_setopt(handle, CURLOPT_SEEKDATA, &exchange);
+        curl_easy_setopt(handle, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.body_size));
+    }
+    if (request.method == "HEAD") curl_easy_setopt(handle, CURLOPT_NOBODY, 1L);
+    if (request.method != "GET" && request.method != "HEAD")
+        curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, request.method.c_str());
+    if (is_loopback(request.url.host)) curl_easy_setopt(handle, CURLOPT_PROXY, "");
     set_authorities(handle);
 }
 
-HttpReply HttpClient::get(const Url& url, const std::vector<std::string>& headers, const BodySink& sink) {
-    Exchange exchange{.sink = sink};
-    prepare(url, exchange);
+HttpReply HttpClient::send(const HttpRequest& request, const BodySink& sink) {
+    Exchange exchange{.request = request, .sink = sink};
+    prepare(request, exchange);
+    std::vector<std::string> headers = request.headers;
+    // Else libcurl waits a second for servers that do not know it; whoever refuses does so while we send.
+    if (request.has_body()) headers.emplace_back("Expect:");
     HeaderList list = make_list(headers);
     curl_easy_setopt(handle_, CURLOPT_HTTPHEADER, list.get());
     CURLcode code = curl_easy_perform(handle_);
@@ -127,6 +161,27 @@ HttpReply HttpClient::get(const Url& url, const std::vector<std::string>& header
         exchange.reply.failure_may_pass = may_pass(code);
     }
     return std::move(exchange.reply);
+}
+
+std::size_t HttpClient::give_body(char* bytes, std::size_t size, std::size_t count, void* pointer) noexcept {
+    auto& exchange = *static_cast<Exchange*>(pointer);
+    try {
+        const std::uint64_t left = exchange.request.body_size - exchange.sent;
+        if (left == 0) return 0;
+        std::span<std::byte> buffer(reinterpret_cast<std::byte*>(bytes), std::min<std::uint64_t>(size * count, left));
+        const std::size_t given = exchange.request.body(exchange.sent, buffer);
+        exchange.sent += given;
+        return given == 0 ? CURL_READFUNC_ABORT : given;
+    } catch (...) {
+        exchange.thrown = std::current_exception();
+        return CURL_READFUNC_ABORT;
+    }
+}
+
+int HttpClient::rewind_body(void* pointer, std::int64_t offset, int origin) noexcept {
+    if (origin != SEEK_SET || offset < 0) return CURL_SEEKFUNC_CANTSEEK;
+    static_cast<Exchange*>(pointer)->sent = static_cast<std::uint64_t>(offset);
+    return CURL_SEEKFUNC_OK;
 }
 
 std::size_t HttpClient::take_header(char* bytes, std::size_t size, std::size_t count, void* pointer) noexcept {
@@ -142,6 +197,8 @@ std::size_t HttpClient::take_header(char* bytes, std::size_t size, std::size_t c
             std::string_view rest = trim(line.substr(std::min(line.find(' '), line.size())));
             exchange.reply.status = static_cast<long>(parse_unsigned(rest.substr(0, 3)).value_or(0));
         } else if (std::size_t colon = line.find(':'); colon != std::string_view::npos) {
+            if (exchange.reply.headers.size() == most_headers)
+                throw Error(ErrorKind::unavailable, fmt::format("fetch: more than {} headers", most_headers));
             exchange.reply.headers.emplace_back(to_lower(trim(line.substr(0, colon))), trim(line.substr(colon + 1)));
         }
         return size * count;
@@ -156,12 +213,13 @@ std::size_t HttpClient::take_body(char* bytes, std::size_t size, std::size_t cou
     std::string_view body(bytes, size * count);
     try {
         HttpReply& reply = exchange.reply;
-        if (reply.is_content())
-            exchange.sink(reply, as_bytes(body));
-        else if (reply.error_body.size() < most_error_bytes)
+        if (reply.is_content()) {
+            if (exchange.sink) exchange.sink(reply, as_bytes(body));
+        } else if (reply.error_body.size() < most_error_bytes) {
             reply.error_body += body.substr(0, most_error_bytes - reply.error_body.size());
-        else
+        } else {
             exchange.heard_enough = true;
+        }
         return exchange.heard_enough ? 0 : body.size();
     } catch (...) {
         exchange.thrown = std::current_exception();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// One GET at a time over libcurl, without any policy of its own: it follows nothing, repeats nothing and sends
+// One request at a time over libcurl, without any policy of its own: it follows nothing, repeats nothing and sends
 // the headers that it is given.
 
 #include <cstdint>
@@ -26,13 +26,30 @@ struct HttpReply {
     std::string failure;  ///< why the exchange broke off, in libcurl's words; empty when it did not
     bool failure_may_pass = false;
 
+    /// True for 200 and 206, whose body goes to the sink.
     bool is_content() const noexcept { return failure.empty() && (status == 200 || status == 206); }
     /// The first header of that name; empty when there is none.
     std::string header(std::string_view lower_case_name) const;
 };
 
-/// Sees the bytes of a 200 or 206 as they come, with the status and the headers. What it throws leaves get().
+/// Sees the bytes of a 200 or 206 as they come, with the status and the headers. What it throws leaves send().
 using BodySink = std::function<void(const HttpReply&, std::span<const std::byte>)>;
+
+/// Bytes of a request's body, whichever are asked for: libcurl may begin anew on another connection. What it throws
+/// leaves send().
+using BodySource = std::function<std::size_t(std::uint64_t offset, std::span<std::byte> buffer)>;
+/// `text` must outlive the source.
+BodySource source_of(std::string_view text);
+
+struct HttpRequest {
+    Url url;
+    std::vector<std::string> headers;  ///< lines "Name: value"
+    std::string method = "GET";        ///< GET, HEAD, POST, PUT, PATCH or DELETE
+    BodySource body = nullptr;         ///< for POST, PUT and PATCH, which send an empty one without it
+    std::uint64_t body_size = 0;       ///< bytes
+
+    bool has_body() const noexcept { return method == "POST" || method == "PUT" || method == "PATCH"; }
+};
 
 class HttpClient {
   public:
@@ -42,15 +59,17 @@ class HttpClient {
     HttpClient(const HttpClient&) = delete;
     HttpClient& operator=(const HttpClient&) = delete;
 
-    /// Fetches `url`; `headers` are lines "Name: value". Connections are kept for the next call. A failure of the
+    /// Sends `request`; without a sink a body is thrown away. Connections are kept for the next call. A failure of the
     /// network or the server is part of the reply and never an Error.
-    HttpReply get(const Url& url, const std::vector<std::string>& headers, const BodySink& sink);
+    HttpReply send(const HttpRequest& request, const BodySink& sink = nullptr);
 
   private:
     struct Exchange;
-    void prepare(const Url& url, Exchange& exchange);
+    void prepare(const HttpRequest& request, Exchange& exchange);
     static std::size_t take_header(char* bytes, std::size_t size, std::size_t count, void* exchange) noexcept;
     static std::size_t take_body(char* bytes, std::size_t size, std::size_t count, void* exchange) noexcept;
+    static std::size_t give_body(char* bytes, std::size_t size, std::size_t count, void* exchange) noexcept;
+    static int rewind_body(void* exchange, std::int64_t offset, int origin) noexcept;
 
     void* handle_;  ///< CURL*
 };

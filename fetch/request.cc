@@ -5,10 +5,16 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/helper_status.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "fetch/accounts/credential_search.h"
+#include "fetch/accounts/login.h"
 #include "fetch/git.h"
+#include "fetch/push.h"
 #include "fetch/registry.h"
+#include "layerstore/image/descriptor.h"
+#include "layerstore/image/image.h"
 
 namespace imgbuild::fetch {
 namespace {
@@ -104,22 +110,136 @@ Json carry_out_git(const std::string& kind, const Json& request) {
     return Json{{"time", check_out_git(access, revision, says(request, "submodules"))}};
 }
 
+// The repository alone; the tag is only there because a reference has one.
+layerstore::Reference repository_of(const Json& request) { return reference_of(request, "latest"); }
+
+std::string scope_of(const std::string& repository, std::string_view actions) {
+    return fmt::format("repository:{}:{}", repository, actions);
+}
+
+Digest digest_of(const Json& request) { return Digest::parse_or_throw(required_string(request, "digest", what)); }
+
+std::vector<std::string> strings_of(const Json& request, const char* member) {
+    std::vector<std::string> strings;
+    const Json* list = optional_array(request, member, what);
+    for (const Json& one : list ? *list : Json::array()) {
+        if (!one.is_string()) throw Error(ErrorKind::usage, fmt::format("request: {}: not all strings", member));
+        strings.push_back(one.get<std::string>());
+    }
+    return strings;
+}
+
+// The file on descriptor 4, from any offset on.
+std::size_t read_data(std::uint64_t offset, std::span<std::byte> buffer) {
+    constexpr const char* name = "what is pushed";
+    if (::lseek(helper_data_fd, static_cast<off_t>(offset), SEEK_SET) < 0) throw_errno("read", name);
+    return FdReader(helper_data_fd, name).read(buffer);
+}
+
+Json carry_out_missing_blobs(HttpClient& client, const Json& request) {
+    const auto repository = repository_of(request);
+    RegistrySession session(client, repository, {scope_of(repository.repository, "pull,push")});
+    Json missing = Json::array();
+    for (const std::string& text : strings_of(request, "digests"))
+        if (!has_blob(session, Digest::parse_or_throw(text))) missing.push_back(text);
+    return Json{{"missing", std::move(missing)}};
+}
+
+Json carry_out_push_blob(HttpClient& client, const Json& request) {
+    const auto repository = repository_of(request);
+    std::vector<std::string> scopes{scope_of(repository.repository, "pull,push")};
+    BlobUpload blob{.digest = digest_of(request), .size = byte_count(request, "size")};
+    if (const auto from = optional_string(request, "mountFrom", what)) {
+        const auto other = layerstore::Reference::parse(repository.domain + "/" + *from);
+        if (other.repository != *from || other.digest)
+            throw Error(ErrorKind::usage, "request: mountFrom: no name of a repository");
+        blob.mount_from = other.repository;
+        scopes.push_back(scope_of(other.repository, "pull"));
+    }
+    if (says(request, "hasData")) blob.bytes = read_data;
+    RegistrySession session(client, repository, std::move(scopes));
+    switch (upload_blob(session, blob)) {
+        case UploadOutcome::mounted: return Json{{"outcome", "mounted"}};
+        case UploadOutcome::uploaded: return Json{{"outcome", "uploaded"}};
+        case UploadOutcome::needed: return Json{{"outcome", "needed"}};
+    }
+    throw Error(ErrorKind::internal, "unreachable");
+}
+
+Json carry_out_push_manifest(HttpClient& client, const Json& request) {
+    const auto repository = repository_of(request);
+    std::string bytes(layerstore::max_manifest_bytes, '\0');
+    std::size_t size = 0;
+    while (const std::size_t count = read_data(size, std::as_writable_bytes(std::span(bytes).subspan(size))))
+        size += count;
+    bytes.resize(size);
+    ManifestUpload manifest{.digest = digest_of(request), .media_type = one_line(request, "mediaType"), .bytes = bytes};
+    if (Sha256::of(bytes) != manifest.digest)
+        throw Error(ErrorKind::corrupt, fmt::format("push manifest {}: its content is {}", manifest.digest.text(),
+                                                    Sha256::of(bytes).text()));
+    for (const std::string& tag : strings_of(request, "tags")) manifest.tags.push_back(reference_of(request, tag).tag);
+    RegistrySession session(client, repository, {scope_of(repository.repository, "pull,push")});
+    return Json{{"listsReferrers", push_manifest(session, manifest)}};
+}
+
+std::string domain_of(const Json& request) {
+    const std::string domain = required_string(request, "domain", what);
+    if (layerstore::Reference::parse(domain + "/a").domain != domain)
+        throw Error(ErrorKind::usage, fmt::format("request: {}: no name of a registry", printable(domain)));
+    return domain;
+}
+
+Json carry_out_login(HttpClient& client, const Json& request) {
+    const std::string domain = domain_of(request);
+    const Credential credential{one_line(request, "user"), one_line(request, "password"), {}, {}};
+    if (credential.user.empty() || credential.user.find(':') != std::string::npos)
+        throw Error(ErrorKind::usage, "login: the name of a user is empty or holds a colon");
+    check_login(client, domain, credential);
+    return Json{{"place", save_credential(Surroundings::of_process(), domain, credential)}};
+}
+
+Json carry_out_logout(const Json& request) {
+    const Surroundings surroundings = Surroundings::of_process();
+    const std::string domain = domain_of(request);
+    Json status{{"places", remove_credentials(surroundings, domain)}};
+    const CredentialSearch left = search_credential(surroundings, domain, "");
+    if (!left.credential.is_empty()) status["left"] = left.steps.back().place;
+    return status;
+}
+
+Json carry_out_explain(const Json& request) {
+    const auto repository = repository_of(request);
+    Json status{{"endpoints", Json::array()}, {"credentials", Json::array()}};
+    status["endpoints"].push_back({{"place", registry_address(repository.domain)}, {"outcome", "the registry itself"}});
+    const CredentialSearch search =
+        search_credential(Surroundings::of_process(), repository.domain, repository.repository);
+    for (const CredentialStep& step : search.steps)
+        status["credentials"].push_back({{"place", step.place}, {"outcome", step.outcome}});
+    return status;
+}
+
 }  // namespace
 
 Json carry_out(std::string_view text, ByteWriter& out) {
     Json request = parse_json(text, what);
     std::string kind = required_string(request, "kind", what);
     if (kind == "git-resolve" || kind == "git-checkout" || kind == "git-work-tree") return carry_out_git(kind, request);
+    if (kind == "explain") return carry_out_explain(request);
+    if (kind == "logout") return carry_out_logout(request);
     HttpClient client;
+    if (kind == "login") return carry_out_login(client, request);
     if (kind == "http") return carry_out_http(client, request, out);
     if (kind == "manifest") {
         auto reference = reference_of(request, required_string(request, "reference", what));
         return describe(fetch_manifest(client, reference, byte_count(request, "maxBytes"), out));
     }
     if (kind == "blob") {
-        std::string digest = Digest::parse_or_throw(required_string(request, "digest", what)).text();
+        const std::string digest = digest_of(request).text();
         return describe(fetch_blob(client, reference_of(request, digest), byte_count(request, "size"), out));
     }
+    if (kind == "missing-blobs") return carry_out_missing_blobs(client, request);
+    if (kind == "push-blob") return carry_out_push_blob(client, request);
+    if (kind == "push-manifest") return carry_out_push_manifest(client, request);
     throw Error(ErrorKind::usage, fmt::format("request: kind: \"{}\" is none that is known", printable(kind)));
 }
 

@@ -4,65 +4,33 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <thread>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "base/text.h"
+#include "fetch/refusal.h"
 
 namespace imgbuild::fetch {
 namespace {
 
-constexpr std::int64_t longest_pause = 10'000;  // milliseconds
-
-bool is_redirect(long status) noexcept {
-    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
-bool status_may_pass(long status) noexcept {
-    return status == 429 || (status >= 500 && status != 501 && status != 505);
-}
-
-// What a registry says of its error (distribution-spec, "Error Codes"), for people; empty when it says nothing.
-std::string words_of_server(const HttpReply& reply) {
-    try {
-        Json document = parse_json(reply.error_body, "error");
-        const Json* errors = document.is_object() ? optional_array(document, "errors", "error") : nullptr;
-        if (errors == nullptr || errors->empty()) return {};
-        return printable(optional_string(errors->front(), "message", "error").value_or("").substr(0, 200));
-    } catch (const Error&) {
-        return {};
-    }
-}
-
 class Transfer {
   public:
     Transfer(HttpClient& client, const Wanted& wanted, ByteWriter& out)
-        : client_(client),
-          wanted_(wanted),
-          hashing_(&out),
-          current_(wanted.url),
-          authorization_(wanted.authorization) {}
+        : client_(client), wanted_(wanted), hashing_(&out), current_(wanted.url) {}
 
     Fetched run() {
-        bool may_ask = static_cast<bool>(wanted_.authorizer);
+        bool may_ask = wanted_.authorizer != nullptr;
         for (int next_try = 2;;) {
             HttpReply reply = follow();
             if (is_complete(reply)) return {std::move(reply), current_, hashing_.finish(), hashing_.count()};
             if (is_unchanged(reply)) return {std::move(reply), current_, hashing_.finish(), 0, true};
             bool asks_here = reply.status == 401 && current_.same_origin(wanted_.url);
-            if (reply.failure.empty() && asks_here && std::exchange(may_ask, false)) {
-                authorization_ = wanted_.authorizer(reply);
-                if (!authorization_.empty()) continue;
-            }
+            if (reply.failure.empty() && asks_here && std::exchange(may_ask, false) && wanted_.authorizer->renew(reply))
+                continue;
             bool cut_short = reply.is_content();
-            bool may_pass =
-                cut_short || (reply.failure.empty() ? status_may_pass(reply.status) : reply.failure_may_pass);
-            if (!may_pass || next_try > most_tries) refuse(reply);
+            if (!(cut_short || may_pass(reply)) || next_try > most_tries) refuse(reply);
             remember_validator(reply);
-            std::this_thread::sleep_for(
-                std::chrono::milliseconds(pause_before(next_try++, reply.header("retry-after"))));
+            may_ask = wanted_.authorizer != nullptr;  // the token may have run out meanwhile
+            wait_before(next_try++, reply);
         }
     }
 
@@ -83,26 +51,27 @@ class Transfer {
         current_ = wanted_.url;
         for (int redirects = 0;; ++redirects) {
             begun_ = false;
-            HttpReply reply =
-                client_.get(current_, request_headers(), [&](const HttpReply& head, std::span<const std::byte> bytes) {
-                    begin_body(head);
-                    take(bytes);
-                });
+            HttpRequest request{.url = current_, .headers = request_headers(), .method = wanted_.method};
+            request.body = source_of(wanted_.body);
+            request.body_size = wanted_.body.size();
+            HttpReply reply = client_.send(request, [&](const HttpReply& head, std::span<const std::byte> bytes) {
+                begin_body(head);
+                take(bytes);
+            });
             std::string location = reply.header("location");
-            if (!reply.failure.empty() || !is_redirect(reply.status) || location.empty()) return reply;
+            // What is posted may be secret, and stays where it was sent.
+            if (!reply.failure.empty() || !is_redirect(reply.status) || location.empty() || !wanted_.body.empty())
+                return reply;
             if (redirects == most_redirects)
                 fail(ErrorKind::unavailable, fmt::format("more than {} redirects", most_redirects));
-            Url next = with_context(wanted_.subject, [&] { return current_.resolve(location); });
-            if (current_.is_secure() && !next.is_secure())
-                fail(ErrorKind::unavailable, fmt::format("a redirect from https to {}", next.shown()));
-            current_ = std::move(next);
+            current_ = follow_redirect(current_, location, wanted_.subject);
         }
     }
 
     std::vector<std::string> request_headers() const {
         std::vector<std::string> headers = wanted_.headers;
-        if (!authorization_.empty() && current_.same_origin(wanted_.url))
-            headers.push_back("Authorization: " + authorization_);
+        const std::string value = wanted_.authorizer ? wanted_.authorizer->value() : wanted_.authorization;
+        if (!value.empty() && current_.same_origin(wanted_.url)) headers.push_back("Authorization: " + value);
         if (hashing_.count() > 0) {
             headers.push_back(fmt::format("Range: bytes={}-", hashing_.count()));
             if (!validator_.empty()) headers.push_back("If-Range: " + validator_);
@@ -110,21 +79,28 @@ class Transfer {
         return headers;
     }
 
-    // An answer that does not go on where the last one broke off must not be written behind it.
+    // An answer that begins before where the last one broke off is skipped up to there, if it is the same bytes; one
+    // that begins behind must not be written.
     void begin_body(const HttpReply& head) {
         if (std::exchange(begun_, true)) return;
-        std::uint64_t written = hashing_.count();
-        bool fits = head.status == 200 ? written == 0
-                                       : written > 0 && content_range_begin(head.header("content-range")) == written;
-        if (!fits && written > 0)
+        const std::uint64_t written = hashing_.count();
+        if (head.status != 200 && written == 0)
+            fail(ErrorKind::unavailable, "the server sent a part although the whole was asked for");
+        const std::optional<std::uint64_t> begin =
+            head.status == 200 ? 0 : content_range_begin(head.header("content-range"));
+        if (!begin || *begin > written || (*begin < written && !wanted_.pinned))
             fail(ErrorKind::unavailable,
                  fmt::format("broke off after {}, and the server does not continue there", human_size(written)));
-        if (!fits) fail(ErrorKind::unavailable, "the server sent a part although the whole was asked for");
-        auto length = parse_unsigned(head.header("content-length"));
-        if (length && *length > wanted_.limit - std::min(written, wanted_.limit)) refuse_size();
+        skip_ = written - *begin;
+        const auto length = parse_unsigned(head.header("content-length"));
+        const std::uint64_t allowed = wanted_.limit - std::min(*begin, wanted_.limit);
+        if (length && *length > allowed) refuse_size();
     }
 
     void take(std::span<const std::byte> bytes) {
+        const std::size_t skipped = std::min<std::uint64_t>(skip_, bytes.size());
+        skip_ -= skipped;
+        bytes = bytes.subspan(skipped);
         if (bytes.size() > wanted_.limit - hashing_.count()) refuse_size();
         hashing_.write(bytes);
     }
@@ -150,30 +126,18 @@ class Transfer {
     }
 
     [[noreturn]] void refuse(const HttpReply& reply) const {
-        if (!reply.failure.empty()) fail(ErrorKind::unavailable, reply.failure);
         if (reply.is_content())
             fail(ErrorKind::unavailable, fmt::format("{} bytes instead of {}", hashing_.count(), *wanted_.size));
-        std::string words = words_of_server(reply);
-        std::string hint = words.empty() ? std::string() : fmt::format("the server says: {}", words);
-        auto say = [&](ErrorKind kind, std::string_view reason) {
-            fail(kind, fmt::format("{} (HTTP {})", reason, reply.status), hint);
-        };
-        if (reply.status == 404 || reply.status == 410) say(ErrorKind::not_found, "not found");
-        if (reply.status == 401) say(ErrorKind::denied, "does not exist or needs a login");
-        if (reply.status == 403) say(ErrorKind::denied, "access denied");
-        if (reply.status == 429) say(ErrorKind::unavailable, "too many requests");
-        if (reply.status >= 500) say(ErrorKind::unavailable, "the server failed");
-        say(ErrorKind::unavailable, "the server answers what was not asked");
-        throw Error(ErrorKind::internal, "unreachable");
+        refuse_reply(reply, wanted_.subject, elsewhere());
     }
 
     HttpClient& client_;
     const Wanted& wanted_;
     HashingWriter hashing_;
     Url current_;
-    std::string authorization_;
     std::string validator_;
-    bool begun_ = false;  ///< the head of this answer was looked at
+    std::uint64_t skip_ = 0;  ///< bytes of this answer that an earlier one gave
+    bool begun_ = false;      ///< the head of this answer was looked at
 };
 
 }  // namespace
@@ -182,15 +146,14 @@ Fetched transfer(HttpClient& client, const Wanted& wanted, ByteWriter& out) {
     return Transfer(client, wanted, out).run();
 }
 
-std::int64_t pause_before(int next_try, const std::string& retry_after) {
-    if (auto seconds = parse_unsigned(retry_after))
-        return static_cast<std::int64_t>(std::min<std::uint64_t>(*seconds, longest_pause / 1000)) * 1000;
-    if (auto date = parse_http_date(retry_after)) {
-        auto now = std::chrono::system_clock::now().time_since_epoch();
-        std::int64_t wait = *date * 1000 - std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-        return std::clamp<std::int64_t>(wait, 0, longest_pause);
-    }
-    return next_try <= 2 ? 200 : 800;
+Url follow_redirect(const Url& from, const std::string& location, const std::string& subject) {
+    Url next = with_context(subject, [&] { return from.resolve(location); });
+    const auto refuse = [&](std::string_view what) {
+        throw Error(ErrorKind::unavailable, fmt::format("{}: a redirect {} {}", subject, what, next.shown()));
+    };
+    if (from.is_secure() && !next.is_secure()) refuse("from https to");
+    if (is_private_address(next.host) && !is_private_address(from.host)) refuse("from elsewhere to");
+    return next;
 }
 
 std::optional<std::uint64_t> content_range_begin(std::string_view header) {

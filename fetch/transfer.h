@@ -5,22 +5,19 @@
 // failures that pass, and a body that breaks off in the middle.
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/digest.h"
 #include "base/stream.h"
+#include "fetch/accounts/authorizer.h"
 #include "fetch/http.h"
 
 namespace imgbuild::fetch {
 
 inline constexpr int most_redirects = 10;
 inline constexpr int most_tries = 3;
-
-/// Gets the 401 of a server and gives the value of an Authorization header, or nothing to let the 401 stand.
-using Authorizer = std::function<std::string(const HttpReply&)>;
 
 struct Wanted {
     Url url;
@@ -30,8 +27,10 @@ struct Wanted {
     std::optional<std::uint64_t> size;  ///< bytes, where they are known: fewer are a body that broke off
     bool pinned = false;                ///< named by its digest: a second answer has the same bytes
     bool may_be_unchanged = false;      ///< `headers` hold a condition: a 304 without a body is an answer too
-    Authorizer authorizer;              ///< may be empty; asked once
-    std::string authorization;          ///< value of the header, for the origin of `url` alone; may be empty
+    Authorizer* authorizer = nullptr;   ///< for the origin of `url`; asked to renew once, and again after a break
+    std::string authorization;          ///< else value of the header, for the origin of `url` alone; may be empty
+    std::string method = "GET";
+    std::string body;  ///< of a POST
 };
 
 struct Fetched {
@@ -42,15 +41,15 @@ struct Fetched {
     bool unchanged = false;  ///< the server said so and sent nothing
 };
 
-/// Fetches `wanted` into `out`. At most ten redirects are followed, never from https to http; the Authorization
-/// goes to the origin that asked for it and to no other. Server errors, 429 and broken connections are tried three
+/// Fetches `wanted` into `out`. At most ten redirects are followed, never from https to http, nor from elsewhere to an
+/// address of this machine or its link; the Authorization goes to the origin that asked for it and to no other. Server errors, 429 and broken connections are tried three
 /// times in all, after 0.2 and 0.8 s or as Retry-After says, up to 10 s. Bytes that were written are never written
 /// again: the next try continues behind them by Range, or is an Error. Errors: not_found (404, 410), denied (401,
 /// 403), unavailable (everything else that a server or the network does), invalid_input (larger than the limit).
 Fetched transfer(HttpClient& client, const Wanted& wanted, ByteWriter& out);
 
-/// The pause before try `next_try` (2, 3, …) in milliseconds; `retry_after` is the header or empty.
-std::int64_t pause_before(int next_try, const std::string& retry_after);
+/// Where a redirect of `from` to `location` leads. Error{unavailable} that begins with `subject` where it may not.
+Url follow_redirect(const Url& from, const std::string& location, const std::string& subject);
 
 /// The offset of "bytes 100-199/200" or "bytes 100-199/*"; empty for anything else.
 std::optional<std::uint64_t> content_range_begin(std::string_view header);

@@ -5,7 +5,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/error.h"
@@ -61,6 +64,21 @@ void set_url(CURLU* handle, std::string_view text) {
     if (problem != CURLUE_OK) refuse(text, fmt::format("no URL ({})", curl_url_strerror(problem)));
 }
 
+// Four numbers: "127.0.0.1.example.org" is somewhere else.
+std::optional<std::array<std::uint64_t, 4>> dotted_numbers(std::string_view host) noexcept {
+    std::array<std::uint64_t, 4> numbers{};
+    std::string_view rest = host;
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+        const std::size_t dot = std::min(rest.find('.'), rest.size());
+        const auto value = parse_unsigned(rest.substr(0, dot));
+        const bool is_last = i + 1 == numbers.size();
+        if (!value || *value > 255 || is_last != (dot == rest.size())) return std::nullopt;
+        numbers[i] = *value;
+        if (!is_last) rest.remove_prefix(dot + 1);
+    }
+    return numbers;
+}
+
 bool is_plain(char c) noexcept {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '.' ||
            c == '_' || c == '~';
@@ -94,16 +112,17 @@ std::string Url::file_name() const { return file_name_of_url_path(path); }
 
 bool is_loopback(std::string_view host) noexcept {
     if (host == "localhost" || host == "[::1]") return true;
-    // Four numbers: "127.0.0.1.example.org" is somewhere else.
-    std::size_t numbers = 0;
-    for (std::string_view rest = host; numbers < 5; ++numbers) {
-        std::size_t dot = std::min(rest.find('.'), rest.size());
-        auto value = parse_unsigned(rest.substr(0, dot));
-        if (!value || *value > 255 || (numbers == 0 && *value != 127)) return false;
-        if (dot == rest.size()) return numbers == 3;
-        rest.remove_prefix(dot + 1);
-    }
-    return false;
+    const auto numbers = dotted_numbers(host);
+    return numbers && numbers->front() == 127;
+}
+
+bool is_private_address(std::string_view host) noexcept {
+    if (is_loopback(host)) return true;
+    const auto numbers = dotted_numbers(host);
+    if (numbers) return ((*numbers)[0] == 169 && (*numbers)[1] == 254) || (*numbers)[0] == 0;
+    if (!host.starts_with('[')) return false;
+    return host.starts_with("[fe8") || host.starts_with("[fe9") || host.starts_with("[fea") ||
+           host.starts_with("[feb") || host.starts_with("[::ffff:") || host == "[::]";
 }
 
 std::string registry_address(std::string_view domain) {

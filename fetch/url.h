@@ -31,6 +31,10 @@ struct Url {
 /// "localhost", 127.0.0.0/8 and [::1]: hosts that are spoken to without TLS and never through a proxy.
 bool is_loopback(std::string_view host) noexcept;
 
+/// True for an address of this machine or of its link (169.254.0.0/16, fe80::/10): where the server of a stranger has no
+/// business to send us.
+bool is_private_address(std::string_view host) noexcept;
+
 /// "https://registry-1.docker.io" for docker.io, "http://localhost:5000" for a loopback registry.
 std::string registry_address(std::string_view domain);
 
