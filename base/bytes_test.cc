@@ -90,6 +90,20 @@ TEST_CASE("a bomb is stopped by its ratio and by its size") {
     CHECK_THROWS_WITH_AS(unpack(bomb, by_size), "layer: unpacks to more than 1.0 MiB", Error);
 }
 
+TEST_CASE("what shrinks to less than its thousandth part is padded, and so is no bomb when it is read again") {
+    const std::string zeros(4 << 20, '\0');
+    const DecompressionLimits limits{.free_output = 5 << 20};
+    for (auto [compression, level] :
+         {std::pair(Compression::gzip, 4), {Compression::gzip, 9}, {Compression::zstd, 3}, {Compression::zstd, 19}}) {
+        const std::string packed = compress_chunk(zeros, compression, level);
+        CHECK(packed.size() >= zeros.size() / 1000);
+        CHECK(packed.size() < zeros.size() / 900);
+        CHECK(decompress_chunk(packed, compression, zeros.size()) == zeros);
+        CHECK(unpack(packed + packed + packed, limits).size() == 3 * zeros.size());
+    }
+    CHECK(compress_chunk("few", Compression::zstd, 3).size() < 20);
+}
+
 TEST_CASE("a verifying reader ends well only for the announced bytes") {
     auto read = [](std::string_view bytes, std::string_view promised, std::uint64_t size) {
         MemoryReader source(bytes);

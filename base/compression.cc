@@ -10,11 +10,16 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/input_limits.h"
 #include "base/text.h"
 #include "base/work_count.h"
 
 namespace imgbuild {
 namespace {
+
+static_assert(DecompressionLimits().max_output == limits::archive_bytes);
+static_assert(DecompressionLimits().free_output == limits::free_output);
+static_assert(DecompressionLimits().max_ratio == limits::unpack_ratio);
 
 struct FreeDeflate {
     void operator()(libdeflate_compressor* c) const noexcept { libdeflate_free_compressor(c); }
@@ -26,6 +31,31 @@ struct FreeZstd {
     void operator()(ZSTD_CCtx* c) const noexcept { ZSTD_freeCCtx(c); }
     void operator()(ZSTD_DCtx* c) const noexcept { ZSTD_freeDCtx(c); }
 };
+
+std::string little_endian(std::uint64_t value, std::size_t width) {
+    std::string out;
+    for (std::size_t i = 0; i < width; ++i) out += static_cast<char>(value >> (8 * i));
+    return out;
+}
+
+// What is compressed to less than limits::unpack_ratio allows is padded, or our own reader would take it for a bomb.
+// A gzip member is padded by an extra field (RFC 1952, FEXTRA) of one subfield "pd".
+void pad_gzip(std::string& member, std::size_t lacking) {
+    constexpr std::size_t flags_at = 3, header = 10, field_header = 6;
+    constexpr char has_extra = 4;
+    // Less than a field's own header would do as well as a whole one.
+    const std::size_t size = std::clamp<std::size_t>(lacking, field_header, UINT16_MAX) - field_header;
+    member[flags_at] |= has_extra;
+    member.insert(header, little_endian(size + 4, 2) + "pd" + little_endian(size, 2) + std::string(size, '\0'));
+}
+
+// A zstd frame is padded by a skippable frame behind it (RFC 8878, section 3.1.2).
+void pad_zstd(std::string& frame, std::size_t lacking) {
+    constexpr std::string_view magic = "\x50\x2a\x4d\x18";
+    constexpr std::size_t frame_header = 8;
+    const std::size_t size = std::max(lacking, frame_header) - frame_header;
+    frame.append(magic).append(little_endian(size, 4)).append(size, '\0');
+}
 
 std::string compress_gzip(std::string_view chunk, int level) {
     thread_local std::unique_ptr<libdeflate_compressor, FreeDeflate> compressor;
@@ -162,9 +192,8 @@ class ZstdReader final : public Decompressor {
   public:
     ZstdReader(ByteReader& source, std::string what, const DecompressionLimits& limits)
         : Decompressor(source, std::move(what), limits), context_(ZSTD_createDCtx()) {
-        constexpr int largest_window_log = 27;
         if (!context_) fail("zstd could not start");
-        ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, largest_window_log);
+        ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, limits::zstd_window_log);
     }
     std::size_t read(std::span<std::byte> buffer) override {
         if (buffer.empty()) return 0;
@@ -270,13 +299,13 @@ std::string compressor_version(Compression compression) {
 }
 
 std::string compress_chunk(std::string_view chunk, Compression compression, int level) {
-    if (compression != Compression::none) count_work(Work::compress, chunk.size());
-    switch (compression) {
-        case Compression::none: return std::string(chunk);
-        case Compression::gzip: return compress_gzip(chunk, level);
-        case Compression::zstd: return compress_zstd(chunk, level);
-    }
-    return {};
+    if (compression == Compression::none) return std::string(chunk);
+    count_work(Work::compress, chunk.size());
+    std::string packed = compression == Compression::gzip ? compress_gzip(chunk, level) : compress_zstd(chunk, level);
+    const std::size_t least = (chunk.size() + limits::unpack_ratio - 1) / limits::unpack_ratio;
+    if (packed.size() >= least) return packed;
+    (compression == Compression::gzip ? pad_gzip : pad_zstd)(packed, least - packed.size());
+    return packed;
 }
 
 std::string decompress_chunk(std::string_view packed, Compression compression, std::size_t size) {

@@ -15,13 +15,13 @@
 #include <deque>
 
 #include "base/error.h"
+#include "base/input_limits.h"
 #include "base/stream.h"
 
 namespace imgbuild {
 namespace {
 
 std::atomic<bool> openat2_disabled{false};
-constexpr int max_links = 40;
 
 std::string read_link(int directory, const std::string& name) {
     std::string target(ImagePath::max_bytes + 1, '\0');
@@ -60,7 +60,7 @@ int walk_in_root(int root, std::string_view path, int flags, unsigned mode, bool
         std::string target = read_link(here(), name);
         bool take_link = last && (flags & O_NOFOLLOW) != 0;
         if (!target.empty() && !take_link) {
-            if (!follow_links || ++links > max_links) return errno = ELOOP, -1;
+            if (!follow_links || ++links > limits::followed_links) return errno = ELOOP, -1;
             if (target.front() == '/') stack.clear();
             auto more = split_components(target);
             parts.insert(parts.begin(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));

@@ -8,10 +8,13 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/input_limits.h"
 #include "base/text.h"
 
 namespace imgbuild {
 namespace {
+
+static_assert(ImagePath::max_bytes == limits::path_bytes && ImagePath::max_component_bytes == limits::name_bytes);
 
 [[noreturn]] void refuse(std::string_view text, std::string_view reason) {
     throw Error(ErrorKind::invalid_input, fmt::format("path: {}: {}", printable(text.substr(0, 200)), reason));

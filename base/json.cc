@@ -9,10 +9,13 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/input_limits.h"
 #include "base/text.h"
 
 namespace imgbuild {
 namespace {
+
+static_assert(json_max_bytes == limits::json_bytes && json_max_depth == limits::json_depth);
 
 // Line and column of an offset, both from 1; a column counts characters, as an editor shows it.
 std::string place(std::string_view text, std::size_t offset) {

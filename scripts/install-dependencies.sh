@@ -20,6 +20,7 @@ test_packages=(
   docker-registry mmdebstrap debian-archive-keyring ca-certificates zstd
   slirp4netns passt
   strace bzip2 xz-utils
+  btrfs-progs xfsprogs                       # file systems to test on
   git                                        # to find what the lint checks
   clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
 )

@@ -298,6 +298,16 @@ TEST_CASE("a context deeper than a process has descriptors is scanned, one with 
     CHECK(fixture.scan().tree == scanned.tree);
 }
 
+TEST_CASE("a file that no layer could hold is refused by name before it is hashed, unless it is ignored") {
+    ContextFixture fixture;
+    fixture.file("small");
+    fixture.file("holes", "");
+    REQUIRE(::truncate(fixture.path("holes").c_str(), off_t{1} << 40) == 0);
+    CHECK(refusal([&] { fixture.scan(); }) == "context: holes: a file of 1.0 TiB, and a layer holds less than 1.0 TiB");
+    fixture.ignore({"holes"});
+    CHECK(fixture.scan().files == 1);
+}
+
 TEST_CASE("contents are verified to their last byte") {
     ContextFixture fixture;
     fixture.file("f", std::string(300'000, 'x'));

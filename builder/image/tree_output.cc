@@ -13,6 +13,8 @@
 #include "base/cancel.h"
 #include "base/directory.h"
 #include "base/error.h"
+#include "base/file_io.h"
+#include "base/stream.h"
 #include "base/text.h"
 #include "builder/image/detail/file_destination.h"
 #include "builder/image/output.h"
@@ -119,7 +121,9 @@ class TreeWriter {
     void write_file(const Directory& here, const ImagePath& path, const Entry& entry) {
         const auto reader = contents_.require(entry.content, entry.size, path.bytes());
         AtomicFile file(here, std::string(path.name()), Durability::none, private_mode);
-        copy_all(*reader, file);
+        write_with_holes(
+            file.fd(), [&](std::span<std::byte> buffer) { return reader->read(buffer); }, block_.bytes(),
+            path.absolute());
         layerstore::dress(file.fd(), kept_here(entry), path, OverlaySpelling::trusted);
         layerstore::stamp(file.fd(), entry.mtime, path);
         file.commit();
@@ -164,6 +168,7 @@ class TreeWriter {
 
     const Tree& tree_;
     layerstore::ContentSources& contents_;
+    StreamBlock block_;
     const Directory& target_;
     const bool is_root_ = ::geteuid() == 0;
 };

@@ -85,10 +85,15 @@ class InputReader {
 
     BuildInput read_local(const std::string& directory) {
         const std::string file = options_.file ? *options_.file : find_buildfile(directory);
-        BuildInput input{parser::is_http_url(file) ? fetch_source(file) : read_source(file), {}, {}, {}, {}};
+        BuildInput input{read_beside(directory, file), {}, {}, {}, {}};
         const bool has_path = file != "-" && !parser::is_http_url(file);
         input.contexts.emplace("", read_directory(directory, has_path ? file : "", options_.git_modes));
         return input;
+    }
+
+    parser::Source read_beside(const std::string& directory, const std::string& file) {
+        if (!options_.file) return parser::Source(file, read_below(directory, file));
+        return parser::is_http_url(file) ? fetch_source(file) : read_source(file);
     }
 
     parser::Source fetch_source(const std::string& url) { return {url, loader().fetch_text(url, max_source)}; }

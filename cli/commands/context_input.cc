@@ -25,16 +25,28 @@ namespace {
 
 constexpr std::array ignore_names{".containerignore", ".dockerignore"};
 
-struct IgnoreFile {
-    std::string path;
-    std::string name;  ///< as errors call it
-};
+// The way from a directory to a path, links followed; it begins with ".." where the path lies outside.
+std::filesystem::path path_inside(const std::string& directory, const std::filesystem::path& path) {
+    std::error_code error;
+    const std::filesystem::path whole = std::filesystem::canonical(path, error);
+    const std::filesystem::path folder = error ? whole : std::filesystem::canonical(directory, error);
+    if (error) throw_errno("open", path.string(), error.value());
+    return whole.lexically_relative(folder);
+}
 
-std::optional<IgnoreFile> find_ignore_file(const std::string& directory, const std::string& buildfile) {
-    if (const std::string own = buildfile + ".dockerignore"; !buildfile.empty() && is_there(own))
-        return IgnoreFile{own, own};
+bool leaves(const std::filesystem::path& inside) { return *inside.begin() == ".."; }
+
+// The ignore rules of a directory, and what errors call them.
+std::optional<parser::Source> read_ignore_file(const std::string& directory, const std::string& buildfile) {
+    if (const std::string own = buildfile + ".dockerignore"; !buildfile.empty() && is_there(own)) {
+        const std::filesystem::path folder = std::filesystem::path(own).parent_path();
+        // A Buildfile that lies elsewhere has its rules beside it, wherever they are kept.
+        const bool lies_elsewhere = leaves(path_inside(directory, folder.empty() ? "." : folder));
+        return parser::Source(own, read_below(lies_elsewhere ? "/" : directory, own));
+    }
     for (const char* name : ignore_names)
-        if (std::string path = below(directory, name); is_there(path)) return IgnoreFile{path, name};
+        if (const std::string path = below(directory, name); is_there(path))
+            return parser::Source(name, read_below(directory, path));
     return std::nullopt;
 }
 
@@ -57,6 +69,16 @@ bool is_there(const std::string& path) {
     const std::filesystem::file_type type = std::filesystem::status(path, error).type();
     if (type == std::filesystem::file_type::none) throw_errno("look for", path, error.value());
     return type != std::filesystem::file_type::not_found;
+}
+
+std::string read_below(const std::string& directory, const std::string& path) {
+    const std::filesystem::path inside = path_inside(directory, path);
+    if (leaves(inside))
+        throw Error(ErrorKind::usage,
+                    fmt::format("{}: is a link that leads out of {}", printable(path), printable(directory)),
+                    "put the file itself there");
+    // Whatever becomes of the path meanwhile, nothing outside is read, and no pipe is waited for.
+    return Directory::open_host(directory).read_file(ImagePath::clean(inside.string()), parser::Source::max_bytes);
 }
 
 std::variant<std::string, builder::RemoteContext> find_context(const std::string& place, bool keep_git_dir) {
@@ -83,16 +105,14 @@ builder::ContextDirectory read_directory(const std::string& path, const std::str
     builder::ContextDirectory context;
     context.path = path;
     context.git_modes = git_modes;
-    const std::optional<IgnoreFile> file = find_ignore_file(path, buildfile);
-    if (!file) return context;
-    Input input = open_input(file->path);
-    const parser::Source source(file->name, read_all(*input.reader, parser::Source::max_bytes, input.name));
+    const std::optional<parser::Source> source = read_ignore_file(path, buildfile);
+    if (!source) return context;
     parser::Diagnostics diagnostics;
-    context.ignore = parser::IgnoreRules::parse(source, diagnostics);
-    context.ignore_name = file->name;
+    context.ignore = parser::IgnoreRules::parse(*source, diagnostics);
+    context.ignore_name = source->name();
     if (diagnostics.has_errors())
-        throw Error(ErrorKind::usage, fmt::format("{}: malformed ignore rules", printable(file->path)),
-                    diagnostics.render(source));
+        throw Error(ErrorKind::usage, fmt::format("{}: malformed ignore rules", printable(source->name())),
+                    diagnostics.render(*source));
     return context;
 }
 

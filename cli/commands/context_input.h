@@ -19,6 +19,10 @@ namespace imgbuild::cli {
 std::string below(const std::string& directory, const std::string& name);
 bool is_there(const std::string& path);
 
+/// The text at `path`, a regular file of at most parser::Source::max_bytes in `directory`. Links are followed, and
+/// Error{usage} names one that leads out of the directory: what it points at would show in messages.
+std::string read_below(const std::string& directory, const std::string& path);
+
 /// What a word of the command line names, nothing of it read but the type of a path. Error{not_found} where there is
 /// no such path, Error{usage} for a malformed address.
 std::variant<std::string, builder::RemoteContext> find_context(const std::string& place, bool keep_git_dir);

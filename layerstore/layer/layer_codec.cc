@@ -72,6 +72,19 @@ class LayerBuilder {
         return true;
     }
 
+    // As take_marker(), for a marker that is longer than a file's name can be.
+    bool take_long_marker(const TarEntry& found) {
+        const std::size_t size = found.name.size() - (found.name.rfind('/') + 1);
+        if (size <= ImagePath::max_component_bytes && found.name.size() <= ImagePath::max_bytes) return false;
+        const std::optional<std::string> target = whiteout_target(found.name);
+        if (!target) return false;
+        if (found.is_hard_link || !found.entry.is_file()) fail(found.name, "a deletion is marked by a plain file");
+        const ImagePath path = place(*target);
+        if (path.name().starts_with(whiteout_prefix)) fail(found.name, "a whiteout of no name");
+        removed_.insert(path);
+        return true;
+    }
+
     TreeDelta finish() {
         for (const ImagePath& path : opaque_) hide_lower(path);
         for (const ImagePath& path : removed_) {
@@ -205,6 +218,7 @@ TreeDelta make_layer(LayerEntries entries, const Tree& below, const std::string&
     // Each goes when it is used: of a layer with millions both lists would not fit.
     for (; !entries.empty(); entries.pop_front()) {
         TarEntry& found = entries.front();
+        if (builder.take_long_marker(found)) continue;
         ImagePath path = builder.place(found.name);
         if (builder.take_marker(path, found)) continue;
         if (found.is_hard_link)

@@ -253,6 +253,18 @@ TEST_CASE("a name that marks a deletion is not packed as a file") {
                          Error);
 }
 
+TEST_CASE("a layer that could not be read again is refused before a file is read") {
+    Fixture fixture;
+    Entry large = fixture.file("x");
+    large.size = std::uint64_t{600} << 30;
+    large.content = Sha256::of("never read");
+    TreeDelta delta = TreeDelta::build({{at("/a"), ChangeKind::put, large}, {at("/b"), ChangeKind::put, large}});
+    MemoryWriter out;
+    TaskPool pool(1);
+    CHECK_THROWS_WITH_AS(pack_layer(delta, fixture.contents, {}, pool, out),
+                         "pack: /b: with it the layer holds 1.0 TiB or more", Error);
+}
+
 TEST_CASE("whiteouts act on lower layers wherever they stand in the archive") {
     Fixture fixture;
     Tree below = apply(Tree(), TreeDelta::build({{at("/d/old"), ChangeKind::put, fixture.file("1")}}));
@@ -264,6 +276,23 @@ TEST_CASE("whiteouts act on lower layers wherever they stand in the archive") {
         CHECK(result.find(at("/d/new")));
         CHECK_FALSE(result.find(at("/d/old")));
     }
+}
+
+TEST_CASE("the deletion of a name or path that leaves no room for the marker is read") {
+    Fixture fixture;
+    std::string deep;
+    for (int i = 0; i < 15; ++i) deep += "/" + std::string(255, 'd');
+    for (const std::string& path : {"/" + std::string(255, 'n'), deep + "/" + std::string(250, 'n')}) {
+        const TreeDelta base = TreeDelta::build({{at(path), ChangeKind::put, fixture.file("1")}});
+        const TreeDelta removal = TreeDelta::build({{at(path), ChangeKind::remove, {}}});
+        const std::string bytes = fixture.tar(removal);
+        MemoryReader tar(bytes);
+        CHECK(read_layer(tar, apply(Tree(), base), "layer") == removal);
+    }
+    // A doubled marker is none, however long.
+    const std::string twice = tar_whiteout(at("/.wh." + std::string(251, 'n'))) + std::string(tar_end());
+    MemoryReader tar(twice);
+    CHECK_THROWS_AS(read_layer(tar, Tree(), "layer"), Error);
 }
 
 TEST_CASE("an entry below a link lands where the link leads, inside the root") {

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/input_limits.h"
 #include "base/text.h"
 #include "layerstore/layer/layer_codec.h"
 #include "layerstore/layer/tar_writer.h"
@@ -49,6 +50,7 @@ class Packer {
     }
 
     PackedLayer pack() {
+        check_limits();
         std::size_t begin = 0;
         std::uint64_t held = 0;
         Headers headers;  // of the entries from begin on
@@ -79,6 +81,21 @@ class Packer {
 
   private:
     using Headers = std::vector<std::string>;  // one for each entry of a chunk
+
+    // What nobody could read again is not written.
+    void check_limits() const {
+        std::uint64_t bytes = 0;
+        for (const Change& change : delta_.changes()) {
+            bytes += data_bytes(change);
+            if (bytes >= limits::archive_bytes)
+                throw Error(ErrorKind::unsupported,
+                            fmt::format("pack: {}: with it the layer holds {} or more", printable(change.path.bytes()),
+                                        human_size(limits::archive_bytes)));
+        }
+        if (delta_.changes().size() > limits::archive_entries)
+            throw Error(ErrorKind::unsupported,
+                        fmt::format("pack: a layer of more than {} entries", limits::archive_entries));
+    }
 
     static bool ends_here(const ImagePath& path) {
         return (Sha256::of(path.bytes()).bytes().back() & boundary_mask) == 0;

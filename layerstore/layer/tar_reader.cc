@@ -15,7 +15,6 @@ namespace imgbuild::layerstore {
 namespace {
 
 constexpr std::uint64_t largest_id = UINT32_MAX - 1;  // the last value is "no owner" to the kernel
-constexpr std::size_t max_extents = 65536;
 
 std::string field_text(const std::string& block, std::size_t offset, std::size_t width) {
     std::string_view field = std::string_view(block).substr(offset, width);
@@ -224,7 +223,7 @@ void TarReader::read_extents(const std::string& header, std::uint64_t size) {
             std::uint64_t previous_end = extents_.empty() ? 0 : extents_.back().end();
             bool fits = extent.offset >= previous_end && extent.offset <= real_size_ &&
                         extent.size <= real_size_ - extent.offset;
-            if (!fits || extents_.size() == max_extents) fail("a map of holes that contradicts itself");
+            if (!fits || extents_.size() == limits::sparse_extents) fail("a map of holes that contradicts itself");
             held += extent.size;
             extents_.push_back(extent);
         }
@@ -243,7 +242,9 @@ TarEntry TarReader::make_entry(const std::string& block, const Records& records,
     auto text = [&](const char* key, std::string field) {
         auto record = records.find(key);
         std::string value = record == records.end() ? std::move(field) : record->second;
-        if (value.size() > limits_.max_name_bytes)
+        // A marker of a deletion is longer than what it marks.
+        const std::size_t marker = whiteout_target(value) ? whiteout_prefix.size() : 0;
+        if (value.size() > limits_.max_name_bytes + marker)
             fail(fmt::format("a name longer than {} bytes", limits_.max_name_bytes));
         return value;
     };

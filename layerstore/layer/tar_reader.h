@@ -11,17 +11,17 @@
 #include <string>
 #include <vector>
 
+#include "base/input_limits.h"
 #include "base/stream.h"
 #include "layerstore/tree/entry.h"
 
 namespace imgbuild::layerstore {
 
-/// Numbers of docs/limits.md.
 struct TarLimits {
-    std::uint64_t max_entries = 4'000'000;
-    std::size_t max_pax_bytes = 1 << 20;  ///< one pax header
-    std::size_t max_name_bytes = 4096;    ///< paths and link targets
-    std::uint64_t max_file_bytes = std::uint64_t{1} << 40;
+    std::uint64_t max_entries = limits::archive_entries;
+    std::size_t max_pax_bytes = limits::pax_bytes;    ///< one pax header
+    std::size_t max_name_bytes = limits::path_bytes;  ///< paths and link targets
+    std::uint64_t max_file_bytes = limits::archive_bytes;
 };
 
 struct TarEntry {

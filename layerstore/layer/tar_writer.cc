@@ -154,6 +154,13 @@ std::string tar_opaque_marker(const ImagePath& directory) {
     return marker(prefix_of(directory) + std::string(opaque_marker_name));
 }
 
+std::optional<std::string> whiteout_target(std::string_view tar_name) {
+    const std::size_t begin = tar_name.rfind('/') + 1;  // 0 where there is none
+    const std::string_view name = tar_name.substr(begin);
+    if (!name.starts_with(whiteout_prefix) || name == opaque_marker_name) return std::nullopt;
+    return std::string(tar_name.substr(0, begin)) + std::string(name.substr(whiteout_prefix.size()));
+}
+
 std::string_view tar_end() noexcept {
     static const std::string end(2 * tar_block, '\0');
     return end;

@@ -5,6 +5,7 @@
 // cannot hold, numeric owners, no user or group names, no atime or ctime. Equal entries give equal bytes.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,10 @@ std::string tar_link_header(const ImagePath& path, const Entry& entry, const Ima
 std::string tar_whiteout(const ImagePath& path);
 /// The marker inside `directory` that hides what lower layers have in it.
 std::string tar_opaque_marker(const ImagePath& directory);
+
+/// The name that a marker of a deletion stands for: "d/.wh.x" gives "d/x"; empty for every other name, the opaque marker
+/// too. A marker may be longer than a file's name can be.
+std::optional<std::string> whiteout_target(std::string_view tar_name);
 
 /// Zero bytes that bring `size` to a whole number of blocks: 0 to 511.
 constexpr std::size_t tar_padding(std::uint64_t size) noexcept {

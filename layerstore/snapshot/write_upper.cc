@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 
 #include "base/error.h"
@@ -18,12 +17,6 @@
 
 namespace imgbuild::layerstore {
 namespace {
-
-constexpr std::size_t hole_block = 4096;
-
-bool is_zero(const std::byte* bytes, std::size_t size) noexcept {
-    return bytes[0] == std::byte{0} && std::memcmp(bytes, bytes + 1, size - 1) == 0;
-}
 
 class UpperWriter {
   public:
@@ -48,27 +41,25 @@ class UpperWriter {
     }
 
     void write(const TarEntry& entry) {
-        auto path = ImagePath::parse_strict(entry.name);
-        if (!path) refuse(entry.name, "no path of a layer");
+        const std::optional<std::string> removed = whiteout_target(entry.name);
+        auto path = ImagePath::parse_strict(removed ? *removed : entry.name);
+        if (!path || (removed && path->is_root())) refuse(entry.name, "no path of a layer");
         if (path->is_root()) {
             if (!entry.entry.is_directory()) refuse(entry.name, "the root is a directory");
             root_ = entry.entry;
             return;
         }
-        std::string_view name = path->name();
         int parent = enter_parent(path->parent());
-        if (name == opaque_marker_name) {
+        if (path->name() == opaque_marker_name) {
             set_opaque(parent, spelling_, path->parent());
             return;
         }
-        bool removes = name.starts_with(whiteout_prefix);
-        ImagePath target = removes ? path->parent().child(name.substr(whiteout_prefix.size())) : *path;
-        if (last_ && !(*last_ < target)) refuse(entry.name, "out of order");
-        last_ = target;
-        if (removes)
-            make_whiteout(parent, target);
+        if (last_ && !(*last_ < *path)) refuse(entry.name, "out of order");
+        last_ = path;
+        if (removed)
+            make_whiteout(parent, *path);
         else
-            put(parent, target, entry);
+            put(parent, *path, entry);
     }
 
     void put(int parent, const ImagePath& path, const TarEntry& entry) {
@@ -113,43 +104,11 @@ class UpperWriter {
         Fd fd(::openat(parent, name_of(path).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                        entry.mode & 0777));
         if (!fd) throw_errno("make file", path.absolute());
-        write_data(fd.get(), path);
+        write_with_holes(
+            fd.get(), [this](std::span<std::byte> buffer) { return tar_.read(buffer); }, block_.bytes(),
+            path.absolute());
         dress(fd.get(), entry, path, spelling_);
         stamp(fd.get(), entry.mtime, path);
-    }
-
-    void write_data(int fd, const ImagePath& path) {
-        std::uint64_t offset = 0;
-        bool ends_in_hole = false;
-        for (;;) {
-            std::size_t filled = 0;
-            while (filled < buffer_.size()) {
-                std::size_t count = tar_.read(buffer_.subspan(filled));
-                if (count == 0) break;
-                filled += count;
-            }
-            if (filled == 0) break;
-            ends_in_hole = write_block(fd, path, offset, filled);
-            offset += filled;
-            if (filled < buffer_.size()) break;
-        }
-        if (ends_in_hole && ::ftruncate(fd, static_cast<off_t>(offset)) < 0) throw_errno("write", path.absolute());
-    }
-
-    // Writes the first `size` bytes of the buffer but its whole blocks of zeroes; true if it ends in such.
-    bool write_block(int fd, const ImagePath& path, std::uint64_t offset, std::size_t size) {
-        auto put = [&](std::size_t from, std::size_t to) {
-            write_at(fd, buffer_.subspan(from, to - from), offset + from, path.absolute());
-        };
-        std::size_t start = 0;
-        std::size_t at = 0;
-        for (; at + hole_block <= size; at += hole_block) {
-            if (!is_zero(buffer_.data() + at, hole_block)) continue;
-            put(start, at);
-            start = at + hole_block;
-        }
-        put(start, size);
-        return start == size;
     }
 
     TarReader& tar_;
@@ -157,7 +116,6 @@ class UpperWriter {
     OverlaySpelling spelling_;
     DirectoryStack stack_;
     StreamBlock block_;
-    std::span<std::byte> buffer_ = block_.bytes();
     std::vector<PendingDirectory> pending_;
     Entry root_ = implied_directory();
     std::optional<ImagePath> last_;

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <exception>
 #include <span>
 
 #include "base/error.h"
@@ -56,7 +57,21 @@ bool is_of_lost_folder(const Directory& contexts, const std::string& name) {
 }  // namespace
 
 void Collector::remove_memos() {
-    const Records::Transaction transaction(store_.records());
+    Records& records = store_.records();
+    records.begin();
+    std::exception_ptr problem;
+    try {
+        forget_memos(records);
+    } catch (...) {
+        problem = std::current_exception();
+    }
+    // Throws where nothing of it could be kept, as a Transaction would not: what follows takes away what the memos named,
+    // and must not while they are there.
+    records.end();
+    if (problem) std::rethrow_exception(problem);
+}
+
+void Collector::forget_memos(Records& records) {
     auto is_gone = [&](const Digest& digest) { return gone_blobs_.count(digest) > 0; };
     auto is_gone_delta = [&](const Digest& digest) { return gone_deltas_.count(DeltaId{digest}) > 0; };
     std::erase_if(memos_, [&](const MemoRow& memo) {
@@ -64,7 +79,7 @@ void Collector::remove_memos() {
             (options_.all || options_.unused_seconds) && !is_limited() && may_go(memo.used) && !is_young(memo.created);
         const bool is_void = !digests_in(memo.value, is_gone).empty() || is_gone(memo.key) ||
                              (needs_bytes(memo.kind) && !digests_in(memo.value, is_gone_delta).empty());
-        if (is_old || is_void) store_.records().remove_memo(memo.kind, memo.key);
+        if (is_old || is_void) records.remove_memo(memo.kind, memo.key);
         return is_old || is_void;
     });
 }

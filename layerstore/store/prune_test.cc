@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <csignal>
 #include <ctime>
 
+#include "base/error.h"
 #include "base/wire.h"
 #include "layerstore/store/store.h"
 #include "layerstore/store/test_support.h"
@@ -68,6 +71,28 @@ TEST_CASE("pruning takes what nothing needs, and only that") {
     CHECK_FALSE(at.store->blobs().has(garbage));
     CHECK(at.has_step("one", step));
     CHECK(at.store->read_image(image, Platform::parse("amd64"), "app:1").manifest.layers.size() == 1);
+    CHECK(at.store->fsck(false).empty());
+}
+
+TEST_CASE("a collection that cannot write its records says so and takes nothing away") {
+    PruneStore at;
+    const DeltaId step = at.step("one", 100);
+    // As on a disk that fails or is full: no file can grow.
+    const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+    const rlimit nothing{1, before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &nothing) == 0);
+    bool is_refused = false;
+    try {
+        at.prune({.all = true});
+    } catch (const Error&) {
+        is_refused = true;
+    }
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+    ::signal(SIGXFSZ, handler);
+    CHECK(is_refused);
+    CHECK(at.has_step("one", step));
     CHECK(at.store->fsck(false).empty());
 }
 

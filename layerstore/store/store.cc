@@ -33,11 +33,19 @@ std::optional<std::string> variable(const char* name) {
 
 bool may_write(const Directory& directory) { return ::faccessat(directory.fd(), ".", W_OK, AT_EACCESS) == 0; }
 
+void sync_file(const Directory& root, const char* name) {
+    const Fd file = root.open(ImagePath().child(name), O_RDONLY, FollowLinks::never);
+    if (::fsync(file.get()) < 0) throw_errno("sync", root.name() + "/" + name);
+}
+
 void make_parts(const Directory& root) {
     if (::fchmod(root.fd(), 0700) < 0) throw_errno("set the mode of", root.name());
     root.make_directory(ImagePath().child(pending_name));
     root.make_directory(ImagePath().child(detail::leases_name));
     initialise_layout(root);
+    // What is a store after a power loss is a whole one.
+    sync_file(root, "index.json");
+    sync_file(root, "oci-layout");
     // Last: with this file the directory is a store.
     detail::write_format(root, {.owner = ::geteuid()});
 }

@@ -2,12 +2,15 @@
 #pragma once
 
 // Random trees and deltas for property tests, over a small alphabet of names, so that two of them collide often:
-// kinds change, directories vanish, links are cut. The same seed gives the same trees on every machine, and
-// for_each_seed() makes a failure name its own.
+// kinds change, directories vanish, links are cut. What they hold goes to the ends of what a file system can: names of
+// 255 bytes, owners beyond 21 bits, times beyond 32, files with holes, capabilities. The same seed gives the same trees
+// on every machine, and for_each_seed() makes a failure name its own.
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <random>
@@ -89,11 +92,17 @@ class RandomTrees {
 
     void dress(Entry& entry) {
         entry.uid = pick(2);
+        if (pick(16) == 0) entry.uid = pick(2) == 0 ? (1 << 21) + 5 : UINT32_MAX - 1;
         entry.gid = pick(8) == 0 ? 70000 : 0;
         entry.mtime = {static_cast<std::int64_t>(pick(3)) - 1, pick(4) == 0 ? 5u : 0u};
-        bool holds_xattrs = entry.is_file() || entry.is_directory();
-        if (holds_xattrs && pick(5) == 0)
-            entry.xattrs = std::make_shared<const Xattrs>(Xattrs{{"user.k", std::string("\0v", 2)}});
+        if (pick(16) == 0) entry.mtime = {(std::int64_t{1} << 32) + 7, 999'999'999};
+        Xattrs xattrs;
+        // A capability as the kernel takes it: version 2, two words each of permitted and inheritable.
+        if (entry.is_file() && pick(16) == 0)
+            xattrs.emplace_back("security.capability", std::string("\0\0\0\2\0\x20\0\0", 8) + std::string(12, '\0'));
+        if ((entry.is_file() || entry.is_directory()) && pick(5) == 0)
+            xattrs.emplace_back("user.k", std::string("\0v", 2));
+        if (!xattrs.empty()) entry.xattrs = std::make_shared<const Xattrs>(std::move(xattrs));
     }
 
     Entry directory() {
@@ -118,6 +127,7 @@ class RandomTrees {
             entry.device_minor = pick(300);
         } else {
             std::string bytes(pick(3), 'x');
+            if (pick(16) == 0) bytes = std::string(pick(3) * 4096, '\0') + bytes + std::string(pick(2) * 8192, '\0');
             entry.mode = pick(4) == 0 ? 04755 : 0644;
             entry.size = bytes.size();
             entry.content = contents_->add(std::move(bytes));
@@ -127,9 +137,11 @@ class RandomTrees {
     }
 
     void fill(const ImagePath& here, int depth, Draft& draft, bool removes) {
-        for (std::string_view name : {"a", "a-", "b", "c\n", "\xff"}) {
+        static const std::array<std::string, 5> plain{"a", "a-", "b", "c\n", "\xff"};
+        static const std::array<std::string, 5> odd{"..wh.", ".wh", std::string(255, 'n'), ".whx", "..."};
+        for (std::size_t i = 0; i < plain.size(); ++i) {
             if (pick(2) == 0) continue;
-            ImagePath path = here.child(name);
+            ImagePath path = here.child(pick(12) == 0 ? odd[i] : plain[i]);
             if (removes && pick(4) == 0) {
                 draft.changes.push_back({path, ChangeKind::remove, {}});
             } else if (depth < 3 && pick(2) == 0) {
@@ -165,9 +177,11 @@ class RandomTrees {
     std::shared_ptr<MemoryContents> contents_ = std::make_shared<MemoryContents>();
 };
 
-/// Runs `law` with the seeds 1 to `count`.
+/// Runs `law` with the seeds 1 to `count`, or to $IMGBUILD_TEST_SEEDS.
 inline void for_each_seed(std::uint32_t count, const std::function<void(RandomTrees&)>& law,
                           RandomTrees::Links links = RandomTrees::Links::some) {
+    if (const char* wanted = std::getenv("IMGBUILD_TEST_SEEDS"))
+        count = static_cast<std::uint32_t>(std::strtoul(wanted, nullptr, 10));
     for (std::uint32_t seed = 1; seed <= count; ++seed) {
         RandomTrees random(seed, links);
         CAPTURE(seed);

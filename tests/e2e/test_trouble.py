@@ -134,27 +134,6 @@ class Readers(EndToEnd):
         self.command("sh", "-c", 'exec "$0" build -q "$1" >&-', self.program, files, status=6)
 
 
-class KilledAtAnyTime(EndToEnd):
-    ROUNDS = 12
-
-    def test_the_same_build_gives_the_same_image_afterwards(self):
-        files = self.context({"Buildfile": "FROM busybox\nCOPY data /data\nRUN cp -r /data /copy && rm /data/0\n"
-                                           "RUN echo end > /end\n",
-                              **{f"data/{i}": os.urandom(4000) for i in range(200)}})
-        begun = time.monotonic()
-        expected = self.imgbuild("build", "-q", files, env={"IMGBUILD_STORE": self.path("reference")}).digest
-        whole = time.monotonic() - begun
-        chance = random.Random(2)
-        for _ in range(self.ROUNDS):
-            process = self.start("build", "-q", files)
-            time.sleep(chance.uniform(0, whole))
-            os.killpg(process.pid, signal.SIGKILL)
-            self.finish(process, None)
-            self.assert_store_is_sound()
-        self.assertEqual(self.imgbuild("build", "-q", files).digest, expected)
-        self.assert_store_is_sound()
-
-
 class FullDisk(EndToEnd):
     def test_a_store_that_fills_while_packing_says_so_and_goes_on_when_there_is_room(self):
         mount_small(self, self.make_folder("store"), "24m")

@@ -3,7 +3,7 @@
 """Lets each system call of a command fail in turn, and looks whether the store is sound afterwards.
 
 usage: calls.py [--seconds N] [--seed N] [--commands LIST] [--actions LIST] [--calls LIST] [--at N] [--under DIR]
-  --seconds N      stop then (default: go through everything)
+  --seconds N      stop after trying so long (default: go through everything)
   --seed N         the order of what is tried when there is no time for all of it (default 1)
   --commands LIST  of build, rebuild, import, load, tag, rm, prune, save, repair (default: all)
   --actions LIST   of ENOSPC, EIO, EINTR and other names of errors, short, kill, crash (default: those six)
@@ -175,7 +175,6 @@ def rounds(commands, options):
 
 def campaign(program, options):
     """Gives the counts of rounds that were made and of faults that were found."""
-    begun = time.monotonic()
     made = faults = 0
     with Workshop(program, options.under) as workshop:
         commands = [Command(workshop, name) for name in options.commands]
@@ -183,6 +182,7 @@ def campaign(program, options):
         if options.seconds:
             todo = list(todo)
             random.Random(options.seed).shuffle(todo)
+        begun = time.monotonic()
         for command, calls, when, word in todo:
             if options.seconds and time.monotonic() - begun > options.seconds:
                 break

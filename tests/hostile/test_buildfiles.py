@@ -14,18 +14,12 @@ import resource
 import sys
 import tempfile
 
-from cases import run_cases, run_limited
+from cases import BASE_MEMORY, REFUSALS, control_characters, run_cases, run_limited
 
-REFUSALS = (1, 2, 3, 6)
-BASE_MEMORY = 256 << 20  # bytes of address space for the program itself, its threads and its maps
 # Refused for what the text names, not for the text: the message need not stand at its line.
 WITHOUT_LINE = {
     "buildfile/target-missing": "the command line is wrong, not the file",
 }
-
-
-def control_characters(text):
-    return sorted({repr(char) for char in text if (ord(char) < 32 and char != "\n") or 127 <= ord(char) < 160})
 
 
 def wrong_line(case, said):

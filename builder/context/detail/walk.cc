@@ -13,6 +13,7 @@
 
 #include "base/cancel.h"
 #include "base/image_path.h"
+#include "base/input_limits.h"
 #include "base/text.h"
 #include "builder/context/detail/listing.h"
 #include "builder/context/detail/look_ahead.h"
@@ -181,10 +182,20 @@ class Walker {
         if (!status) status = status_of(level, number);
         if (!status) return forget();
         if (S_ISDIR(status->st_mode) != is_directory) throw changed_while_reading(path_);
+        if (S_ISREG(status->st_mode)) check_size(static_cast<std::uint64_t>(status->st_size));
         if (is_directory)
             enter(level, name, *status, {std::move(state), ignored, std::move(look)});
         else
             add(*status, descriptor_of(level), name);
+    }
+
+    // Before hours are spent on hashing what no layer can hold; most such files are holes.
+    void check_size(std::uint64_t size) const {
+        if (size >= limits::archive_bytes)
+            throw Error(ErrorKind::invalid_input,
+                        fmt::format("context: {}: a file of {}, and a layer holds less than {}", shown(path_),
+                                    human_size(size), human_size(limits::archive_bytes)),
+                        "list it in .dockerignore");
     }
 
     struct Entrance {

@@ -50,6 +50,7 @@ class Collector {
     void choose();
 
     void remove_memos();
+    void forget_memos(Records& records);
     void remove_chosen(const RemoveDelta& remove_delta);
     void remove_records();
     void remove_logs();
