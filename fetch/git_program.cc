@@ -39,7 +39,7 @@ constexpr std::array passed_names{"PATH",      "http_proxy",   "https_proxy",  "
                                   "all_proxy", "HTTP_PROXY",   "HTTPS_PROXY",  "NO_PROXY",
                                   "ALL_PROXY", "SSL_CERT_DIR", "SSL_CERT_FILE"};
 
-std::string quoted(std::string_view text) {
+std::string config_quoted(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) {
         if (c == '"' || c == '\\') out += '\\';
@@ -52,8 +52,8 @@ void write_settings(const std::string& path, const GitAccess& access) {
     std::string text(settings);
     const std::string origin = origin_of(access.remote);
     if (!access.authorization.empty() && origin.starts_with("http"))
-        text += fmt::format("[http {}]\n\textraHeader = {}\n", quoted(origin),
-                            quoted("Authorization: " + access.authorization));
+        text += fmt::format("[http {}]\n\textraHeader = {}\n", config_quoted(origin),
+                            config_quoted("Authorization: " + access.authorization));
     const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!file) throw_errno("write", path);
     FdWriter(file.get(), path).write(as_bytes(text));

@@ -12,7 +12,7 @@
 namespace imgbuild::builder {
 namespace {
 
-constexpr std::string_view source = "/run/src/core/sbom";
+constexpr std::string_view scanned_root = "/run/src/core/sbom";
 constexpr std::string_view extras_folder = "/run/src/extras";
 
 void show(RunCommand& command, std::vector<NodeId>& inputs, const std::string& target, NodeId tree) {
@@ -34,7 +34,7 @@ RunCommand command_of(const layerstore::ImageConfig& config) {
     command.environment = config.environment;
     if (!config.find_environment("PATH")) command.environment.push_back(fmt::format("PATH={}", default_path));
     command.environment.push_back(fmt::format("BUILDKIT_SCAN_DESTINATION={}", scan_destination));
-    command.environment.push_back(fmt::format("BUILDKIT_SCAN_SOURCE={}", source));
+    command.environment.push_back(fmt::format("BUILDKIT_SCAN_SOURCE={}", scanned_root));
     command.user = config.user;
     command.working_directory = ImagePath::clean(config.working_directory);
     command.network = parser::RunNetwork::none;
@@ -55,7 +55,7 @@ NodeId plan_scan(PlanSpace& space, const std::string& scanner, NodeId result, co
     const NodeId root =
         space.add({EditFiles{MakeWorkingDirectory{ImagePath::clean(scan_destination), command.user}}, {image}, "scan"});
     std::vector<NodeId> inputs{root};
-    show(command, inputs, std::string(source), result);
+    show(command, inputs, std::string(scanned_root), result);
     for (const ScanExtra& extra : extras)
         show(command, inputs, fmt::format("{}/sbom-{}", extras_folder, extra.name), extra.tree);
     if (!extras.empty()) command.environment.push_back(fmt::format("BUILDKIT_SCAN_SOURCE_EXTRAS={}", extras_folder));

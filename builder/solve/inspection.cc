@@ -20,7 +20,7 @@ struct InspectedNode {
             require_runnable(state.image->image.config.platform);
             node.operation = FromImage{state.image};
             std::optional<ImageContent> content = known_content(services, *state.image);
-            if (!content) content = read_content(services, *state.image);
+            if (!content) content = read_content(services, *state.image, nullptr);
             result.tree = std::move(content->tree);
             for (const DeltaId& layer : content->layers) result.stack.push_back({layer, &result});
             return;

@@ -11,7 +11,7 @@
 namespace imgbuild::fetch {
 namespace {
 
-constexpr std::uint64_t most_answer_bytes = 64 * 1024;
+constexpr std::uint64_t most_token_bytes = 64 * 1024;
 
 }  // namespace
 
@@ -26,7 +26,7 @@ void check_login(HttpClient& client, const std::string& domain, const Credential
         transfer(client,
                  {.url = registry.resolve("/v2/"),
                   .subject = fmt::format("registry {}: log in", domain),
-                  .limit = most_answer_bytes,
+                  .limit = most_token_bytes,
                   .authorizer = &authorizer},
                  answer);
     } catch (const Error& error) {

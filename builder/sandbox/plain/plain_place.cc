@@ -130,7 +130,7 @@ void PlainPlaces::apply(const PlaceFile& op) {
     const ImagePath real = targets_.resolve(op.target, false);
     const bool is_covered =
         std::ranges::any_of(placed_, [&](const Placed& other) { return real.is_below(other.target); });
-    place({made_.duplicate(), op.name}, real, false);
+    place({made_.duplicate(), op.name}, real);
     if (!is_covered) placed_.back().content = op.content;
 }
 

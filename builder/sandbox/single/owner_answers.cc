@@ -24,7 +24,7 @@ using layerstore::LastLink;
 using layerstore::StatusRecord;
 using Wish = FileCall::Wish;
 
-constexpr mode_t permission_bits = 07777;
+constexpr mode_t mode_bits = 07777;
 constexpr std::size_t longest_list = 65536;  // XATTR_LIST_MAX
 
 bool holds_user_attributes(mode_t mode) noexcept { return S_ISREG(mode) || S_ISDIR(mode); }
@@ -51,7 +51,7 @@ void apply(const StatusRecord& record, struct stat& status) {
     status.st_uid = record.uid;
     status.st_gid = record.gid;
     if (!record.device) return;
-    status.st_mode = (status.st_mode & permission_bits) | type_of(*record.device);
+    status.st_mode = (status.st_mode & mode_bits) | type_of(*record.device);
     status.st_rdev = ::makedev(record.device->major, record.device->minor);
 }
 
@@ -59,7 +59,7 @@ void apply(const StatusRecord& record, struct statx& status) {
     status.stx_uid = record.uid;
     status.stx_gid = record.gid;
     if (!record.device) return;
-    status.stx_mode = static_cast<std::uint16_t>((status.stx_mode & permission_bits) | type_of(*record.device));
+    status.stx_mode = static_cast<std::uint16_t>((status.stx_mode & mode_bits) | type_of(*record.device));
     status.stx_rdev_major = record.device->major;
     status.stx_rdev_minor = record.device->minor;
 }
