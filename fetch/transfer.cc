@@ -148,11 +148,11 @@ Fetched transfer(HttpClient& client, const Wanted& wanted, ByteWriter& out) {
 
 Url follow_redirect(const Url& from, const std::string& location, const std::string& subject) {
     Url next = with_context(subject, [&] { return from.resolve(location); });
-    const auto refuse = [&](std::string_view what) {
+    const auto refuse_redirect = [&](std::string_view what) {
         throw Error(ErrorKind::unavailable, fmt::format("{}: a redirect {} {}", subject, what, next.shown()));
     };
-    if (from.is_secure() && !next.is_secure()) refuse("from https to");
-    if (is_private_address(next.host) && !is_private_address(from.host)) refuse("from elsewhere to");
+    if (from.is_secure() && !next.is_secure()) refuse_redirect("from https to");
+    if (is_private_address(next.host) && !is_private_address(from.host)) refuse_redirect("from elsewhere to");
     return next;
 }
 

@@ -179,11 +179,12 @@ Flips<Edit> flips_of_edit() {
 template <class Step>
 void check_flips(const Step& sample, const Flips<Step>& flips) {
     std::map<Digest, std::string> seen{{sample.key().digest(), "the sample"}};
-    for (const auto& [name, flip] : flips) {
+    for (const auto& change : flips) {
         Step changed = sample;
-        flip(changed);
-        const auto [known, is_new] = seen.emplace(changed.key().digest(), name);
-        CHECK_MESSAGE(is_new, name << " has the key of " << known->second);
+        change.second(changed);
+        const auto known = seen.emplace(changed.key().digest(), change.first);
+        CAPTURE(known.first->second);  // whose key it is
+        CHECK_MESSAGE(known.second, change.first);
     }
 }
 

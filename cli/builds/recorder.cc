@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/builds/recorder.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/text.h"
@@ -8,6 +9,22 @@
 #include "cli/progress/step_names.h"
 
 namespace imgbuild::cli {
+namespace {
+
+// Values of build arguments stand in no record (docs/formats/build-record.md).
+bool is_argument(const builder::RunCommand& command, std::string_view entry) {
+    return std::ranges::count(command.build_arguments, entry.substr(0, entry.find('='))) > 0;
+}
+
+bool tells_argument(const builder::RunCommand& command, std::string_view text) {
+    return std::ranges::any_of(command.environment, [&](std::string_view entry) {
+        if (!is_argument(command, entry)) return false;
+        const std::string_view value = entry.substr(std::min(entry.find('='), entry.size() - 1) + 1);
+        return !value.empty() && text.find(value) != std::string_view::npos;
+    });
+}
+
+}  // namespace
 
 Recorder::Recorder(std::unique_ptr<Progress> shown, Clock clock)
     : shown_(std::move(shown)), clock_(std::move(clock)), begin_(clock_()) {
@@ -112,11 +129,14 @@ void Recorder::note_surroundings(RecordedStep& step, const builder::PlanNode& pl
         step.directory = config.working_directory;
     }
     if (!command) return;
-    step.user = command->user;
-    step.directory = command->working_directory.absolute();
+    if (!tells_argument(*command, command->user)) step.user = command->user;
+    if (const std::string directory = command->working_directory.absolute(); !tells_argument(*command, directory))
+        step.directory = directory;
+    std::vector<std::string> environment = command->environment;
+    std::erase_if(environment, [&](const std::string& entry) { return is_argument(*command, entry); });
     const auto* below = step.below ? &record_.steps[*step.below] : nullptr;
     while (below && !below->environment) below = below->below ? &record_.steps[*below->below] : nullptr;
-    if (!below || *below->environment != command->environment) step.environment = command->environment;
+    if (!below || *below->environment != environment) step.environment = std::move(environment);
 }
 
 }  // namespace imgbuild::cli
