@@ -22,7 +22,7 @@ test_packages=(
   strace bzip2 xz-utils
   btrfs-progs xfsprogs                       # file systems to test on
   git                                        # to find what the lint checks
-  clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev lld
+  clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
 )
 
 purpose=${1:-build}

@@ -59,10 +59,8 @@ fi
 optimised=(--buildtype=release -Doptimization=1)
 if $sanitize; then
   echo '== tests of the rooms under sanitizers'
-  # Unoptimised: instrumented code takes the compiler three times as long with -O1, more than the tests gain by it. By
-  # the second compiler, which takes two thirds of the time and warns of other things.
-  CXX=clang++-14 CXX_LD=lld compile build-sanitize --buildtype=plain -Dcpp_args=-g1 -Db_sanitize=address,undefined \
-    -Db_lundef=false
+  # Unoptimised: instrumented code takes the compiler three times as long with -O1, more than the tests gain by it.
+  compile build-sanitize --buildtype=plain -Dcpp_args=-g1 -Db_sanitize=address,undefined
   run_rooms build-sanitize --timeout-multiplier 3
   echo '== compiling the program'
   compile build-program "${optimised[@]}" -Dtests=false
