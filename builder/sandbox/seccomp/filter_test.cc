@@ -2,7 +2,6 @@
 // Asks the generated filters for every system call of every architecture and compares with the table that they are made
 // of. The filters are run here by a machine of our own, which knows the instructions that they use.
 
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
