@@ -4,7 +4,7 @@
 // Which credentials each process of a command has. The kernel itself carries the number of an entry of this table from
 // a process to its children and through execve(2): as its soft limit of file locks, which Linux has not enforced since
 // version 2.4. So nobody has to be told of a fork, and no child is ever asked about before it is known
-// (docs/decisions/0014-owners-on-the-inode.md).
+// (docs/decisions/0016-owners-on-the-inode.md).
 
 #include <sys/types.h>
 

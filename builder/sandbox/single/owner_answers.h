@@ -2,7 +2,7 @@
 #pragma once
 
 // Answers the calls of a command in a user namespace with one id, so that it finds and makes owners, devices and
-// credentials as root would with all ids (docs/decisions/0014-owners-on-the-inode.md). Who may do what is not decided
+// credentials as root would with all ids (docs/decisions/0016-owners-on-the-inode.md). Who may do what is not decided
 // here, but for chown(2): the kernel takes every task for the owner of every file.
 
 #include <span>

@@ -10,7 +10,7 @@
 
 namespace imgbuild::builder {
 
-/// All of them; docs/decisions/0014-owners-on-the-inode.md says what each costs.
+/// All of them; docs/decisions/0016-owners-on-the-inode.md says what each costs.
 std::span<const WatchedCall> owner_calls();
 
 /// A call about a file.
