@@ -51,6 +51,7 @@ FOLDERS = {
         "image": (),
         "fetch": (),
         "attest": ("plan",),
+        "push": ("fetch",),
         "edit": ("plan",),
         "cache": ("plan",),
         "exchange": ("plan", "fetch", "cache"),

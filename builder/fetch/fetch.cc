@@ -10,34 +10,20 @@
 #include "base/json.h"
 #include "base/temporary_directory.h"
 #include "base/text.h"
+#include "builder/fetch/detail/fetch_request.h"
 #include "builder/fetch/helper_program.h"
 #include "layerstore/image/image.h"
 
 namespace imgbuild::builder {
 namespace {
 
-constexpr std::string_view helper_name = "imgbuild-fetch";
-
-// Runs one request and gives the status. Whoever needs a digest hashes what went into `out`: the helper reads what
-// strangers send, and is not believed.
-Json fetch(const Json& request, ByteWriter& out) {
-    try {
-        HelperProgram helper(helper_name, text_as_input(write_json(request)));
-        copy_all(helper, out);
-        return helper.status();
-    } catch (const Error& error) {
-        if (error.kind() != ErrorKind::not_found && error.kind() != ErrorKind::denied) throw;
-        throw Error(ErrorKind::unavailable, error.message(), error.hint());
-    }
-}
+using detail::fetch_helper;
+using detail::request_for;
+using detail::run_fetch;
 
 void expect_digest(const Json& status, const Digest& digest) {
-    if (required_string(status, "digest", helper_name) != digest.text())
-        throw Error(ErrorKind::internal, fmt::format("{}: says another digest than its output has", helper_name));
-}
-
-Json request_for(const char* kind, const layerstore::Reference& reference) {
-    return Json{{"kind", kind}, {"domain", reference.domain}, {"repository", reference.repository}};
+    if (required_string(status, "digest", fetch_helper) != digest.text())
+        throw Error(ErrorKind::internal, fmt::format("{}: says another digest than its output has", fetch_helper));
 }
 
 std::string absolute_path(const Directory& directory) {
@@ -53,17 +39,32 @@ Json request_for_git(const char* kind, const GitRemote& remote, const Directory&
 
 }  // namespace
 
+Json detail::run_fetch(const Json& request, ByteWriter& out, const Fd& data) {
+    try {
+        HelperProgram helper(fetch_helper, text_as_input(write_json(request)), data.get());
+        copy_all(helper, out);
+        return helper.status();
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::not_found && error.kind() != ErrorKind::denied) throw;
+        throw Error(ErrorKind::unavailable, error.message(), error.hint());
+    }
+}
+
+Json detail::request_for(const char* kind, const layerstore::Reference& reference) {
+    return Json{{"kind", kind}, {"domain", reference.domain}, {"repository", reference.repository}};
+}
+
 FetchedDocument fetch_manifest(const layerstore::Reference& reference) {
     Json request = request_for("manifest", reference);
     request["reference"] = reference.digest ? reference.digest->text() : reference.tag;
     request["maxBytes"] = layerstore::max_manifest_bytes;
     MemoryWriter memory;
     HashingWriter out(&memory);
-    Json status = fetch(request, out);
+    Json status = run_fetch(request, out);
     FetchedDocument document{memory.take(), {}, out.finish()};
     expect_digest(status, reference.digest.value_or(document.digest));
     expect_digest(status, document.digest);
-    std::string type = optional_string(status, "contentType", helper_name).value_or("");
+    std::string type = optional_string(status, "contentType", fetch_helper).value_or("");
     document.media_type = to_lower(trim(std::string_view(type).substr(0, type.find(';'))));
     return document;
 }
@@ -72,7 +73,7 @@ void fetch_blob(const layerstore::Reference& reference, const layerstore::Descri
     Json request = request_for("blob", reference);
     request["digest"] = blob.digest.text();
     request["size"] = blob.size;
-    fetch(request, out);
+    run_fetch(request, out);
 }
 
 std::optional<FetchedFile> fetch_url(const UrlRequest& request, ByteWriter& out) {
@@ -81,18 +82,18 @@ std::optional<FetchedFile> fetch_url(const UrlRequest& request, ByteWriter& out)
     if (!request.etag.empty()) wanted["etag"] = request.etag;
     if (request.modified_since) wanted["modifiedSince"] = *request.modified_since;
     HashingWriter hashing(&out);
-    const Json status = fetch(wanted, hashing);
+    const Json status = run_fetch(wanted, hashing);
     const bool may_be_unchanged = !request.etag.empty() || request.modified_since;
     if (may_be_unchanged && hashing.count() == 0 && status.value("unchanged", false)) return std::nullopt;
     FetchedFile file;
     file.size = hashing.count();
     file.digest = hashing.finish();
     expect_digest(status, file.digest);
-    file.file_name = required_string(status, "fileName", helper_name);
+    file.file_name = required_string(status, "fileName", fetch_helper);
     if (!is_path_component(file.file_name))
-        throw Error(ErrorKind::internal, fmt::format("{}: says a file name that is none", helper_name));
-    file.last_modified = optional_integer(status, "lastModified", helper_name);
-    file.etag = optional_string(status, "etag", helper_name).value_or("");
+        throw Error(ErrorKind::internal, fmt::format("{}: says a file name that is none", fetch_helper));
+    file.last_modified = optional_integer(status, "lastModified", fetch_helper);
+    file.etag = optional_string(status, "etag", fetch_helper).value_or("");
     return file;
 }
 
@@ -100,12 +101,12 @@ GitRevision resolve_git(const GitRemote& remote, const std::string& reference, c
     Json request = request_for_git("git-resolve", remote, scratch);
     request["reference"] = reference;
     MemoryWriter no_output;
-    const Json status = fetch(request, no_output);
-    GitRevision revision{required_string(status, "commit", helper_name),
-                         required_string(status, "reference", helper_name)};
+    const Json status = run_fetch(request, no_output);
+    GitRevision revision{required_string(status, "commit", fetch_helper),
+                         required_string(status, "reference", fetch_helper)};
     const bool is_commit = (revision.commit.size() == 40 || revision.commit.size() == 64) &&
                            revision.commit.find_first_not_of("0123456789abcdef") == std::string::npos;
-    if (!is_commit) throw Error(ErrorKind::internal, fmt::format("{}: says a commit that is none", helper_name));
+    if (!is_commit) throw Error(ErrorKind::internal, fmt::format("{}: says a commit that is none", fetch_helper));
     return revision;
 }
 
@@ -116,7 +117,7 @@ std::int64_t check_out_git(const GitRemote& remote, const GitRevision& revision,
     request["reference"] = revision.reference;
     request["submodules"] = submodules;
     MemoryWriter no_output;
-    return required_integer(fetch(request, no_output), "time", helper_name);
+    return required_integer(run_fetch(request, no_output), "time", fetch_helper);
 }
 
 WorkTreeHead read_work_tree(const std::string& path, const Directory& scratch) {
@@ -124,8 +125,9 @@ WorkTreeHead read_work_tree(const std::string& path, const Directory& scratch) {
     const std::string absolute = std::filesystem::absolute(path).lexically_normal().string();
     MemoryWriter no_output;
     try {
-        const Json status = fetch(request_for_git("git-work-tree", {absolute, {}, {}}, folder.directory()), no_output);
-        return {required_integer(status, "time", helper_name), status.value("dirty", false)};
+        const Json status =
+            run_fetch(request_for_git("git-work-tree", {absolute, {}, {}}, folder.directory()), no_output);
+        return {required_integer(status, "time", fetch_helper), status.value("dirty", false)};
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::unavailable) throw;
         throw Error(ErrorKind::usage, error.message(), error.hint());

@@ -10,7 +10,6 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <utility>
 
 #include "base/cancel.h"
 #include "base/error.h"

@@ -41,12 +41,13 @@ struct HelperProgram::Running {
     Json status;
     bool ended = false;
 
-    void start(Fd input) {
+    void start(Fd input, int data) {
         ProcessOptions options;
         options.arguments = {helper_path(own_executable(), name)};
         options.descriptors = {{input.get(), STDIN_FILENO},
                                {output.write_end.get(), STDOUT_FILENO},
                                {said.write_end.get(), helper_status_fd}};
+        if (data >= 0) options.descriptors.emplace_back(data, helper_data_fd);
         process = std::make_unique<Process>(Process::start(options));
         output.write_end.reset();
         said.write_end.reset();
@@ -109,10 +110,10 @@ std::string helper_path(const std::string& executable, std::string_view name) {
                 "install imgbuild as a whole: its helper programs lie beside it");
 }
 
-HelperProgram::HelperProgram(std::string_view name, Fd input) : running_(std::make_unique<Running>()) {
+HelperProgram::HelperProgram(std::string_view name, Fd input, int data) : running_(std::make_unique<Running>()) {
     throw_if_cancelled();
     running_->name = name;
-    running_->start(std::move(input));
+    running_->start(std::move(input), data);
 }
 
 HelperProgram::~HelperProgram() {

@@ -16,7 +16,7 @@ namespace imgbuild::builder {
 void StubReply::send(int status, std::string_view headers, std::string_view body) {
     raw(fmt::format("HTTP/1.1 {} Said\r\nContent-Length: {}\r\nConnection: close\r\n{}\r\n", status, body.size(),
                     headers));
-    raw(body);
+    if (!is_head_) raw(body);
 }
 
 bool StubReply::raw(std::string_view bytes) {
@@ -73,16 +73,25 @@ void RegistryStub::answer(int connection) {
         text.append(buffer.data(), static_cast<std::size_t>(count));
     }
     StubRequest request;
-    std::vector<std::string_view> lines = split(text, '\n');
+    const std::size_t head_size = text.find("\r\n\r\n") + 4;
+    std::vector<std::string_view> lines = split(std::string_view(text).substr(0, head_size), '\n');
+    request.method = split(lines.front(), ' ').at(0);
     request.target = split(lines.front(), ' ').at(1);
     for (std::string_view line : lines)
         if (std::size_t colon = line.find(": "); colon != std::string_view::npos)
             request.headers[to_lower(line.substr(0, colon))] = trim(line.substr(colon + 2));
+    const std::uint64_t body_size = parse_unsigned(request.header("content-length")).value_or(0);
+    request.body = text.substr(head_size);
+    while (request.body.size() < body_size) {
+        const ssize_t count = ::recv(connection, buffer.data(), buffer.size(), 0);
+        if (count <= 0) return;
+        request.body.append(buffer.data(), static_cast<std::size_t>(count));
+    }
     {
         std::lock_guard lock(mutex_);
         requests_.push_back(request);
     }
-    StubReply reply(connection);
+    StubReply reply(connection, request.method == "HEAD");
     handler_(request, reply);
 }
 

@@ -18,22 +18,25 @@
 namespace imgbuild::builder {
 
 struct StubRequest {
+    std::string method;
     std::string target;                          ///< "/v2/a/manifests/1?x"
     std::map<std::string, std::string> headers;  ///< names in lower case
+    std::string body;
     std::string header(const std::string& name) const { return headers.contains(name) ? headers.at(name) : ""; }
 };
 
 /// What a handler writes to; the connection is closed when the handler returns.
 class StubReply {
   public:
-    explicit StubReply(int connection) : connection_(connection) {}
-    /// A whole answer; `headers` are lines ended by "\r\n".
+    StubReply(int connection, bool is_head) : connection_(connection), is_head_(is_head) {}
+    /// A whole answer, to HEAD without the body; `headers` are lines ended by "\r\n".
     void send(int status, std::string_view headers, std::string_view body);
     /// False once the other side is gone.
     bool raw(std::string_view bytes);
 
   private:
     int connection_;
+    bool is_head_;
 };
 
 class RegistryStub {

@@ -24,7 +24,8 @@ void declare_input(OptionSet& options, BuildFlags& flags) {
 void declare_output(OptionSet& options, BuildFlags& flags) {
     options.list("-t,--tag", flags.tags, "NAME", "a name for the image");
     options.list("-o,--output", flags.outputs, "OUTPUT",
-                 "type=oci|docker|image|local|tar|cacheonly,dest=PATH,…; a directory; or - for a tar");
+                 "type=oci|docker|image|registry|local|tar|cacheonly,dest=PATH,…; a directory; or - for a tar");
+    options.flag("--push", flags.push, "put the image into the registries that its names speak of");
     options.flag("--load", flags.load, "put the image into the store as well");
     options.list("--label", flags.labels, "NAME=VALUE", "a label of the image");
     options.list(
@@ -84,8 +85,6 @@ void declare_running(OptionSet& options, BuildFlags& flags) {
 
 // What users of other builders may try and would miss silently.
 void declare_unsupported(OptionSet& options) {
-    const std::string push = "imgbuild does not push: write an archive with -o type=oci and let skopeo push it";
-    options.unsupported("--push", push);
     options.unsupported("--squash", "use a last stage that copies from the others");
 }
 

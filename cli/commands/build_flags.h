@@ -25,7 +25,7 @@ struct BuildFlags {
     std::optional<std::string> pull, progress, call, context_modes, created, timestamps, provenance, sbom, on_failure;
     std::vector<std::string> tags, platforms, build_args, build_arg_files, build_contexts, labels, annotations, outputs;
     std::vector<std::string> allow, no_cache_filters, secrets, ssh, add_hosts, ulimits, attests, cache_from, cache_to;
-    bool load = false, offline = false, check = false, quiet = false, explain = false;
+    bool load = false, push = false, offline = false, check = false, quiet = false, explain = false;
 };
 
 /// Fills `flags`; false when help was asked for, which was then printed. Error{usage} as OptionSet::parse().

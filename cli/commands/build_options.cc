@@ -167,20 +167,40 @@ void read_names(BuildOptions& options, const BuildFlags& flags) {
     for (const std::string& text : flags.annotations) read_annotation(options, text);
 }
 
+// One more output, with the layers that the others ask for.
+OutputOption further_output(const BuildOptions& options, OutputOption::Kind kind) {
+    const auto image = std::ranges::find_if(options.outputs, &OutputOption::is_image);
+    OutputOption output = image == options.outputs.end() ? OutputOption() : *image;
+    output.kind = kind;
+    output.destination.clear();
+    output.push = kind == OutputOption::Kind::registry;
+    return output;
+}
+
+// --push is of the outputs that go to the store, or else one of its own, as with buildx.
+void add_flagged_outputs(BuildOptions& options, const BuildFlags& flags) {
+    using Kind = OutputOption::Kind;
+    const auto count = [&](Kind kind) { return std::ranges::count(options.outputs, kind, &OutputOption::kind); };
+    if (flags.push && count(Kind::store) > 0) {
+        for (OutputOption& output : options.outputs)
+            if (output.kind == Kind::store) output.push = true;
+    } else if (flags.push && count(Kind::registry) == 0) {
+        options.outputs.push_back(further_output(options, Kind::registry));
+    }
+    if (options.outputs.empty() || (flags.load && count(Kind::store) == 0))
+        options.outputs.push_back(further_output(options, Kind::store));
+}
+
+void refuse_push_without_name(const BuildOptions& options) {
+    for (const OutputOption& output : options.outputs)
+        if (output.push && output.names.empty() && options.names.empty())
+            throw Error(ErrorKind::usage, "push: the image has no name that says where to", "give one with --tag");
+}
+
 void read_outputs(BuildOptions& options, const BuildFlags& flags) {
     for (const std::string& text : flags.outputs) options.outputs.push_back(parse_output(text));
-    const bool has_store = std::ranges::any_of(
-        options.outputs, [](const OutputOption& output) { return output.kind == OutputOption::Kind::store; });
-    if (options.outputs.empty()) {
-        options.outputs.emplace_back();
-    } else if (flags.load && !has_store) {
-        // The store takes the layers that the other outputs ask for.
-        const auto image = std::ranges::find_if(options.outputs, &OutputOption::is_image);
-        OutputOption store = image == options.outputs.end() ? OutputOption() : *image;
-        store.kind = OutputOption::Kind::store;
-        store.destination.clear();
-        options.outputs.push_back(std::move(store));
-    }
+    add_flagged_outputs(options, flags);
+    refuse_push_without_name(options);
     check_outputs(options.outputs);
     refuse_docker_archive(options);
     const auto image = std::ranges::find_if(options.outputs, &OutputOption::is_image);

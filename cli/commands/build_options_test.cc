@@ -194,6 +194,34 @@ TEST_CASE("load adds the store, which takes the layers of the other image") {
     CHECK(read({"--load", "-o", "type=image"}).outputs.size() == 1);
 }
 
+TEST_CASE("push is of the output that goes to the store, or an output of its own, and needs a name") {
+    using Kind = OutputOption::Kind;
+    const BuildOptions alone = read({"--push", "-t", "a"});
+    REQUIRE(alone.outputs.size() == 1);
+    CHECK(alone.outputs[0].kind == Kind::registry);
+    CHECK(alone.outputs[0].push);
+    CHECK_FALSE(alone.outputs[0].needs_blobs());
+
+    const BuildOptions stored = read({"--push", "-o", "type=image", "-t", "a"});
+    REQUIRE(stored.outputs.size() == 1);
+    CHECK(stored.outputs[0].kind == Kind::store);
+    CHECK(stored.outputs[0].push);
+
+    const BuildOptions loaded = read({"--push", "--load", "-t", "a"});
+    REQUIRE(loaded.outputs.size() == 2);
+    CHECK(loaded.outputs[1].kind == Kind::store);
+    CHECK_FALSE(loaded.outputs[1].push);
+
+    const BuildOptions archived = read({"--push", "-o", "type=oci,dest=a,compression=zstd", "-t", "a"});
+    REQUIRE(archived.outputs.size() == 2);
+    CHECK(archived.outputs[1].kind == Kind::registry);
+    CHECK(archived.outputs[1].destination.empty());
+    CHECK(archived.outputs[1].packing.compression == Compression::zstd);
+
+    CHECK(read({"-o", "type=registry,name=a"}).outputs.size() == 1);
+    CHECK(refused({"--push"}) == "usage: push: the image has no name that says where to");
+}
+
 TEST_CASE("a file of the digest needs an image") {
     CHECK(refused({"--iidfile", "x", "-o", "out"}) == "usage: --iidfile: x: no output of this build is an image");
     CHECK(read({"--iidfile", "x"}).iidfile == "x");
@@ -260,7 +288,7 @@ TEST_CASE("a build argument names the host of every RUN") {
 }
 
 TEST_CASE("flags of other builders that would have an effect are refused") {
-    for (const char* flag : {"--push", "--squash"}) {
+    for (const char* flag : {"--squash"}) {
         CAPTURE(flag);
         CHECK(refused({flag}).ends_with(": not supported"));
     }

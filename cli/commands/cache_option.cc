@@ -139,7 +139,7 @@ void read_to(const std::string& text, CacheOptions& options, bool offline) {
     std::optional<CacheOption> option = read_place(read, "dest", options);
     if (!option) return;
     if (option->kind == Kind::registry)
-        refuse_value(to_flag, text, "imgbuild does not push", "export to a directory with type=local,dest=");
+        refuse_value(to_flag, text, "imgbuild pushes no cache", "export to a directory with type=local,dest=");
     option->every_layer = every_layer;
     option->must_succeed = !may_fail;
     if (option->kind == Kind::layout) option->begins_afresh = take_bool(read.fields, "reset", to_flag).value_or(false);

@@ -73,5 +73,5 @@ TEST_CASE("what says no place is refused") {
     CHECK(!refusal({"type=local,src=/c,tga=x"}, {}).empty());
     CHECK(!refusal({}, {"a,b"}).empty());
     CHECK(refusal({}, {"app:cache"}) ==
-          "--cache-to: app:cache: imgbuild does not push (export to a directory with type=local,dest=)");
+          "--cache-to: app:cache: imgbuild pushes no cache (export to a directory with type=local,dest=)");
 }

@@ -12,6 +12,7 @@
 #include "builder/exchange/cache_records.h"
 #include "builder/image/image_assembly.h"
 #include "builder/image/output.h"
+#include "cli/commands/pushing.h"
 #include "cli/commands/result_files.h"
 
 namespace imgbuild::cli {
@@ -59,7 +60,9 @@ void deliver_one(const OutputOption& output, const std::vector<std::string>& nam
     using layerstore::ArchiveFormat;
     const std::string& place = output.destination;
     switch (output.kind) {
-        case Kind::store: return store.tag(names, *product.descriptor());
+        case Kind::store:
+            return store.tag(output.push_by_digest ? std::vector<std::string>{} : names, *product.descriptor());
+        case Kind::registry: return;  // pushed with those that are pushed besides
         case Kind::oci_layout: return write_layout(product, names, store, place);
         case Kind::oci_archive: return write_archive(product, names, store, ArchiveFormat::oci, place);
         case Kind::docker_archive: return write_archive(product, names, store, ArchiveFormat::docker, place);
@@ -101,7 +104,8 @@ std::pair<std::string, std::string> inline_member(const builder::SolvedImage& im
 
 builder::SolveGoal goal_of(const BuildOptions& options) {
     builder::SolveGoal goal;
-    goal.layers = goal.blobs = wants_image(options);
+    goal.layers = wants_image(options);
+    goal.blobs = std::ranges::any_of(options.outputs, &OutputOption::needs_blobs);
     goal.files = std::ranges::any_of(options.outputs, &OutputOption::is_file_tree);
     return goal;
 }
@@ -151,10 +155,19 @@ Product make_product(const BuildOptions& options, const builder::BuildPlan& plan
 
 void deliver(const BuildOptions& options, const Product& product, const builder::BuildPlan& plan,
              const builder::Solved& solved, const Attestations& attestations, layerstore::Store& store) {
-    for (const OutputOption& output : options.outputs)
+    const bool quiet = options.progress == ProgressMode::quiet || options.progress == ProgressMode::rawjson;
+    for (const OutputOption& output : options.outputs) {
+        const std::vector<std::string> names = names_of(options, output);
         deliver_one(
-            output, names_of(options, output), product,
-            [&] { return result_files(options, output, plan, solved, attestations); }, store);
+            output, names, product, [&] { return result_files(options, output, plan, solved, attestations); }, store);
+        if (output.push)
+            push({.store = store,
+                  .root = *product.descriptor(),
+                  .names = names,
+                  .plan = &plan,
+                  .by_digest = output.push_by_digest,
+                  .quiet = quiet});
+    }
 }
 
 void write_host_file(const std::string& path, std::string_view content) {

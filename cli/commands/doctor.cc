@@ -8,12 +8,14 @@
 #include "base/process.h"
 #include "base/temporary_directory.h"
 #include "base/text.h"
+#include "builder/fetch/accounts.h"
 #include "builder/sandbox/cgroup.h"
 #include "builder/sandbox/probe.h"
 #include "cli/commands/commands.h"
 #include "cli/common/common_options.h"
 #include "cli/common/error_report.h"
 #include "cli/common/terminal.h"
+#include "layerstore/image/reference.h"
 
 namespace imgbuild::cli {
 namespace {
@@ -52,13 +54,34 @@ std::string programs_text() {
     return text;
 }
 
+std::string describe_steps(const std::vector<builder::RegistryStep>& steps) {
+    std::string text;
+    for (const builder::RegistryStep& step : steps)
+        text += fmt::format("  {}: {}\n", printable(step.place), printable(step.outcome));
+    return text;
+}
+
+int explain_reference(const std::string& name) {
+    const auto reference = layerstore::Reference::parse(name);
+    const builder::RegistryRoute route = builder::explain_registry(reference);
+    print(fmt::format("image {}\n\nasked for in this order:\n{}\ncredentials, the first place that has some:\n{}",
+                      printable(reference.full()), describe_steps(route.endpoints), describe_steps(route.credentials)));
+    return exit_status::ok;
+}
+
 }  // namespace
 
 int run_doctor(Arguments arguments) {
-    OptionSet options("doctor", "Says what this machine can isolate, and what is in the way");
+    OptionSet options(
+        "doctor [NAME]",
+        "Says what this machine can isolate, and what is in the way; or how the registry of an image NAME "
+        "is reached");
     CommonOptions common;
+    std::optional<std::string> image;
+    options.positional("NAME", image, false);
     add_common(options, common, CommonScope::sandbox);
     if (!parse_or_help(options, arguments)) return exit_status::ok;
+    if (image) return explain_reference(*image);
     // Where RUN steps happen is where it must work: overlay depends on the file system. A store that cannot be written
     // has no such place.
     const std::unique_ptr<layerstore::Store> store = open_store(common);

@@ -18,7 +18,7 @@ using Kind = OutputOption::Kind;
 
 constexpr std::string_view flag = "--output";
 const std::vector<std::string_view>& known_types() {
-    static const std::vector<std::string_view> types{"oci", "docker", "image", "local", "tar", "cacheonly"};
+    static const std::vector<std::string_view> types{"oci", "docker", "image", "registry", "local", "tar", "cacheonly"};
     return types;
 }
 const std::vector<std::string_view>& known_keys() {
@@ -33,6 +33,9 @@ const std::vector<std::string_view>& known_keys() {
                                                     "platform-split",
                                                     "attestation-prefix",
                                                     "name",
+                                                    "push",
+                                                    "push-by-digest",
+                                                    "name-canonical",
                                                     "source-date-epoch"};
     return keys;
 }
@@ -50,11 +53,11 @@ Kind kind_of(const std::string& type, CsvFields& fields, bool has_destination) {
     if (type == "local") return Kind::directory;
     if (type == "tar") return Kind::tar;
     if (type == "cacheonly") return Kind::nothing;
-    if (type == "registry")
-        refuse("type=registry: imgbuild does not push", "write an archive with type=oci and let skopeo push it");
+    if (type == "registry") return Kind::registry;
     const std::optional<std::string> near = nearest(type, known_types());
     refuse(fmt::format("unknown type: {}", printable(type)),
-           near ? fmt::format("did you mean {}?", *near) : "there are oci, docker, image, local, tar and cacheonly");
+           near ? fmt::format("did you mean {}?", *near)
+                : "there are oci, docker, image, registry, local, tar and cacheonly");
 }
 
 void read_packing(CsvFields& fields, OutputOption& output) {
@@ -87,10 +90,18 @@ void read_attestation_places(CsvFields& fields, OutputOption& output) {
         refuse(fmt::format("attestation-prefix={}: no beginning of a file name", printable(output.attestation_prefix)));
 }
 
+void read_push(CsvFields& fields, OutputOption& output) {
+    const bool is_registry = output.kind == Kind::registry;
+    output.push = take_bool(fields, "push", flag).value_or(is_registry);
+    if (is_registry && !output.push) refuse("type=registry,push=false: there is nothing left to do");
+    if (output.push && !is_registry && output.kind != Kind::store) refuse("push= goes with type=image");
+    output.push_by_digest = take_bool(fields, "push-by-digest", flag).value_or(false);
+    if (output.push_by_digest && !output.push) refuse("push-by-digest= goes with push=true");
+    take_bool(fields, "name-canonical", flag);
+}
+
 // What is accepted because it says what happens anyway.
 void take_settled(CsvFields& fields) {
-    if (take_bool(fields, "push", flag).value_or(false))
-        refuse("push=true: imgbuild does not push", "write an archive with type=oci and let skopeo push it");
     take_bool(fields, "unpack", flag);
     take_bool(fields, "store", flag);
     if (take_bool(fields, "rewrite-timestamp", flag) == false)
@@ -99,7 +110,7 @@ void take_settled(CsvFields& fields) {
 
 void check_destination(const OutputOption& output) {
     const bool needs_one = output.kind == Kind::oci_layout || output.kind == Kind::directory;
-    const bool takes_one = output.kind != Kind::store && output.kind != Kind::nothing;
+    const bool takes_one = output.kind != Kind::store && output.kind != Kind::registry && output.kind != Kind::nothing;
     if (needs_one && output.destination.empty()) refuse("dest= is missing");
     if (needs_one && output.is_standard_output()) refuse("a directory cannot go to standard output");
     if (!takes_one && !output.destination.empty()) refuse("dest= does not go with this type");
@@ -123,6 +134,7 @@ OutputOption parse_output(std::string_view text) {
         read_attestation_places(fields, output);
     else
         read_packing(fields, output);
+    read_push(fields, output);
     take_settled(fields);
     output.epoch = take(fields, "source-date-epoch");
     if (const std::optional<std::string> names = take(fields, "name")) {

@@ -20,11 +20,14 @@ struct OutputOption {
         docker_archive,  ///< type=docker,dest=
         directory,       ///< type=local
         tar,             ///< type=tar
+        registry,        ///< type=registry
         nothing,         ///< type=cacheonly
     };
     Kind kind = Kind::store;
-    std::string destination;         ///< a path, or "-" for standard output; empty for store and nothing
+    std::string destination;         ///< a path, or "-" for standard output; empty for store, registry and nothing
     std::vector<std::string> names;  ///< full references of name=
+    bool push = false;               ///< it goes to the registries of its names: type=registry, and push=true
+    bool push_by_digest = false;     ///< without tags
     layerstore::PackOptions packing;
     bool force_compression = false;
     bool oci_media_types = true;
@@ -36,8 +39,10 @@ struct OutputOption {
     /// True when it needs manifest, config and layers; else it needs files, or nothing.
     bool is_image() const noexcept {
         return kind == Kind::store || kind == Kind::oci_layout || kind == Kind::oci_archive ||
-               kind == Kind::docker_archive;
+               kind == Kind::docker_archive || kind == Kind::registry;
     }
+    /// True when it needs the bytes of all layers here, also of those that are at their registry.
+    bool needs_blobs() const noexcept { return is_image() && kind != Kind::registry; }
     bool is_file_tree() const noexcept { return kind == Kind::directory || kind == Kind::tar; }
     bool is_standard_output() const noexcept { return destination == "-"; }
 };

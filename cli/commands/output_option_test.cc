@@ -80,8 +80,11 @@ TEST_CASE("what is wrong is named, and what is near") {
 }
 
 TEST_CASE("what cannot be done is refused rather than left out") {
-    CHECK(refused("type=registry,name=a") == "usage: --output: type=registry: imgbuild does not push");
-    CHECK(refused("type=image,push=true") == "usage: --output: push=true: imgbuild does not push");
+    CHECK(refused("type=registry,push=false") ==
+          "usage: --output: type=registry,push=false: there is nothing left to do");
+    CHECK(refused("type=oci,push=true") == "usage: --output: push= goes with type=image");
+    CHECK(refused("type=image,push-by-digest=true") == "usage: --output: push-by-digest= goes with push=true");
+    CHECK(refused("type=registry,dest=x") == "usage: --output: dest= does not go with this type");
     CHECK(refused("type=image,push=false") == "accepted");
     CHECK(refused("type=oci,rewrite-timestamp=true") == "accepted");
     CHECK(refused("type=oci,rewrite-timestamp=false") ==

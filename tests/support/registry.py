@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 import unittest
+import urllib.error
 import urllib.request
 
 START_LIMIT_SECONDS = 20
@@ -19,17 +20,23 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def start_registry(case):
-    """Starts a registry that ends with the case; gives "127.0.0.1:PORT"."""
+def start_registry(case, accounts=None):
+    """Starts a registry that ends with the case; gives "127.0.0.1:PORT". With `accounts`, lines of a password file as
+    htpasswd -B makes them, it knows these users only."""
     program = shutil.which("docker-registry")
     if program is None:
         raise unittest.SkipTest("docker-registry is not installed")
     address = f"127.0.0.1:{free_port()}"
+    document = {"version": "0.1", "log": {"level": "warn", "accesslog": {"disabled": True}},
+                "storage": {"filesystem": {"rootdirectory": case.make_folder("registry")}},
+                "http": {"addr": address}}
+    if accounts is not None:
+        with open(case.path("htpasswd"), "w", encoding="utf-8") as file:
+            file.write(accounts)
+        document["auth"] = {"htpasswd": {"realm": "test", "path": case.path("htpasswd")}}
     configuration = case.path("registry.yml")
     with open(configuration, "w", encoding="utf-8") as file:
-        json.dump({"version": "0.1", "log": {"level": "warn", "accesslog": {"disabled": True}},
-                   "storage": {"filesystem": {"rootdirectory": case.make_folder("registry")}},
-                   "http": {"addr": address}}, file)
+        json.dump(document, file)
     with open(case.path("registry.log"), "wb") as log:
         process = subprocess.Popen([program, "serve", configuration], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                    env={"PATH": os.environ["PATH"], "OTEL_TRACES_EXPORTER": "none"})
@@ -40,6 +47,10 @@ def start_registry(case):
         try:
             with urllib.request.urlopen(f"http://{address}/v2/", timeout=2):
                 return address
+        except urllib.error.HTTPError as error:
+            if error.code == 401 and accounts is not None:
+                return address
+            time.sleep(0.05)
         except OSError:
             time.sleep(0.05)
     with open(case.path("registry.log"), encoding="utf-8", errors="replace") as log:

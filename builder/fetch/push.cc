@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/fetch/push.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "builder/fetch/detail/fetch_request.h"
+#include "builder/fetch/helper_program.h"
+
+namespace imgbuild::builder {
+namespace {
+
+using detail::fetch_helper;
+using detail::request_for;
+using layerstore::Descriptor;
+using layerstore::Reference;
+
+// So many digests fit a request and its answer.
+constexpr std::size_t most_digests = 500;
+
+Json ask_to_push(const Json& request, const Fd& data = Fd()) {
+    MemoryWriter no_output;
+    return detail::run_fetch(request, no_output, data);
+}
+
+}  // namespace
+
+std::vector<Descriptor> missing_blobs(const Reference& reference, const std::vector<Descriptor>& blobs) {
+    std::set<std::string> missing;
+    for (std::size_t begin = 0; begin < blobs.size(); begin += most_digests) {
+        Json request = request_for("missing-blobs", reference);
+        request["digests"] = Json::array();
+        for (std::size_t i = begin; i < std::min(begin + most_digests, blobs.size()); ++i)
+            request["digests"].push_back(blobs[i].digest.text());
+        const Json status = ask_to_push(request);
+        const Json* list = optional_array(status, "missing", fetch_helper);
+        for (const Json& digest : list ? *list : Json::array())
+            if (digest.is_string()) missing.insert(digest.get<std::string>());
+    }
+    std::vector<Descriptor> found;
+    std::ranges::copy_if(blobs, std::back_inserter(found),
+                         [&](const Descriptor& blob) { return missing.contains(blob.digest.text()); });
+    return found;
+}
+
+PushOutcome push_blob(const Reference& reference, const Descriptor& blob, const std::string& mount_from,
+                      const Fd& file) {
+    Json request = request_for("push-blob", reference);
+    request["digest"] = blob.digest.text();
+    request["size"] = blob.size;
+    if (!mount_from.empty()) request["mountFrom"] = mount_from;
+    request["hasData"] = static_cast<bool>(file);
+    const std::string outcome = required_string(ask_to_push(request, file), "outcome", fetch_helper);
+    if (outcome == "mounted") return PushOutcome::mounted;
+    if (outcome == "uploaded") return PushOutcome::uploaded;
+    if (outcome == "needed") return PushOutcome::needed;
+    throw Error(ErrorKind::internal, fmt::format("{}: says an outcome that is none", fetch_helper));
+}
+
+bool push_manifest(const Reference& reference, const Descriptor& manifest, std::string_view bytes,
+                   const std::vector<std::string>& tags) {
+    Json request = request_for("push-manifest", reference);
+    request["digest"] = manifest.digest.text();
+    request["mediaType"] = manifest.media_type;
+    request["tags"] = tags;
+    return ask_to_push(request, text_as_input(bytes)).value("listsReferrers", false);
+}
+
+}  // namespace imgbuild::builder
