@@ -303,7 +303,8 @@ TEST_CASE("a file that no layer could hold is refused by name before it is hashe
     fixture.file("small");
     fixture.file("holes", "");
     REQUIRE(::truncate(fixture.path("holes").c_str(), off_t{1} << 40) == 0);
-    CHECK(refusal([&] { fixture.scan(); }) == "context: holes: a file of 1.0 TiB, and a layer holds less than 1.0 TiB");
+    CHECK(refusal([&] { fixture.scan(); }) ==
+          "invalid_input: context: holes: a file of 1.0 TiB, and a layer holds less than 1.0 TiB");
     fixture.ignore({"holes"});
     CHECK(fixture.scan().files == 1);
 }
