@@ -202,5 +202,7 @@ TEST_CASE("the features of the kernel are listed with a yes or a reason") {
         names += name + "\n";
         CHECK_FALSE(value.empty());
     }
-    CHECK(names == "kernel\noverlay\noverlay layers one by one\nlandlock\ncgroup\nuser namespaces\n");
+    CHECK(names ==
+          "kernel\noverlay\noverlay layers one by one\nlandlock\ncgroup\nuser namespaces\nsystem call "
+          "filter\n/proc\n");
 }
