@@ -10,12 +10,6 @@
 namespace imgbuild::fetch {
 namespace {
 
-std::string accept_header() {
-    namespace type = layerstore::media_type;
-    return fmt::format("Accept: {}, {}, {}, {}", type::oci_index, type::oci_manifest, type::docker_index,
-                       type::docker_manifest);
-}
-
 std::string tag_or_digest(const layerstore::Reference& reference) {
     return reference.digest ? reference.digest->text() : reference.tag;
 }
@@ -35,19 +29,43 @@ Wanted wanted_from(RegistrySession& session, const std::string& kind, const laye
     return wanted;
 }
 
+Fetched fetch_manifest_in(RegistrySession& session, const layerstore::Reference& reference, std::uint64_t limit,
+                          ByteWriter& out) {
+    Wanted wanted = wanted_from(session, "manifest", reference);
+    wanted.headers.push_back(accept_manifests());
+    wanted.limit = limit;
+    MemoryWriter whole;
+    Fetched fetched = transfer(session.client(), wanted, whole);
+    check_digest(fetched, reference, wanted.subject);
+    out.write(as_bytes(whole.bytes()));
+    return fetched;
+}
+
 }  // namespace
+
+std::string accept_manifests() {
+    namespace type = layerstore::media_type;
+    return fmt::format("Accept: {}, {}, {}, {}", type::oci_index, type::oci_manifest, type::docker_index,
+                       type::docker_manifest);
+}
 
 Fetched fetch_manifest(HttpClient& client, const layerstore::Reference& reference, std::uint64_t limit,
                        ByteWriter& out) {
     RegistrySession session(client, reference);
-    Wanted wanted = wanted_from(session, "manifest", reference);
-    wanted.headers.push_back(accept_header());
-    wanted.limit = limit;
-    MemoryWriter whole;
-    Fetched fetched = transfer(client, wanted, whole);
-    check_digest(fetched, reference, wanted.subject);
-    out.write(as_bytes(whole.bytes()));
-    return fetched;
+    return fetch_manifest_in(session, reference, limit, out);
+}
+
+std::optional<Fetched> find_manifest(HttpClient& client, const layerstore::Reference& reference, bool to_replace,
+                                     std::uint64_t limit, ByteWriter& out) {
+    std::vector<std::string> scopes;
+    if (to_replace) scopes.push_back(push_scope(reference.repository));
+    RegistrySession session(client, reference, std::move(scopes));
+    try {
+        return fetch_manifest_in(session, reference, limit, out);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::not_found) throw;
+        return std::nullopt;
+    }
 }
 
 Fetched fetch_blob(HttpClient& client, const layerstore::Reference& reference, std::uint64_t size, ByteWriter& out) {

@@ -21,6 +21,8 @@ bool may_follow(const HttpRequest& request, long status) {
 
 }  // namespace
 
+std::string push_scope(const std::string& repository) { return "repository:" + repository + ":pull,push"; }
+
 RegistrySession::RegistrySession(HttpClient& client, const layerstore::Reference& reference,
                                  std::vector<std::string> scopes)
     : client_(client),
