@@ -66,6 +66,7 @@ struct Services {
     layerstore::Store::Lease& lease;
     layerstore::Records& records;
     Memos memos;
+    const Digest packing;  ///< packing_of() this build
     Notices notices;
     ImportedResults imported;
     LazySandbox sandbox;
