@@ -4,14 +4,19 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <optional>
+
 #include "base/error.h"
 #include "base/helper_status.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "fetch/accounts/credential_search.h"
 #include "fetch/accounts/login.h"
+#include "fetch/explain.h"
 #include "fetch/git.h"
 #include "fetch/push.h"
+#include "fetch/registries/route.h"
+#include "fetch/registries/short_names.h"
 #include "fetch/registry.h"
 #include "layerstore/image/descriptor.h"
 #include "layerstore/image/image.h"
@@ -117,6 +122,14 @@ std::string scope_of(const std::string& repository, std::string_view actions) {
     return fmt::format("repository:{}:{}", repository, actions);
 }
 
+// Besides the scope of the repository itself.
+RegistrySession session_to_push(HttpClient& client, const layerstore::Reference& repository,
+                                std::vector<std::string> more_scopes = {}) {
+    Endpoint endpoint = find_route(Surroundings::of_process(), repository, Purpose::push).endpoints.front();
+    more_scopes.insert(more_scopes.begin(), scope_of(endpoint.reference.repository, "pull,push"));
+    return RegistrySession(client, std::move(endpoint), std::move(more_scopes));
+}
+
 Digest digest_of(const Json& request) { return Digest::parse_or_throw(required_string(request, "digest", what)); }
 
 std::vector<std::string> strings_of(const Json& request, const char* member) {
@@ -138,7 +151,7 @@ std::size_t read_data(std::uint64_t offset, std::span<std::byte> buffer) {
 
 Json carry_out_missing_blobs(HttpClient& client, const Json& request) {
     const auto repository = repository_of(request);
-    RegistrySession session(client, repository, {scope_of(repository.repository, "pull,push")});
+    RegistrySession session = session_to_push(client, repository);
     Json missing = Json::array();
     for (const std::string& text : strings_of(request, "digests"))
         if (!has_blob(session, Digest::parse_or_throw(text))) missing.push_back(text);
@@ -147,7 +160,7 @@ Json carry_out_missing_blobs(HttpClient& client, const Json& request) {
 
 Json carry_out_push_blob(HttpClient& client, const Json& request) {
     const auto repository = repository_of(request);
-    std::vector<std::string> scopes{scope_of(repository.repository, "pull,push")};
+    std::vector<std::string> scopes;
     BlobUpload blob{.digest = digest_of(request), .size = byte_count(request, "size")};
     if (const auto from = optional_string(request, "mountFrom", what)) {
         const auto other = layerstore::Reference::parse(repository.domain + "/" + *from);
@@ -157,7 +170,7 @@ Json carry_out_push_blob(HttpClient& client, const Json& request) {
         scopes.push_back(scope_of(other.repository, "pull"));
     }
     if (says(request, "hasData")) blob.bytes = read_data;
-    RegistrySession session(client, repository, std::move(scopes));
+    RegistrySession session = session_to_push(client, repository, std::move(scopes));
     switch (upload_blob(session, blob)) {
         case UploadOutcome::mounted: return Json{{"outcome", "mounted"}};
         case UploadOutcome::uploaded: return Json{{"outcome", "uploaded"}};
@@ -178,7 +191,7 @@ Json carry_out_push_manifest(HttpClient& client, const Json& request) {
         throw Error(ErrorKind::corrupt, fmt::format("push manifest {}: its content is {}", manifest.digest.text(),
                                                     Sha256::of(bytes).text()));
     for (const std::string& tag : strings_of(request, "tags")) manifest.tags.push_back(reference_of(request, tag).tag);
-    RegistrySession session(client, repository, {scope_of(repository.repository, "pull,push")});
+    RegistrySession session = session_to_push(client, repository);
     return Json{{"listsReferrers", push_manifest(session, manifest)}};
 }
 
@@ -194,7 +207,9 @@ Json carry_out_login(HttpClient& client, const Json& request) {
     const Credential credential{one_line(request, "user"), one_line(request, "password"), {}, {}};
     if (credential.user.empty() || credential.user.find(':') != std::string::npos)
         throw Error(ErrorKind::usage, "login: the name of a user is empty or holds a colon");
-    check_login(client, domain, credential);
+    // What may be configured for some repositories only is no matter of the registry.
+    const layerstore::Reference registry{.domain = domain, .repository = {}, .tag = {}, .digest = {}};
+    check_login(client, find_route(Surroundings::of_process(), registry, Purpose::push).endpoints.front(), credential);
     return Json{{"place", save_credential(Surroundings::of_process(), domain, credential)}};
 }
 
@@ -207,15 +222,52 @@ Json carry_out_logout(const Json& request) {
     return status;
 }
 
+Json json_of(const ConfigurationSteps& steps) {
+    Json list = Json::array();
+    for (const ConfigurationStep& step : steps)
+        list.push_back({{"place", printable(step.place)}, {"outcome", printable(step.outcome)}});
+    return list;
+}
+
 Json carry_out_explain(const Json& request) {
-    const auto repository = repository_of(request);
-    Json status{{"endpoints", Json::array()}, {"credentials", Json::array()}};
-    status["endpoints"].push_back({{"place", registry_address(repository.domain)}, {"outcome", "the registry itself"}});
-    const CredentialSearch search =
-        search_credential(Surroundings::of_process(), repository.domain, repository.repository);
-    for (const CredentialStep& step : search.steps)
-        status["credentials"].push_back({{"place", step.place}, {"outcome", step.outcome}});
+    const auto reference = reference_of(request, required_string(request, "reference", what));
+    std::optional<HttpClient> client;
+    if (!says(request, "offline")) client.emplace();
+    const Explanation found = explain(client ? &*client : nullptr, reference);
+    Json status{{"configuration", json_of(found.configuration)}, {"endpoints", Json::array()}};
+    for (const ExplainedEndpoint& one : found.endpoints)
+        status["endpoints"].push_back({{"place", printable(one.place)},
+                                       {"reason", printable(one.reason)},
+                                       {"answer", printable(one.answer)},
+                                       {"credentials", json_of(one.credentials)}});
     return status;
+}
+
+Json carry_out_short_name(const Json& request) {
+    const ShortName found = expand_short_name(Surroundings::of_process(), one_line(request, "name"));
+    return Json{{"names", found.names}, {"reason", printable(found.reason)}};
+}
+
+Turn turn_of(const Json& request) {
+    return {optional_string(request, "first", what).value_or(""),
+            static_cast<std::size_t>(optional_integer(request, "skip", what).value_or(0))};
+}
+
+Json describe(const Answer& answer) {
+    Json status = describe(answer.fetched);
+    status["base"] = answer.base;
+    return status;
+}
+
+Json carry_out_blob(HttpClient& client, const Json& request, ByteWriter& out) {
+    const auto reference = reference_of(request, digest_of(request).text());
+    try {
+        return describe(fetch_blob(client, reference, byte_count(request, "size"), turn_of(request), out));
+    } catch (const AskNext& next) {
+        Json status = failure_status(next);
+        status["skip"] = next.skip();
+        return status;
+    }
 }
 
 }  // namespace
@@ -225,18 +277,16 @@ Json carry_out(std::string_view text, ByteWriter& out) {
     std::string kind = required_string(request, "kind", what);
     if (kind == "git-resolve" || kind == "git-checkout" || kind == "git-work-tree") return carry_out_git(kind, request);
     if (kind == "explain") return carry_out_explain(request);
+    if (kind == "short-name") return carry_out_short_name(request);
     if (kind == "logout") return carry_out_logout(request);
     HttpClient client;
     if (kind == "login") return carry_out_login(client, request);
     if (kind == "http") return carry_out_http(client, request, out);
     if (kind == "manifest") {
         auto reference = reference_of(request, required_string(request, "reference", what));
-        return describe(fetch_manifest(client, reference, byte_count(request, "maxBytes"), out));
+        return describe(fetch_manifest(client, reference, byte_count(request, "maxBytes"), turn_of(request), out));
     }
-    if (kind == "blob") {
-        const std::string digest = digest_of(request).text();
-        return describe(fetch_blob(client, reference_of(request, digest), byte_count(request, "size"), out));
-    }
+    if (kind == "blob") return carry_out_blob(client, request, out);
     if (kind == "missing-blobs") return carry_out_missing_blobs(client, request);
     if (kind == "push-blob") return carry_out_push_blob(client, request);
     if (kind == "push-manifest") return carry_out_push_manifest(client, request);

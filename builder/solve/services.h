@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/task_pool.h"
 #include "builder/cache/memos.h"
+#include "builder/fetch/fetch_listener.h"
 #include "builder/sandbox/sandbox.h"
 #include "builder/solve/imported_results.h"
 #include "builder/solve/solver.h"
@@ -67,6 +68,7 @@ struct Services {
     layerstore::Records& records;
     Memos memos;
     Notices notices;
+    FetchListener fetches{[this](const std::string& note) { notices.tell_once(note); }};
     ImportedResults imported;
     LazySandbox sandbox;
     std::shared_ptr<layerstore::MemoryContents> inline_contents = std::make_shared<layerstore::MemoryContents>();
