@@ -114,7 +114,7 @@ class Upload {
             return;
         const bool is_offset = reply.failure.empty() && reply.status == 416;
         if (!(is_offset || is_lost(reply) || may_pass(reply)) || next_try_ > most_tries) refuse(reply);
-        wait_before(next_try_++, reply);
+        wait_before(next_try_++, reply, session_.endpoint().reference.domain);
     }
 
     [[noreturn]] void refuse(const HttpReply& reply) const {

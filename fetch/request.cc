@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <optional>
+
 #include "base/error.h"
 #include "base/helper_status.h"
 #include "base/json.h"
@@ -11,8 +13,11 @@
 #include "fetch/accounts/credential_search.h"
 #include "fetch/accounts/login.h"
 #include "fetch/actions_request.h"
+#include "fetch/explain.h"
 #include "fetch/git.h"
 #include "fetch/push.h"
+#include "fetch/registries/route.h"
+#include "fetch/registries/short_names.h"
 #include "fetch/registry.h"
 #include "fetch/request_fields.h"
 #include "layerstore/image/descriptor.h"
@@ -114,7 +119,7 @@ std::vector<std::string> strings_of(const Json& request, const char* member) {
 
 Json carry_out_missing_blobs(HttpClient& client, const Json& request) {
     const auto repository = repository_of(request);
-    RegistrySession session(client, repository, {push_scope(repository.repository)});
+    RegistrySession session = session_to_push(client, repository);
     Json missing = Json::array();
     for (const std::string& text : strings_of(request, "digests"))
         if (!has_blob(session, Digest::parse_or_throw(text))) missing.push_back(text);
@@ -123,7 +128,7 @@ Json carry_out_missing_blobs(HttpClient& client, const Json& request) {
 
 Json carry_out_push_blob(HttpClient& client, const Json& request) {
     const auto repository = repository_of(request);
-    std::vector<std::string> scopes{push_scope(repository.repository)};
+    std::vector<std::string> scopes;
     BlobUpload blob{.digest = digest_of(request), .size = byte_count(request, "size")};
     if (const auto from = optional_string(request, "mountFrom", what)) {
         const auto other = layerstore::Reference::parse(repository.domain + "/" + *from);
@@ -133,7 +138,7 @@ Json carry_out_push_blob(HttpClient& client, const Json& request) {
         scopes.push_back(fmt::format("repository:{}:pull", other.repository));
     }
     if (says(request, "hasData")) blob.bytes = read_data;
-    RegistrySession session(client, repository, std::move(scopes));
+    RegistrySession session = session_to_push(client, repository, std::move(scopes));
     switch (upload_blob(session, blob)) {
         case UploadOutcome::mounted: return Json{{"outcome", "mounted"}};
         case UploadOutcome::uploaded: return Json{{"outcome", "uploaded"}};
@@ -166,7 +171,7 @@ Json carry_out_push_manifest(HttpClient& client, const Json& request) {
     const auto repository = repository_of(request);
     const std::string bytes = read_manifest_data();
     const ManifestUpload manifest = manifest_upload(request, bytes);
-    RegistrySession session(client, repository, {push_scope(repository.repository)});
+    RegistrySession session = session_to_push(client, repository);
     return Json{{"listsReferrers", push_manifest(session, manifest)}};
 }
 
@@ -177,17 +182,9 @@ Json carry_out_replace_manifest(HttpClient& client, const Json& request) {
     if (manifest.tags.size() != 1) throw Error(ErrorKind::usage, "request: tags: not one");
     std::optional<Digest> expected;
     if (const auto text = optional_string(request, "expected", what)) expected = Digest::parse_or_throw(*text);
-    RegistrySession session(client, repository, {push_scope(repository.repository)});
+    RegistrySession session = session_to_push(client, repository);
     const ReplaceOutcome outcome = replace_manifest(session, manifest, expected);
     return Json{{"replaced", outcome.replaced}, {"milliseconds", outcome.window_milliseconds}};
-}
-
-Json carry_out_manifest(HttpClient& client, const Json& request, ByteWriter& out) {
-    const auto reference = reference_of(request, required_string(request, "reference", what));
-    const std::uint64_t limit = byte_count(request, "maxBytes");
-    if (!says(request, "mayBeMissing")) return describe(fetch_manifest(client, reference, limit, out));
-    const std::optional<Fetched> found = find_manifest(client, reference, says(request, "toReplace"), limit, out);
-    return found ? describe(*found) : Json{{"missing", true}};
 }
 
 std::string domain_of(const Json& request) {
@@ -202,7 +199,9 @@ Json carry_out_login(HttpClient& client, const Json& request) {
     const Credential credential{one_line(request, "user"), one_line(request, "password"), {}, {}};
     if (credential.user.empty() || credential.user.find(':') != std::string::npos)
         throw Error(ErrorKind::usage, "login: the name of a user is empty or holds a colon");
-    check_login(client, domain, credential);
+    // What may be configured for some repositories only is no matter of the registry.
+    const layerstore::Reference registry{.domain = domain, .repository = {}, .tag = {}, .digest = {}};
+    check_login(client, find_route(Surroundings::of_process(), registry, Purpose::push).endpoints.front(), credential);
     return Json{{"place", save_credential(Surroundings::of_process(), domain, credential)}};
 }
 
@@ -215,15 +214,61 @@ Json carry_out_logout(const Json& request) {
     return status;
 }
 
+Json json_of(const ConfigurationSteps& steps) {
+    Json list = Json::array();
+    for (const ConfigurationStep& step : steps)
+        list.push_back({{"place", printable(step.place)}, {"outcome", printable(step.outcome)}});
+    return list;
+}
+
 Json carry_out_explain(const Json& request) {
-    const auto repository = repository_of(request);
-    Json status{{"endpoints", Json::array()}, {"credentials", Json::array()}};
-    status["endpoints"].push_back({{"place", registry_address(repository.domain)}, {"outcome", "the registry itself"}});
-    const CredentialSearch search =
-        search_credential(Surroundings::of_process(), repository.domain, repository.repository);
-    for (const CredentialStep& step : search.steps)
-        status["credentials"].push_back({{"place", step.place}, {"outcome", step.outcome}});
+    const auto reference = reference_of(request, required_string(request, "reference", what));
+    std::optional<HttpClient> client;
+    if (!says(request, "offline")) client.emplace();
+    const Explanation found = explain(client ? &*client : nullptr, reference);
+    Json status{{"configuration", json_of(found.configuration)}, {"endpoints", Json::array()}};
+    for (const ExplainedEndpoint& one : found.endpoints)
+        status["endpoints"].push_back({{"place", printable(one.place)},
+                                       {"reason", printable(one.reason)},
+                                       {"answer", printable(one.answer)},
+                                       {"credentials", json_of(one.credentials)}});
     return status;
+}
+
+Json carry_out_short_name(const Json& request) {
+    const ShortName found = expand_short_name(Surroundings::of_process(), one_line(request, "name"));
+    return Json{{"names", found.names}, {"reason", printable(found.reason)}};
+}
+
+Turn turn_of(const Json& request) {
+    return {optional_string(request, "first", what).value_or(""),
+            static_cast<std::size_t>(optional_integer(request, "skip", what).value_or(0))};
+}
+
+Json describe(const Answer& answer) {
+    Json status = describe(answer.fetched);
+    status["base"] = answer.base;
+    return status;
+}
+
+Json carry_out_manifest(HttpClient& client, const Json& request, ByteWriter& out) {
+    const auto reference = reference_of(request, required_string(request, "reference", what));
+    const std::uint64_t limit = byte_count(request, "maxBytes");
+    if (!says(request, "mayBeMissing"))
+        return describe(fetch_manifest(client, reference, limit, turn_of(request), out));
+    const std::optional<Answer> found = find_manifest(client, reference, says(request, "toReplace"), limit, out);
+    return found ? describe(*found) : Json{{"missing", true}};
+}
+
+Json carry_out_blob(HttpClient& client, const Json& request, ByteWriter& out) {
+    const auto reference = reference_of(request, digest_of(request).text());
+    try {
+        return describe(fetch_blob(client, reference, byte_count(request, "size"), turn_of(request), out));
+    } catch (const AskNext& next) {
+        Json status = failure_status(next);
+        status["skip"] = next.skip();
+        return status;
+    }
 }
 
 }  // namespace
@@ -233,16 +278,14 @@ Json carry_out(std::string_view text, ByteWriter& out) {
     std::string kind = required_string(request, "kind", what);
     if (kind == "git-resolve" || kind == "git-checkout" || kind == "git-work-tree") return carry_out_git(kind, request);
     if (kind == "explain") return carry_out_explain(request);
+    if (kind == "short-name") return carry_out_short_name(request);
     if (kind == "logout") return carry_out_logout(request);
     HttpClient client;
     if (kind == "login") return carry_out_login(client, request);
     if (kind == "http") return carry_out_http(client, request, out);
     if (kind.starts_with("actions-")) return carry_out_actions(client, kind, request, out);
     if (kind == "manifest") return carry_out_manifest(client, request, out);
-    if (kind == "blob") {
-        const std::string digest = digest_of(request).text();
-        return describe(fetch_blob(client, reference_of(request, digest), byte_count(request, "size"), out));
-    }
+    if (kind == "blob") return carry_out_blob(client, request, out);
     if (kind == "missing-blobs") return carry_out_missing_blobs(client, request);
     if (kind == "push-blob") return carry_out_push_blob(client, request);
     if (kind == "push-manifest") return carry_out_push_manifest(client, request);
