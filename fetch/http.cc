@@ -74,6 +74,13 @@ void set_authorities(CURL* handle) {
         curl_easy_setopt(handle, CURLOPT_CAPATH, folder);
 }
 
+// As docker lays them out. libcurl keeps a copy of each name.
+void set_certificates(CURL* handle, const std::string& folder) {
+    curl_easy_setopt(handle, CURLOPT_CAINFO, (folder + "/ca.pem").c_str());
+    curl_easy_setopt(handle, CURLOPT_SSLCERT, (folder + "/cert.pem").c_str());
+    curl_easy_setopt(handle, CURLOPT_SSLKEY, (folder + "/key.pem").c_str());
+}
+
 }  // namespace
 
 struct HttpClient::Exchange {
@@ -141,8 +148,11 @@ void HttpClient::prepare(const HttpRequest& request, Exchange& exchange) {
     if (request.method == "HEAD") curl_easy_setopt(handle, CURLOPT_NOBODY, 1L);
     if (request.method != "GET" && request.method != "HEAD")
         curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, request.method.c_str());
-    if (is_loopback(request.url.host)) curl_easy_setopt(handle, CURLOPT_PROXY, "");
+    if (is_loopback(request.url.host) || !request.unix_socket.empty()) curl_easy_setopt(handle, CURLOPT_PROXY, "");
     set_authorities(handle);
+    if (!request.unix_socket.empty()) curl_easy_setopt(handle, CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
+    if (!request.certificates.empty()) set_certificates(handle, request.certificates);
+    if (request.is_local_service) curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 0L);
 }
 
 HttpReply HttpClient::send(const HttpRequest& request, const BodySink& sink) {

@@ -10,12 +10,6 @@
 namespace imgbuild::fetch {
 namespace {
 
-std::string accept_header() {
-    namespace type = layerstore::media_type;
-    return fmt::format("Accept: {}, {}, {}, {}", type::oci_index, type::oci_manifest, type::docker_index,
-                       type::docker_manifest);
-}
-
 std::string tag_or_digest(const layerstore::Reference& reference) {
     return reference.digest ? reference.digest->text() : reference.tag;
 }
@@ -36,6 +30,12 @@ Wanted wanted_from(RegistrySession& session, const std::string& kind, const laye
 }
 
 }  // namespace
+
+std::string accept_header() {
+    namespace type = layerstore::media_type;
+    return fmt::format("Accept: {}, {}, {}, {}", type::oci_index, type::oci_manifest, type::docker_index,
+                       type::docker_manifest);
+}
 
 Fetched fetch_manifest(HttpClient& client, const layerstore::Reference& reference, std::uint64_t limit,
                        ByteWriter& out) {

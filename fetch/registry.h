@@ -11,6 +11,9 @@
 
 namespace imgbuild::fetch {
 
+/// The line of a request that takes a manifest or an index of any type that images have.
+std::string accept_header();
+
 /// A manifest or an index of any type that images have, at most `limit` bytes. Error{invalid_input} when the
 /// reference holds a digest and the bytes are others; else as transfer(). `out` gets bytes only once all came.
 Fetched fetch_manifest(HttpClient& client, const layerstore::Reference& reference, std::uint64_t limit,

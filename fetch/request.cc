@@ -10,8 +10,10 @@
 #include "base/text.h"
 #include "fetch/accounts/credential_search.h"
 #include "fetch/accounts/login.h"
+#include "fetch/engine.h"
 #include "fetch/git.h"
 #include "fetch/push.h"
+#include "fetch/referrers.h"
 #include "fetch/registry.h"
 #include "layerstore/image/descriptor.h"
 #include "layerstore/image/image.h"
@@ -136,12 +138,12 @@ std::size_t read_data(std::uint64_t offset, std::span<std::byte> buffer) {
     return FdReader(helper_data_fd, name).read(buffer);
 }
 
-Json carry_out_missing_blobs(HttpClient& client, const Json& request) {
+Json carry_out_missing(HttpClient& client, const Json& request, bool (*has)(RegistrySession&, const Digest&)) {
     const auto repository = repository_of(request);
     RegistrySession session(client, repository, {scope_of(repository.repository, "pull,push")});
     Json missing = Json::array();
     for (const std::string& text : strings_of(request, "digests"))
-        if (!has_blob(session, Digest::parse_or_throw(text))) missing.push_back(text);
+        if (!has(session, Digest::parse_or_throw(text))) missing.push_back(text);
     return Json{{"missing", std::move(missing)}};
 }
 
@@ -180,6 +182,57 @@ Json carry_out_push_manifest(HttpClient& client, const Json& request) {
     for (const std::string& tag : strings_of(request, "tags")) manifest.tags.push_back(reference_of(request, tag).tag);
     RegistrySession session(client, repository, {scope_of(repository.repository, "pull,push")});
     return Json{{"listsReferrers", push_manifest(session, manifest)}};
+}
+
+Json carry_out_referrers(HttpClient& client, const Json& request, ByteWriter& out) {
+    const Referrers found =
+        fetch_referrers(client, repository_of(request), digest_of(request), says(request, "tagOnly"));
+    out.write(as_bytes(found.index));
+    return Json{{"source", found.source}};
+}
+
+EnginePlace engine_place_of(const Json& request) {
+    EnginePlace place{required_string(request, "address", what), one_line(request, "saidBy"), {}};
+    place.certificates = one_line(request, "certificates");
+    if (!place.address.starts_with("unix:///") && !place.address.starts_with("tcp://"))
+        throw Error(ErrorKind::usage, "request: address: no place of an engine");
+    return place;
+}
+
+Json carry_out_engine_find(HttpClient& client, const Json& request) {
+    const auto context = optional_string(request, "context", what);
+    const EngineFound found = find_engine(client, engine_places(Surroundings::of_process(), context));
+    Json status{{"address", found.place.address}, {"saidBy", found.place.said_by}};
+    status["certificates"] = found.place.certificates;
+    status["podman"] = found.is_podman;
+    status["denied"] = found.is_denied;
+    status["tried"] = Json::array();
+    for (const auto& [place, outcome] : found.tried)
+        status["tried"].push_back({{"place", printable(place)}, {"outcome", printable(outcome)}});
+    return status;
+}
+
+Json carry_out_engine_ask(HttpClient& client, const Json& request, ByteWriter& out) {
+    const std::string method = one_line(request, "method");
+    const std::string path = one_line(request, "path");
+    if ((method != "GET" && method != "POST") || !path.starts_with('/') || path.find(' ') != std::string::npos)
+        throw Error(ErrorKind::usage, "request: method or path: not what it should be");
+    const long status =
+        ask_engine(client, engine_place_of(request), method, path, byte_count(request, "maxBytes"), out);
+    return Json{{"httpStatus", status}};
+}
+
+Json carry_out_engine_load(HttpClient& client, const Json& request) {
+    std::uint64_t read = 0;
+    // A pipe: nothing of it can be had twice.
+    const BodySource archive = [&](std::uint64_t offset, std::span<std::byte> buffer) {
+        if (offset != read) throw Error(ErrorKind::unavailable, "the engine broke off, and an archive is sent once");
+        const std::size_t count = FdReader(helper_data_fd, "the archive").read(buffer);
+        read += count;
+        return count;
+    };
+    const EnginePlace place = engine_place_of(request);
+    return Json{{"words", load_archive(client, place, byte_count(request, "size"), archive).substr(0, 1000)}};
 }
 
 std::string domain_of(const Json& request) {
@@ -237,7 +290,12 @@ Json carry_out(std::string_view text, ByteWriter& out) {
         const std::string digest = digest_of(request).text();
         return describe(fetch_blob(client, reference_of(request, digest), byte_count(request, "size"), out));
     }
-    if (kind == "missing-blobs") return carry_out_missing_blobs(client, request);
+    if (kind == "missing-blobs") return carry_out_missing(client, request, has_blob);
+    if (kind == "missing-manifests") return carry_out_missing(client, request, has_manifest);
+    if (kind == "engine-find") return carry_out_engine_find(client, request);
+    if (kind == "engine-ask") return carry_out_engine_ask(client, request, out);
+    if (kind == "engine-load") return carry_out_engine_load(client, request);
+    if (kind == "referrers") return carry_out_referrers(client, request, out);
     if (kind == "push-blob") return carry_out_push_blob(client, request);
     if (kind == "push-manifest") return carry_out_push_manifest(client, request);
     throw Error(ErrorKind::usage, fmt::format("request: kind: \"{}\" is none that is known", printable(kind)));

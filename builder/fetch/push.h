@@ -4,6 +4,7 @@
 // What a registry gets from us, through imgbuild-fetch; errors as in fetch.h. Each call is one process, so that any
 // number of threads may push at once.
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,10 @@ namespace imgbuild::builder {
 /// Those of `blobs` that the repository of `reference` does not have, in their order.
 std::vector<layerstore::Descriptor> missing_blobs(const layerstore::Reference& reference,
                                                   const std::vector<layerstore::Descriptor>& blobs);
+
+/// The same for manifests and indexes.
+std::vector<layerstore::Descriptor> missing_manifests(const layerstore::Reference& reference,
+                                                      const std::vector<layerstore::Descriptor>& documents);
 
 enum class PushOutcome {
     mounted,   ///< the registry took it from its repository `mount_from`
@@ -35,5 +40,10 @@ PushOutcome push_blob(const layerstore::Reference& reference, const layerstore::
 /// registry keeps itself a list of what refers to the manifest's subject.
 bool push_manifest(const layerstore::Reference& reference, const layerstore::Descriptor& manifest,
                    std::string_view bytes, const std::vector<std::string>& tags);
+
+/// What a registry says of a manifest besides: the index of those that refer to it, or nothing where it has none.
+/// `by_tag` asks for the index that clients keep under a tag, else the registry's own comes first
+/// (distribution-spec 1.1, "Listing Referrers").
+std::optional<std::string> fetch_referrers(const layerstore::Reference& reference, const Digest& subject, bool by_tag);
 
 }  // namespace imgbuild::builder

@@ -20,24 +20,24 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def start_registry(case, accounts=None):
+def start_registry(case, accounts=None, folder="registry"):
     """Starts a registry that ends with the case; gives "127.0.0.1:PORT". With `accounts`, lines of a password file as
-    htpasswd -B makes them, it knows these users only."""
+    htpasswd -B makes them, it knows these users only. A second one of a case needs another `folder`."""
     program = shutil.which("docker-registry")
     if program is None:
         raise unittest.SkipTest("docker-registry is not installed")
     address = f"127.0.0.1:{free_port()}"
     document = {"version": "0.1", "log": {"level": "warn", "accesslog": {"disabled": True}},
-                "storage": {"filesystem": {"rootdirectory": case.make_folder("registry")}},
+                "storage": {"filesystem": {"rootdirectory": case.make_folder(folder)}},
                 "http": {"addr": address}}
     if accounts is not None:
         with open(case.path("htpasswd"), "w", encoding="utf-8") as file:
             file.write(accounts)
         document["auth"] = {"htpasswd": {"realm": "test", "path": case.path("htpasswd")}}
-    configuration = case.path("registry.yml")
+    configuration = case.path(folder + ".yml")
     with open(configuration, "w", encoding="utf-8") as file:
         json.dump(document, file)
-    with open(case.path("registry.log"), "wb") as log:
+    with open(case.path(folder + ".log"), "wb") as log:
         process = subprocess.Popen([program, "serve", configuration], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                    env={"PATH": os.environ["PATH"], "OTEL_TRACES_EXPORTER": "none"})
     case.addCleanup(process.wait)
@@ -53,5 +53,5 @@ def start_registry(case, accounts=None):
             time.sleep(0.05)
         except OSError:
             time.sleep(0.05)
-    with open(case.path("registry.log"), encoding="utf-8", errors="replace") as log:
+    with open(case.path(folder + ".log"), encoding="utf-8", errors="replace") as log:
         case.fail(f"the registry does not answer:\n{log.read()}")
