@@ -52,6 +52,7 @@ FOLDERS = {
         "fetch": (),
         "attest": ("plan",),
         "push": ("fetch",),
+        "engine": ("fetch",),
         "edit": ("plan",),
         "cache": ("plan",),
         "exchange": ("plan", "fetch", "cache"),

@@ -26,7 +26,7 @@ void declare_output(OptionSet& options, BuildFlags& flags) {
     options.list("-o,--output", flags.outputs, "OUTPUT",
                  "type=oci|docker|image|registry|local|tar|cacheonly,dest=PATH,…; a directory; or - for a tar");
     options.flag("--push", flags.push, "put the image into the registries that its names speak of");
-    options.flag("--load", flags.load, "put the image into the store as well");
+    options.flag("--load", flags.load, "put the image into the docker or podman of this machine as well");
     options.list("--label", flags.labels, "NAME=VALUE", "a label of the image");
     options.list(
         "--annotation", flags.annotations, "[TYPE:]NAME=VALUE",
