@@ -25,7 +25,7 @@ std::string_view word_of(EntryKind kind) {
 
 std::string describe_state(const EntryState& state) {
     switch (state.presence) {
-        case EntryState::Presence::untouched: return "as in the shared layers";
+        case EntryState::Presence::untouched: return "as in the layers below";
         case EntryState::Presence::absent: return "absent";
         case EntryState::Presence::present: break;
     }

@@ -108,7 +108,10 @@ class StackComparison {
             const bool takes_after =
                 before == before_.end() || (after != after_.end() && after->first <= before->first);
             const ImagePath& path = takes_before ? before->first : after->first;
-            compare(path, takes_before ? &before->second : nullptr, takes_after ? &after->second : nullptr);
+            const bool is_way = (takes_before != takes_after) &&
+                                (takes_before ? is_only_way(before_, before) : is_only_way(after_, after));
+            if (!is_way)
+                compare(path, takes_before ? &before->second : nullptr, takes_after ? &after->second : nullptr);
             if (takes_before) ++before;
             if (takes_after) ++after;
         }
@@ -116,6 +119,14 @@ class StackComparison {
     }
 
   private:
+    // Layers hold the directories above what they put. Where it is not known what lies below, such a one says nothing.
+    bool is_only_way(const StackEntries& entries, StackEntries::const_iterator entry) const {
+        if (options_.below || !entry->second.state.is_present() || !entry->second.state.entry.is_directory())
+            return false;
+        const auto next = std::next(entry);
+        return next != entries.end() && next->first.is_below(entry->first);
+    }
+
     void compare(const ImagePath& path, const StackEntry* before, const StackEntry* after) {
         FileDifference difference{path,
                                   before ? before->state : state_below(path, options_.below),

@@ -56,7 +56,8 @@ class Layers {
 };
 
 // "/a: mode: 0644 | 0755", one line for each finding.
-std::string compare(std::vector<ComparedLayer> before, std::vector<ComparedLayer> after, const layerstore::Tree* below) {
+std::string compare(std::vector<ComparedLayer> before, std::vector<ComparedLayer> after,
+                    const layerstore::Tree* below) {
     const TemporaryDirectory scratch = TemporaryDirectory::create();
     std::string text;
     ComparisonOptions options;
@@ -90,9 +91,17 @@ TEST_CASE("what one stack takes away is absent, with all that lay below") {
 TEST_CASE("without what lies below, a path that one stack alone touches is called that") {
     Layers layers;
     CHECK(compare({layers.layer({layers.file("a", "1")})}, {}, nullptr) ==
-          "/a: presence: file, 1 B | as in the shared layers\n");
+          "/a: presence: file, 1 B | as in the layers below\n");
     CHECK(compare({layers.layer({layers.gone("a")})}, {}, nullptr) ==
-          "/a: presence: absent | as in the shared layers\n");
+          "/a: presence: absent | as in the layers below\n");
+}
+
+TEST_CASE("without what lies below, directories on the way to a file are none that one stack alone has") {
+    Layers layers;
+    CHECK(compare({layers.layer({layers.directory("d"), layers.file("d/a", "1")})}, {}, nullptr) ==
+          "/d/a: presence: file, 1 B | as in the layers below\n");
+    CHECK(compare({layers.layer({layers.directory("d")})}, {}, nullptr) ==
+          "/d: presence: directory | as in the layers below\n");
 }
 
 TEST_CASE("a layer whose delta is known is read only for files that differ") {
