@@ -3,11 +3,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <functional>
+#include <initializer_list>
+#include <optional>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/attest/purl.h"
+#include "cli/commands/image_tree.h"
 #include "layerstore/image/reference.h"
 
 namespace imgbuild::cli {
@@ -17,20 +20,23 @@ using Resolved = std::shared_ptr<const builder::ResolvedImage>;
 
 class PinnedImages final : public builder::ImageResolver {
   public:
-    PinnedImages(std::unique_ptr<builder::ImageResolver> finder, const std::vector<ImagePin>& pins)
-        : finder_(std::move(finder)), pins_(pins) {}
+    PinnedImages(std::unique_ptr<builder::ImageResolver> finder, const std::vector<ImagePin>& pins,
+                 layerstore::Store& store)
+        : finder_(std::move(finder)), pins_(pins), store_(store) {}
 
     Resolved resolve(const std::string& reference, const layerstore::Platform& platform) override {
         const ImagePin* pin = find(reference, platform);
         if (!pin) return finder_->resolve(reference, platform);
         std::string reason;
-        for (const std::string& name : {reference, by_digest(reference, pin->digest)}) {
+        const auto matches = [&](const Resolved& found) {
+            return found && found->image.descriptor.digest.text() == pin->digest;
+        };
+        for (const auto& find_it : {std::function([&] { return finder_->resolve(reference, platform); }),
+                                    std::function([&] { return find_unnamed(*pin, reference); }), std::function([&] {
+                                        return finder_->resolve(by_digest(reference, pin->digest), platform);
+                                    })}) {
             try {
-                const Resolved found = finder_->resolve(name, platform);
-                if (found->image.descriptor.digest.text() != pin->digest) continue;
-                builder::ResolvedImage image = *found;
-                image.name = reference;
-                return std::make_shared<const builder::ResolvedImage>(std::move(image));
+                if (const Resolved found = find_it(); matches(found)) return with_name(*found, reference);
             } catch (const Error& error) {
                 if (error.kind() == ErrorKind::interrupted) throw;
                 reason = ": " + error.full_message();
@@ -47,6 +53,24 @@ class PinnedImages final : public builder::ImageResolver {
     }
 
   private:
+    // Under the name that it has in the plan.
+    static Resolved with_name(builder::ResolvedImage image, const std::string& reference) {
+        image.name = reference;
+        return std::make_shared<const builder::ResolvedImage>(std::move(image));
+    }
+
+    // What a name stood for once may be there without it, until it is collected.
+    Resolved find_unnamed(const ImagePin& pin, const std::string& reference) {
+        const std::optional<Digest> digest = Digest::parse(pin.digest);
+        const auto size = digest ? store_.blobs().size(*digest) : std::nullopt;
+        if (!size) return nullptr;
+        const std::string what = "image " + printable(reference);
+        const auto manifest =
+            layerstore::Manifest::parse(store_.blobs().read(*digest, layerstore::max_manifest_bytes, what), "", what);
+        const layerstore::Descriptor descriptor{.media_type = manifest.media_type, .digest = *digest, .size = *size};
+        return image_of_store(store_, reference, store_.read_image(descriptor, layerstore::Platform::host(), what));
+    }
+
     static std::string by_digest(const std::string& reference, const std::string& digest) {
         return layerstore::Reference::parse(reference).name() + "@" + digest;
     }
@@ -69,14 +93,15 @@ class PinnedImages final : public builder::ImageResolver {
 
     std::unique_ptr<builder::ImageResolver> finder_;
     const std::vector<ImagePin>& pins_;
+    layerstore::Store& store_;
 };
 
 }  // namespace
 
 std::unique_ptr<builder::ImageResolver> pin_images(std::unique_ptr<builder::ImageResolver> finder,
-                                                   const std::vector<ImagePin>& pins) {
+                                                   const std::vector<ImagePin>& pins, layerstore::Store& store) {
     if (pins.empty()) return finder;
-    return std::make_unique<PinnedImages>(std::move(finder), pins);
+    return std::make_unique<PinnedImages>(std::move(finder), pins, store);
 }
 
 }  // namespace imgbuild::cli

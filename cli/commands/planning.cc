@@ -94,7 +94,7 @@ builder::PlanResult try_plan(const BuildOptions& options, const parser::Buildfil
     std::map<std::string, builder::NamedContext> contexts = options.contexts;
     contexts.insert_or_assign("", builder::NamedContext{builder::NamedContext::Kind::files, options.context});
     const auto finder =
-        pin_images(builder::make_image_finder(store, options.pull, options.solve.offline), options.pins);
+        pin_images(builder::make_image_finder(store, options.pull, options.solve.offline), options.pins, store);
     const bool is_build = options.call.method == Call::Method::build;
     builder::PlanRequest request{.buildfile = buildfile,
                                  .resolver = *finder,

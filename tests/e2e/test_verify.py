@@ -8,6 +8,7 @@ import shutil
 
 from support.case import EndToEnd, need_tool
 from support.planted import plant
+from support.user import become_ordinary_user
 
 EQUAL = "FROM busybox\nCOPY a /a\nRUN mkdir /d && cat /a > /d/b && chmod 700 /d\n"
 
@@ -100,6 +101,25 @@ class Verify(EndToEnd):
         self.assertIn("app: the store remembers no build of it", refused.stderr)
         self.assertTrue(self.verify("app", context)["equal"])
         self.assertIn("app: reproduced: sha256:", self.imgbuild("verify", "--progress=quiet", "app", context).stdout)
+
+    def test_bases_are_those_of_the_first_build_wherever_their_names_have_gone(self):
+        base = self.context({"Buildfile": "FROM busybox\nCOPY a /base\n", "a": "one\n"}, "base")
+        self.build("-t", "base", base)
+        context = self.context({"Buildfile": "FROM base\nRUN cat /base > /copy\n"})
+        self.build("-t", "app", context)
+        self.context({"a": "two\n"}, "base")
+        self.build("-t", "base", base)
+        self.assertTrue(self.verify("app")["equal"])
+        with open(os.path.join(self.store, "index.json"), encoding="utf-8") as file:
+            self.assertIn("app", file.read())
+        self.imgbuild("rm", "base")
+        self.assertTrue(self.verify("app")["equal"])
+
+    def test_an_ordinary_user_verifies_too_and_nothing_is_left(self):
+        context = self.context({"Buildfile": EQUAL, "a": "text\n"})
+        become_ordinary_user(self)
+        self.assertTrue(self.verify("--twice", context)["equal"])
+        self.assertEqual(os.listdir(os.path.join(self.store, "pending")), [])
 
     def test_an_image_with_provenance_needs_no_record(self):
         context = self.context({"Buildfile": "ARG WORD\nFROM busybox\nARG WORD\nRUN echo $WORD > /word\nCOPY a /a\n",
