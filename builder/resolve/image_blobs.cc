@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/error.h"
 #include "builder/fetch/fetch.h"
 #include "builder/resolve/detail/registry_image.h"
@@ -29,8 +31,12 @@ class RegistryBlobs final : public BlobProvider {
         if (!refusal_.empty())
             throw Error(ErrorKind::unavailable, fmt::format("{}: {}: not in the store", place_.what, name), refusal_);
         ask_registry(place_.what, [&] {
-            const auto writer = place_.store.blobs().begin();
-            fetch_blob(reference_, blob, *writer);
+            auto writer = place_.store.blobs().begin();
+            bool is_fresh = true;
+            fetch_blob(reference_, blob, [&]() -> ByteWriter& {
+                if (!std::exchange(is_fresh, false)) writer = place_.store.blobs().begin();
+                return *writer;
+            });
             writer->commit_expecting(blob.digest, blob.size, name);
         });
     }

@@ -16,7 +16,6 @@ int run_pull(Arguments arguments) {
     options.value("--platform", platform_text, "PLATFORM", "as in linux/arm64 (else this machine's)");
     add_common(options, common);
     if (!parse_or_help(options, arguments)) return exit_status::ok;
-    const layerstore::Reference reference = layerstore::Reference::parse(*name);
     const layerstore::Platform platform =
         platform_text ? layerstore::Platform::parse(*platform_text) : layerstore::Platform::host();
 
@@ -28,6 +27,8 @@ int run_pull(Arguments arguments) {
         lease->add(layer.digest);
         resolved->blobs->bring(layer);
     }
+    // A short name may stand for one of another registry than Docker Hub.
+    const layerstore::Reference reference = layerstore::Reference::parse(resolved->name);
     // What is named by digest has no name of its own to keep.
     const std::vector<std::string> names =
         reference.digest ? std::vector<std::string>{} : std::vector{reference.full()};
