@@ -20,6 +20,7 @@ class Attempt:
     open_on: tuple = ()  # the rungs where it comes through
     why: str = ""  # why it does
     network: str = "default"
+    open_without_network: tuple = ()  # the rungs where it comes through if commands have no network of their own
 
 
 def program(*names):
@@ -85,8 +86,9 @@ ATTEMPTS = [
     *program("overlay-trusted", "overlay-user"),
     # sockets
     *program("socket-abstract"),
-    Attempt("socket-loopback", "/attack socket-loopback", RUNGS, NETWORK),
-    Attempt("socket-packet", "/attack socket-packet", ("root", "chroot"), NETWORK),
+    Attempt("socket-loopback", "/attack socket-loopback", ("chroot",), NETWORK, open_without_network=RUNGS),
+    *program("socket-gateway"),
+    Attempt("socket-packet", "/attack socket-packet", ("chroot",), NETWORK, open_without_network=("root",)),
     *[Attempt(name + "-none", f"/attack {name}", network="none")
       for name in ("socket-abstract", "socket-loopback", "socket-packet")],
 ]
