@@ -67,7 +67,7 @@ TEST_CASE("what an interface says when it comes up asks for nobody") {
 TEST_CASE("frames keep their boundaries on a stream, however it is cut") {
     auto [ours, theirs] = sockets(SOCK_STREAM);
     FramePort port(std::move(ours), FramePort::Framing::lengths);
-    const std::string bytes("\0\0\0\3one\0\0\0\0\0\0\0\5three", 19);
+    const std::string bytes("\0\0\0\3one\0\0\0\0\0\0\0\5three", 20);
     std::vector<std::string> all;
     for (const char byte : bytes) {
         REQUIRE(::write(theirs.get(), &byte, 1) == 1);

@@ -53,7 +53,7 @@ std::pair<Fd, Fd> stream_pair() {
         ::close_range(given_number + 1, ~0U, 0) == 0)
         ::execve(pointers[0], pointers.data(), environment.data());
     const std::string reason = fmt::format("cannot be started ({})", strerrordesc_np(errno));
-    [[maybe_unused]] const ssize_t ignored = ::write(words, reason.data(), reason.size());
+    [[maybe_unused]] const ssize_t ignored = ::write(2, reason.data(), reason.size());
     ::_exit(127);
 }
 
