@@ -80,10 +80,11 @@ std::string probe_here(const Machine& machine, RootMode mode) {
         require(::setgroups(0, nullptr) == 0 && ::setresgid(somebody, somebody, somebody) == 0 &&
                     ::setresuid(machine.user, machine.user, machine.user) == 0,
                 "another user");
-    for (const Rung& rung : probe_rungs("/tmp"))
+    for (const Rung& rung : probe_rungs("/tmp")) {
         if (rung.mode != mode) continue;
-    if (rung.works && !rung.shares_processes) return "works";
-    return (rung.works ? "works, shares processes: " : "") + rung.reason + " | " + rung.remedy;
+        if (rung.works && !rung.shares_processes) return "works";
+        return (rung.works ? "works, shares processes: " : "") + rung.reason + " | " + rung.remedy;
+    }
     return "not probed";
 }
 
