@@ -97,3 +97,5 @@ ATTEMPTS = [
 BY_USER = ["chroot-read", "namespace-user", "trace-parents", "signal-outside", "keyring", "path-upward"]
 # What Landlock closes where no namespace does, since its version 6 (Linux 6.12).
 HELD_BY_SCOPES = {"socket-abstract", "signal-outside", "user:signal-outside"}
+# What comes through where commands share the /proc around, and its processes (rung 1b).
+OPEN_WITH_SHARED_PROCESSES = {"processes-visible"}
