@@ -69,6 +69,15 @@ TEST_CASE("a network of a command's own has lo and a way out, and both are up") 
     CHECK(output.find("\nnameserver ") != std::string::npos);
 }
 
+TEST_CASE("a command with all rights may take its interface away, and ends as every other") {
+    Scene scene;
+    if (!has_mounts() || !find_uplink().missing.empty()) return;
+    RunSpec spec = scene.shell("ip link del eth0 && ls /sys/class/net");
+    spec.network = NetworkMode::standard;
+    spec.security = SecurityMode::insecure;
+    CHECK(scene.run(spec).output == "lo\n");
+}
+
 TEST_CASE("where no program takes the frames, the log says why the network leads nowhere") {
     Scene scene;
     if (!has_mounts() || !find_uplink().missing.empty()) return;

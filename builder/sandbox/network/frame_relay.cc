@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "base/error.h"
 #include "builder/sandbox/network/frames.h"
 
@@ -46,6 +48,7 @@ void FrameRelay::serve(const Events& events) {
 void FrameRelay::take_from_interface() {
     for (int left = most_at_once; left > 0; --left) {
         const ssize_t count = ::read(frames_.get(), frame_.data(), frame_.size());
+        if (count < 0 && errno == EBADFD) return frames_.reset();  // a command with all rights took the interface away
         if (count <= 0) return;
         pass_on(std::span(frame_).first(static_cast<std::size_t>(count)));
         if (process_ && process_->port().is_full()) return;
