@@ -36,8 +36,9 @@ ImagePath at(std::string_view path) { return ImagePath::clean(path); }
 
 void add_sys(MountPlan& plan, const RunSpec& spec, const MountFeatures& features) {
     MountFlags flags = spec.security == SecurityMode::insecure ? sealed : sealed_read_only;
-    // A new sysfs may be mounted only by who owns the network namespace it shows.
-    if (features.user_namespace && !has_own_network(spec.network)) {
+    // A new sysfs may be mounted only by who owns the network namespace it shows; and as with /proc, who masks parts of
+    // the one around allows no new one.
+    if (features.user_namespace && (!has_own_network(spec.network) || !spec.own_processes)) {
         plan.push_back(BindHost{"/sys", at("/sys"), sealed_read_only, true});
         plan.push_back(Mask{at("/sys/fs/cgroup")});
         return;

@@ -134,6 +134,9 @@ TEST_CASE("where no new /proc can be mounted, the one around is bound, with what
     const std::string plan = plan_of(spec, {.user_namespace = true});
     CHECK(lines_with(plan, "on /proc") == "bind host:/proc on /proc recursive nosuid nodev noexec\n");
     CHECK(lines_with(plan, "mask /proc") == lines_with(plan_of(RunSpec()), "mask /proc"));
+    spec.network = NetworkMode::own;
+    CHECK(lines_with(plan_of(spec, {.user_namespace = true}), "on /sys") ==
+          "bind host:/sys on /sys recursive ro nosuid nodev noexec\n");
     CHECK(lines_with(plan, "protect ") == lines_with(plan_of(RunSpec()), "protect "));
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "base/process.h"
 #include "base/temporary_directory.h"
@@ -57,9 +58,11 @@ std::string network_text(const std::vector<builder::Rung>& rungs) {
     const builder::UplinkSearch found = builder::find_uplink();
     if (found.missing.empty()) {
         text += "their own, and the way out is ";
-        for (const builder::UplinkProgram& program : found.uplink.programs)
-            text += fmt::format("{}{}", &program == &found.uplink.programs.front() ? "" : ", else ",
-                                printable(program.path));
+        std::string_view before;
+        for (const builder::UplinkProgram& program : found.uplink.programs) {
+            if (!builder::fault_of(program).empty()) continue;
+            text += fmt::format("{}{}", std::exchange(before, ", else "), printable(program.path));
+        }
         return text + "\n";
     }
     text += fmt::format("this machine's, services on its loopback included: {}\n", printable(found.missing));

@@ -7,7 +7,8 @@ import re
 import time
 import unittest
 
-from support.case import EndToEnd, need_root
+from support.case import EndToEnd, need_root, write_tree
+from support.container import need_container
 
 # What a container runtime does to /proc, and what gives root ids to hand out.
 MASKED = """
@@ -17,6 +18,7 @@ for file in subuid subgid; do
   mount --bind "$0" /etc/$file
 done
 mount --bind /dev/null /proc/interrupts
+if test -d /sys/firmware; then mount -t tmpfs -o ro masked /sys/firmware; fi
 exec "$@"
 """
 TEXT = """FROM busybox
@@ -61,6 +63,15 @@ class MaskedProc(EndToEnd):
                 self.assertEqual(file.read().strip(), expected.strip(), mode)
             self.assertIn("commands see the processes of the container around", built.stderr)
             self.assertEqual(self.sleepers(b"4712"), [])
+
+    def test_a_container_that_allows_user_namespaces_has_rung_2b(self):
+        container = need_container(self, is_filtered=False)
+        self.assertRegex(container.run("imgbuild", "doctor").stdout, r"\nsingle +yes, as rung 2b: parts of /proc are masked")
+        text = "FROM busybox\nRUN echo x > /x && chown 5:6 /x && test \"$(stat -c %u:%g /x)\" = 5:6 && grep -q . /proc/self/status\n"
+        write_tree(os.path.join(container.root, "context"), {"Buildfile": text})
+        built = container.run("imgbuild", "build", "--progress=plain", "-o", "type=cacheonly", "/context")
+        self.assertIn("commands run as one id", built.stderr)
+        self.assertIn("commands see the processes of the container around", built.stderr)
 
     def test_a_command_that_takes_too_long_is_killed_with_all_that_it_started(self):
         context = self.context({"Buildfile": FAILS})

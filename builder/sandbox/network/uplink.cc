@@ -126,9 +126,10 @@ bool slirp_serves_sockets(std::string_view text) {
     constexpr std::string_view word = "slirp4netns version ";
     if (!text.starts_with(word)) return false;
     const auto numbers = split(text.substr(word.size(), text.find('\n') - word.size()), '.');
-    const auto major = numbers.empty() ? std::nullopt : parse_unsigned(numbers[0]);
-    const auto minor = numbers.size() < 2 ? std::nullopt : parse_unsigned(numbers[1]);
-    return major && minor && (*major > 1 || (*major == 1 && *minor >= 2));
+    if (numbers.size() < 2) return false;
+    const std::uint64_t first = parse_unsigned(numbers[0]).value_or(0);
+    const std::uint64_t second = parse_unsigned(numbers[1]).value_or(0);
+    return first > 1 || (first == 1 && second >= 2);
 }
 
 }  // namespace imgbuild::builder

@@ -15,7 +15,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -32,6 +34,14 @@ constexpr std::size_t last_words_limit = 4096;
 // slirp does not say when it listens: it is asked every two milliseconds.
 constexpr int connect_attempts = 2500;
 constexpr timespec connect_pause{0, 2'000'000};
+
+// Confined, slirp4netns sees /etc and /run alone: its resolver has to be named there.
+bool resolver_can_be_confined() {
+    std::array<char, PATH_MAX> target{};
+    if (!::realpath("/etc/resolv.conf", target.data())) return true;  // there is none to be read
+    const std::string_view path(target.data());
+    return path.starts_with("/etc/") || path.starts_with("/run/");
+}
 
 std::pair<Fd, Fd> stream_pair() {
     std::array<int, 2> ends{-1, -1};
@@ -96,6 +106,7 @@ UplinkProcess::~UplinkProcess() { end(); }
 
 void UplinkProcess::start(const UplinkProgram& program, bool has_ipv6, const std::string& folder, Fd given) {
     auto arguments = uplink_arguments(program, has_ipv6, given_number, socket_name);
+    if (!resolver_can_be_confined()) std::erase(arguments, "--enable-sandbox");
     const long pid = ::syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
     if (pid == 0) keep(arguments, folder, given.get(), said_.get());
     if (pid < 0) throw_errno("start", program.path);
