@@ -21,7 +21,7 @@ std::string ask(HttpClient& client, const Endpoint& endpoint) {
         const std::string name = reference.digest ? reference.digest->text() : reference.tag;
         RegistryRequest request{{.url = session.url("manifests/" + name), .method = "HEAD"},
                                 session.subject("manifest", name)};
-        request.http.headers = {accept_header()};
+        request.http.headers = {accept_manifests()};
         request.tries = 1;
         const HttpReply reply = session.send(request);
         if (!reply.failure.empty() || reply.status != 200) refuse_reply(reply, request.subject);

@@ -83,9 +83,34 @@ Answer ask_in_turn(std::vector<Endpoint> endpoints, const Turn& turn, const Ask&
     }
 }
 
+// Who is asked for a manifest, and for which rights.
+struct Places {
+    std::vector<Endpoint> endpoints;
+    Turn turn;
+    std::vector<std::string> scopes;
+};
+
+Answer fetch_manifest_from(HttpClient& client, const Places& places, const layerstore::Reference& reference,
+                           std::uint64_t limit, ByteWriter& out) {
+    MemoryWriter whole;
+    const auto ask = [&](const Endpoint& endpoint, bool is_last) {
+        RegistrySession session(client, endpoint, places.scopes);
+        Wanted wanted = wanted_from(session, "manifest", is_last);
+        wanted.headers.push_back(accept_manifests());
+        wanted.limit = limit;
+        whole = MemoryWriter();
+        Fetched fetched = transfer(client, wanted, whole);
+        check_digest(fetched, reference, wanted.subject);
+        return fetched;
+    };
+    Answer answer = ask_in_turn(places.endpoints, places.turn, ask, [] { return false; });
+    out.write(as_bytes(whole.bytes()));
+    return answer;
+}
+
 }  // namespace
 
-std::string accept_header() {
+std::string accept_manifests() {
     namespace type = layerstore::media_type;
     return fmt::format("Accept: {}, {}, {}, {}", type::oci_index, type::oci_manifest, type::docker_index,
                        type::docker_manifest);
@@ -94,21 +119,21 @@ std::string accept_header() {
 Answer fetch_manifest(HttpClient& client, const layerstore::Reference& reference, std::uint64_t limit, const Turn& turn,
                       ByteWriter& out) {
     const Purpose purpose = reference.digest ? Purpose::pull : Purpose::resolve;
-    MemoryWriter whole;
-    const auto ask = [&](const Endpoint& endpoint, bool is_last) {
-        RegistrySession session(client, endpoint);
-        Wanted wanted = wanted_from(session, "manifest", is_last);
-        wanted.headers.push_back(accept_header());
-        wanted.limit = limit;
-        whole = MemoryWriter();
-        Fetched fetched = transfer(client, wanted, whole);
-        check_digest(fetched, reference, wanted.subject);
-        return fetched;
-    };
-    Answer answer = ask_in_turn(find_route(Surroundings::of_process(), reference, purpose).endpoints, turn, ask,
-                                [] { return false; });
-    out.write(as_bytes(whole.bytes()));
-    return answer;
+    return fetch_manifest_from(client, {find_route(Surroundings::of_process(), reference, purpose).endpoints, turn, {}},
+                               reference, limit, out);
+}
+
+std::optional<Answer> find_manifest(HttpClient& client, const layerstore::Reference& reference, bool to_replace,
+                                    std::uint64_t limit, ByteWriter& out) {
+    const Purpose purpose = to_replace ? Purpose::push : Purpose::resolve;
+    Places places{find_route(Surroundings::of_process(), reference, purpose).endpoints, {}, {}};
+    if (to_replace) places.scopes.push_back(push_scope(reference.repository));
+    try {
+        return fetch_manifest_from(client, places, reference, limit, out);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::not_found) throw;
+        return std::nullopt;
+    }
 }
 
 Answer fetch_blob(HttpClient& client, const layerstore::Reference& reference, std::uint64_t size, const Turn& turn,

@@ -5,6 +5,7 @@
 // those that the configuration names.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
@@ -14,8 +15,8 @@
 
 namespace imgbuild::fetch {
 
-/// "Accept: …" with the types of manifests and indexes that images have.
-std::string accept_header();
+/// The header line by which a manifest or index of any type that images have is asked for.
+std::string accept_manifests();
 
 /// Which of the endpoints of a route are asked. An endpoint that gave something is likely to have the rest.
 struct Turn {
@@ -45,6 +46,11 @@ class AskNext final : public Error {
 /// holds a digest and the bytes are others; else as transfer(). `out` gets bytes only once all came.
 Answer fetch_manifest(HttpClient& client, const layerstore::Reference& reference, std::uint64_t limit, const Turn& turn,
                       ByteWriter& out);
+
+/// As fetch_manifest(), and empty where the registry does not have it, and nobody before it. `to_replace`: of the
+/// registry that a push goes to and with the rights of one, for who is about to put another in its place.
+std::optional<Answer> find_manifest(HttpClient& client, const layerstore::Reference& reference, bool to_replace,
+                                    std::uint64_t limit, ByteWriter& out);
 
 /// The blob of `size` bytes that the digest of `reference` names. Errors as above; bytes that are not those of the
 /// digest are told at the end, after they were written. AskNext where another endpoint may do better.

@@ -36,6 +36,8 @@ std::function<Credential()> configured_credential(const layerstore::Reference& r
 
 }  // namespace
 
+std::string push_scope(const std::string& repository) { return "repository:" + repository + ":pull,push"; }
+
 RegistrySession::RegistrySession(HttpClient& client, Endpoint endpoint, std::vector<std::string> scopes,
                                  std::function<Credential()> find_credential)
     : client_(client),

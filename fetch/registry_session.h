@@ -16,6 +16,9 @@
 
 namespace imgbuild::fetch {
 
+/// What pushing to `repository` is allowed by: "repository:team/app:pull,push".
+std::string push_scope(const std::string& repository);
+
 /// One request; what failed is told by its reply.
 struct RegistryRequest {
     HttpRequest http;

@@ -12,12 +12,14 @@
 #include "base/text.h"
 #include "fetch/accounts/credential_search.h"
 #include "fetch/accounts/login.h"
+#include "fetch/actions_request.h"
 #include "fetch/explain.h"
 #include "fetch/git.h"
 #include "fetch/push.h"
 #include "fetch/registries/route.h"
 #include "fetch/registries/short_names.h"
 #include "fetch/registry.h"
+#include "fetch/request_fields.h"
 #include "layerstore/image/descriptor.h"
 #include "layerstore/image/image.h"
 
@@ -25,12 +27,6 @@ namespace imgbuild::fetch {
 namespace {
 
 constexpr std::string_view what = "request";
-
-std::uint64_t byte_count(const Json& request, std::string_view member) {
-    std::int64_t value = required_integer(request, member, what);
-    if (value < 0) throw Error(ErrorKind::usage, fmt::format("request: {}: negative", member));
-    return static_cast<std::uint64_t>(value);
-}
 
 // Whatever the caller is, no text gets into a URL that did not pass the grammar of names.
 layerstore::Reference reference_of(const Json& request, const std::string& tag_or_digest) {
@@ -51,15 +47,6 @@ Json describe(const Fetched& fetched) {
     status["size"] = fetched.size;
     status["finalUrl"] = fetched.final_url.shown();
     return status;
-}
-
-// What becomes a line of a request or of git's configuration must not become two.
-std::string one_line(const Json& request, std::string_view member) {
-    std::string text = optional_string(request, member, what).value_or("");
-    for (const char c : text)
-        if (static_cast<unsigned char>(c) < ' ' || c == 0x7f)
-            throw Error(ErrorKind::usage, fmt::format("request: {}: holds control characters", member));
-    return text;
 }
 
 Json carry_out_http(HttpClient& client, const Json& request, ByteWriter& out) {
@@ -118,15 +105,11 @@ Json carry_out_git(const std::string& kind, const Json& request) {
 // The repository alone; the tag is only there because a reference has one.
 layerstore::Reference repository_of(const Json& request) { return reference_of(request, "latest"); }
 
-std::string scope_of(const std::string& repository, std::string_view actions) {
-    return fmt::format("repository:{}:{}", repository, actions);
-}
-
 // Besides the scope of the repository itself.
 RegistrySession session_to_push(HttpClient& client, const layerstore::Reference& repository,
                                 std::vector<std::string> more_scopes = {}) {
     Endpoint endpoint = find_route(Surroundings::of_process(), repository, Purpose::push).endpoints.front();
-    more_scopes.insert(more_scopes.begin(), scope_of(endpoint.reference.repository, "pull,push"));
+    more_scopes.insert(more_scopes.begin(), push_scope(endpoint.reference.repository));
     return RegistrySession(client, std::move(endpoint), std::move(more_scopes));
 }
 
@@ -140,13 +123,6 @@ std::vector<std::string> strings_of(const Json& request, const char* member) {
         strings.push_back(one.get<std::string>());
     }
     return strings;
-}
-
-// The file on descriptor 4, from any offset on.
-std::size_t read_data(std::uint64_t offset, std::span<std::byte> buffer) {
-    constexpr const char* name = "what is pushed";
-    if (::lseek(helper_data_fd, static_cast<off_t>(offset), SEEK_SET) < 0) throw_errno("read", name);
-    return FdReader(helper_data_fd, name).read(buffer);
 }
 
 Json carry_out_missing_blobs(HttpClient& client, const Json& request) {
@@ -167,7 +143,7 @@ Json carry_out_push_blob(HttpClient& client, const Json& request) {
         if (other.repository != *from || other.digest)
             throw Error(ErrorKind::usage, "request: mountFrom: no name of a repository");
         blob.mount_from = other.repository;
-        scopes.push_back(scope_of(other.repository, "pull"));
+        scopes.push_back(fmt::format("repository:{}:pull", other.repository));
     }
     if (says(request, "hasData")) blob.bytes = read_data;
     RegistrySession session = session_to_push(client, repository, std::move(scopes));
@@ -179,20 +155,44 @@ Json carry_out_push_blob(HttpClient& client, const Json& request) {
     throw Error(ErrorKind::internal, "unreachable");
 }
 
-Json carry_out_push_manifest(HttpClient& client, const Json& request) {
-    const auto repository = repository_of(request);
+// The file on descriptor 4 as a whole.
+std::string read_manifest_data() {
     std::string bytes(layerstore::max_manifest_bytes, '\0');
     std::size_t size = 0;
     while (const std::size_t count = read_data(size, std::as_writable_bytes(std::span(bytes).subspan(size))))
         size += count;
     bytes.resize(size);
+    return bytes;
+}
+
+// `bytes` must outlive it.
+ManifestUpload manifest_upload(const Json& request, const std::string& bytes) {
     ManifestUpload manifest{.digest = digest_of(request), .media_type = one_line(request, "mediaType"), .bytes = bytes};
     if (Sha256::of(bytes) != manifest.digest)
         throw Error(ErrorKind::corrupt, fmt::format("push manifest {}: its content is {}", manifest.digest.text(),
                                                     Sha256::of(bytes).text()));
     for (const std::string& tag : strings_of(request, "tags")) manifest.tags.push_back(reference_of(request, tag).tag);
+    return manifest;
+}
+
+Json carry_out_push_manifest(HttpClient& client, const Json& request) {
+    const auto repository = repository_of(request);
+    const std::string bytes = read_manifest_data();
+    const ManifestUpload manifest = manifest_upload(request, bytes);
     RegistrySession session = session_to_push(client, repository);
     return Json{{"listsReferrers", push_manifest(session, manifest)}};
+}
+
+Json carry_out_replace_manifest(HttpClient& client, const Json& request) {
+    const auto repository = repository_of(request);
+    const std::string bytes = read_manifest_data();
+    const ManifestUpload manifest = manifest_upload(request, bytes);
+    if (manifest.tags.size() != 1) throw Error(ErrorKind::usage, "request: tags: not one");
+    std::optional<Digest> expected;
+    if (const auto text = optional_string(request, "expected", what)) expected = Digest::parse_or_throw(*text);
+    RegistrySession session = session_to_push(client, repository);
+    const ReplaceOutcome outcome = replace_manifest(session, manifest, expected);
+    return Json{{"replaced", outcome.replaced}, {"milliseconds", outcome.window_milliseconds}};
 }
 
 std::string domain_of(const Json& request) {
@@ -259,6 +259,15 @@ Json describe(const Answer& answer) {
     return status;
 }
 
+Json carry_out_manifest(HttpClient& client, const Json& request, ByteWriter& out) {
+    const auto reference = reference_of(request, required_string(request, "reference", what));
+    const std::uint64_t limit = byte_count(request, "maxBytes");
+    if (!says(request, "mayBeMissing"))
+        return describe(fetch_manifest(client, reference, limit, turn_of(request), out));
+    const std::optional<Answer> found = find_manifest(client, reference, says(request, "toReplace"), limit, out);
+    return found ? describe(*found) : Json{{"missing", true}};
+}
+
 Json carry_out_blob(HttpClient& client, const Json& request, ByteWriter& out) {
     const auto reference = reference_of(request, digest_of(request).text());
     try {
@@ -282,14 +291,13 @@ Json carry_out(std::string_view text, ByteWriter& out) {
     HttpClient client;
     if (kind == "login") return carry_out_login(client, request);
     if (kind == "http") return carry_out_http(client, request, out);
-    if (kind == "manifest") {
-        auto reference = reference_of(request, required_string(request, "reference", what));
-        return describe(fetch_manifest(client, reference, byte_count(request, "maxBytes"), turn_of(request), out));
-    }
+    if (kind.starts_with("actions-")) return carry_out_actions(client, kind, request, out);
+    if (kind == "manifest") return carry_out_manifest(client, request, out);
     if (kind == "blob") return carry_out_blob(client, request, out);
     if (kind == "missing-blobs") return carry_out_missing_blobs(client, request);
     if (kind == "push-blob") return carry_out_push_blob(client, request);
     if (kind == "push-manifest") return carry_out_push_manifest(client, request);
+    if (kind == "replace-manifest") return carry_out_replace_manifest(client, request);
     throw Error(ErrorKind::usage, fmt::format("request: kind: \"{}\" is none that is known", printable(kind)));
 }
 

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/json.h"
 #include "builder/exchange/record_blobs.h"
@@ -14,9 +16,23 @@ using layerstore::Descriptor;
 
 const StepRecord* ImportedCache::find_step(const StepName& name) {
     load();
+    const std::lock_guard lock(mutex_);
     if (dropped_) return nullptr;
-    const auto found = steps_.find(name);
+    auto found = steps_.find(name);
+    if (found == steps_.end() && name.first == layerstore::MemoKind::run && look_again()) found = steps_.find(name);
     return found == steps_.end() ? nullptr : &found->second;
+}
+
+std::vector<const StepRecord*> ImportedCache::latest_steps(layerstore::MemoKind kind, std::string_view prefix,
+                                                           std::size_t most) {
+    const std::lock_guard lock(mutex_);
+    std::vector<const StepRecord*> steps;
+    for (const auto& [step_name, step] : steps_)
+        if (step_name.first == kind && step.used <= read_at_ && step.preimage.starts_with(prefix))
+            steps.push_back(&step);
+    std::ranges::stable_sort(steps, std::ranges::greater(), &StepRecord::used);
+    if (steps.size() > most) steps.resize(most);
+    return steps;
 }
 
 std::shared_ptr<const BaseRecord> ImportedCache::find_base(const Digest& manifest) {
@@ -41,10 +57,10 @@ std::shared_ptr<const BaseRecord> ImportedCache::find_base(const Digest& manifes
 std::vector<CachedLayer> ImportedCache::layers_of(const DeltaId& delta) {
     load();
     std::vector<CachedLayer> layers;
+    const std::lock_guard lock(mutex_);
     if (dropped_) return layers;
     const auto found = by_delta_.find(delta);
     if (found == by_delta_.end()) return layers;
-    const std::lock_guard lock(mutex_);
     for (const StepRecord* step : found->second)
         for (const CachedLayer& layer : step->layers)
             if (!missing_.contains(layer.blob.digest)) layers.push_back(layer);
@@ -101,22 +117,57 @@ std::vector<std::string> ImportedCache::take_warnings() {
 void ImportedCache::load() {
     std::call_once(loaded_, [this] {
         const std::lock_guard lock(mutex_);
+        looked_ = std::chrono::steady_clock::now();
+        read_at_ = microseconds_now();
         try {
             const std::optional<std::string> document = source_.place->read_manifest();
-            if (!document) return give_up(fmt::format("{}: nothing stands there yet", name()));
-            if (const auto cache = CacheManifest::parse(*document, name())) {
-                steps_ = decode_steps(
-                    read_record_blob(*source_.place, *cache->steps, max_record_blob_bytes, store_.blobs()), name());
-                for (const auto& [image, base] : cache->bases) base_blobs_.emplace(image, base.records);
-            } else {
+            const auto cache = document ? CacheManifest::parse(*document, name()) : std::nullopt;
+            may_grow_ = !document || cache;
+            if (!document)
+                warnings_.push_back(fmt::format("{}: nothing stands there yet", name()));
+            else if (cache)
+                take(*cache);
+            else
                 load_inline(*document);
-            }
-            index_layers();
         } catch (const Error& error) {
             if (error.kind() == ErrorKind::interrupted) throw;
             give_up(error.full_message());
         }
     });
+}
+
+void ImportedCache::take(const CacheManifest& cache) {
+    if (cache.steps->digest == steps_digest_) return;
+    StepRecords steps =
+        decode_steps(read_record_blob(*source_.place, *cache.steps, max_record_blob_bytes, store_.blobs()), name());
+    add_steps(std::move(steps));
+    for (const auto& [image, base] : cache.bases) base_blobs_.emplace(image, base.records);
+    steps_digest_ = cache.steps->digest;
+}
+
+void ImportedCache::add_steps(StepRecords steps) {
+    while (!steps.empty()) {
+        const auto added = steps_.insert(steps.extract(steps.begin()));
+        if (added.inserted && !added.position->second.layers.empty())
+            by_delta_[DeltaId{Sha256::of(added.position->second.delta)}].push_back(&added.position->second);
+    }
+}
+
+// True if it says more than before.
+bool ImportedCache::look_again() {
+    const auto now = std::chrono::steady_clock::now();
+    if (!may_grow_ || now < looked_ + source_.place->pause()) return false;
+    looked_ = now;
+    const std::size_t known = steps_.size();
+    try {
+        const std::optional<std::string> document = source_.place->read_manifest();
+        const auto cache = document ? CacheManifest::parse(*document, name()) : std::nullopt;
+        if (cache) take(*cache);
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::interrupted) throw;
+        may_grow_ = false;  // what was read before is as good as it was
+    }
+    return steps_.size() > known;
 }
 
 // An image, or an index of images, with records in their configs.
@@ -140,16 +191,11 @@ void ImportedCache::take_image(const std::string& bytes) {
     const auto text = config.is_object() ? optional_string(config, inline_cache_member, name()) : std::nullopt;
     if (!text) return;
     InlineCache cache = decode_inline(*text, name());
-    steps_.merge(cache.steps);
+    add_steps(std::move(cache.steps));
     for (BaseRecord& base : cache.bases) {
         const Digest image = base.manifest;
         bases_.emplace(image, std::make_shared<BaseRecord>(std::move(base)));
     }
-}
-
-void ImportedCache::index_layers() {
-    for (const auto& [step_name, step] : steps_)
-        if (!step.layers.empty()) by_delta_[DeltaId{Sha256::of(step.delta)}].push_back(&step);
 }
 
 }  // namespace imgbuild::builder

@@ -4,6 +4,8 @@
 // What a registry gets from us, through imgbuild-fetch; errors as in fetch.h. Each call is one process, so that any
 // number of threads may push at once.
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,5 +37,19 @@ PushOutcome push_blob(const layerstore::Reference& reference, const layerstore::
 /// registry keeps itself a list of what refers to the manifest's subject.
 bool push_manifest(const layerstore::Reference& reference, const layerstore::Descriptor& manifest,
                    std::string_view bytes, const std::vector<std::string>& tags);
+
+/// The manifest that the tag of `reference` names; empty where there is none yet. `to_replace`: by the rights that
+/// pushing to it has.
+std::optional<std::string> find_manifest(const layerstore::Reference& reference, bool to_replace);
+
+struct ReplaceOutcome {
+    bool replaced = false;
+    std::chrono::milliseconds window{0};  ///< from the last look at the tag to the end of its change
+};
+
+/// Puts a manifest under its digest, and under the tag of `reference` if that names the manifest `expected` still (or
+/// nothing, where that is empty).
+ReplaceOutcome replace_manifest(const layerstore::Reference& reference, const layerstore::Descriptor& manifest,
+                                std::string_view bytes, const std::optional<Digest>& expected);
 
 }  // namespace imgbuild::builder

@@ -198,9 +198,10 @@ Miss Evaluator::explain(const PlanNode& node, const Inputs& inputs) {
         return looked_up_.contains(preimage);
     };
     const StepKey key = command ? key_of_run(*command, inputs, services_.options.run) : key_of_edit(node, inputs);
+    const MemoKind kind = command ? MemoKind::run : MemoKind::edit;
     Miss miss{.causes = {},
-              .earlier = most_similar_step(services_.records, command ? MemoKind::run : MemoKind::edit, key,
-                                           below(inputs), is_of_this_build)};
+              .earlier = most_similar_step(services_.records, kind, key, below(inputs), is_of_this_build,
+                                           services_.imported.steps_like(kind, key))};
     if (trust_ == Trust::nothing)
         miss.causes = {"records of the store were damaged"};
     else if (ignores_cache(node))
@@ -208,7 +209,8 @@ Miss Evaluator::explain(const PlanNode& node, const Inputs& inputs) {
     else if (!miss.earlier)
         miss.causes = {"nothing like it was done before"};
     else if (miss.earlier->causes.empty())
-        miss.causes = {"its result is not in the store any more"};
+        miss.causes = {miss.earlier->foreign_delta.empty() ? "its result is not in the store any more"
+                                                           : "its result cannot be had from the cache that knows it"};
     else
         miss.causes = miss.earlier->causes;
     return miss;
@@ -301,7 +303,7 @@ std::vector<std::string> Evaluator::explain_edit(const PlanNode& node, const Inp
     constexpr std::size_t paths_named = 10;
     Miss miss = explain(node, inputs);
     const auto before =
-        miss.earlier ? services_.records.load_delta(miss.earlier->delta) : std::optional<layerstore::TreeDelta>();
+        miss.earlier ? result_of(*miss.earlier, services_.records) : std::optional<layerstore::TreeDelta>();
     if (!before) return miss.causes;
     for (std::string& path : differing_paths(*before, delta, paths_named)) miss.causes.push_back(std::move(path));
     return miss.causes;

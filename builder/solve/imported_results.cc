@@ -298,4 +298,17 @@ std::vector<std::string> ImportedResults::take_warnings() {
     return all;
 }
 
+ForeignSteps ImportedResults::steps_like(MemoKind kind, const StepKey& key) {
+    constexpr std::size_t looked_at = 256;
+    ForeignSteps found;
+    if (caches_.empty()) return found;
+    found.own_preimage = shareable_preimage(key.preimage());
+    const std::string prefix = StepKey(StepKey::read_preimage(key.preimage()).front().second).preimage();
+    for (std::size_t i = 0; i < caches_.size(); ++i)
+        if (ImportedCache* from = cache(i, known_here))
+            for (const StepRecord* step : from->latest_steps(kind, prefix, looked_at))
+                found.steps.push_back({step->preimage, step->delta});
+    return found;
+}
+
 }  // namespace imgbuild::builder

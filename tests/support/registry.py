@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 
 START_LIMIT_SECONDS = 20
+ACCEPT = ("application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json")
 
 
 def free_port():
@@ -64,3 +65,11 @@ def start_registry(case, accounts=None, tls=None, client_authority=None, tokens=
             time.sleep(0.05)
     with open(log_file, encoding="utf-8", errors="replace") as log:
         case.fail(f"the registry does not answer:\n{log.read()}")
+
+
+def manifest_of(address, repository, reference):
+    """(digest, document) of what a registry on loopback has."""
+    request = urllib.request.Request(f"http://{address}/v2/{repository}/manifests/{reference}",
+                                     headers={"Accept": ", ".join(ACCEPT)})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return answer.headers["Docker-Content-Digest"], json.load(answer)
