@@ -61,7 +61,8 @@ class WatchingWriter final : public ByteWriter {
 // Asks one endpoint after the other. `ask(endpoint, is_last)` returns or throws; `has_written()` tells whether that
 // left anything behind.
 template <class Ask, class HasWritten>
-Answer ask_in_turn(std::vector<Endpoint> endpoints, const Turn& turn, const Ask& ask, const HasWritten& has_written) {
+FetchedFrom ask_in_turn(std::vector<Endpoint> endpoints, const Turn& turn, const Ask& ask,
+                        const HasWritten& has_written) {
     const auto first =
         std::ranges::find_if(endpoints, [&](const Endpoint& one) { return one.base.text == turn.first; });
     if (first != endpoints.end()) std::rotate(endpoints.begin(), first, endpoints.end());
@@ -90,8 +91,8 @@ struct Places {
     std::vector<std::string> scopes;
 };
 
-Answer fetch_manifest_from(HttpClient& client, const Places& places, const layerstore::Reference& reference,
-                           std::uint64_t limit, ByteWriter& out) {
+FetchedFrom fetch_manifest_from(HttpClient& client, const Places& places, const layerstore::Reference& reference,
+                                std::uint64_t limit, ByteWriter& out) {
     MemoryWriter whole;
     const auto ask = [&](const Endpoint& endpoint, bool is_last) {
         RegistrySession session(client, endpoint, places.scopes);
@@ -103,7 +104,7 @@ Answer fetch_manifest_from(HttpClient& client, const Places& places, const layer
         check_digest(fetched, reference, wanted.subject);
         return fetched;
     };
-    Answer answer = ask_in_turn(places.endpoints, places.turn, ask, [] { return false; });
+    FetchedFrom answer = ask_in_turn(places.endpoints, places.turn, ask, [] { return false; });
     out.write(as_bytes(whole.bytes()));
     return answer;
 }
@@ -116,15 +117,15 @@ std::string accept_manifests() {
                        type::docker_manifest);
 }
 
-Answer fetch_manifest(HttpClient& client, const layerstore::Reference& reference, std::uint64_t limit, const Turn& turn,
-                      ByteWriter& out) {
+FetchedFrom fetch_manifest(HttpClient& client, const layerstore::Reference& reference, std::uint64_t limit,
+                           const Turn& turn, ByteWriter& out) {
     const Purpose purpose = reference.digest ? Purpose::pull : Purpose::resolve;
     return fetch_manifest_from(client, {find_route(Surroundings::of_process(), reference, purpose).endpoints, turn, {}},
                                reference, limit, out);
 }
 
-std::optional<Answer> find_manifest(HttpClient& client, const layerstore::Reference& reference, bool to_replace,
-                                    std::uint64_t limit, ByteWriter& out) {
+std::optional<FetchedFrom> find_manifest(HttpClient& client, const layerstore::Reference& reference, bool to_replace,
+                                         std::uint64_t limit, ByteWriter& out) {
     const Purpose purpose = to_replace ? Purpose::push : Purpose::resolve;
     Places places{find_route(Surroundings::of_process(), reference, purpose).endpoints, {}, {}};
     if (to_replace) places.scopes.push_back(push_scope(reference.repository));
@@ -136,8 +137,8 @@ std::optional<Answer> find_manifest(HttpClient& client, const layerstore::Refere
     }
 }
 
-Answer fetch_blob(HttpClient& client, const layerstore::Reference& reference, std::uint64_t size, const Turn& turn,
-                  ByteWriter& out) {
+FetchedFrom fetch_blob(HttpClient& client, const layerstore::Reference& reference, std::uint64_t size, const Turn& turn,
+                       ByteWriter& out) {
     WatchingWriter watched(out);
     const auto ask = [&](const Endpoint& endpoint, bool is_last) {
         RegistrySession session(client, endpoint);
