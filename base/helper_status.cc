@@ -67,6 +67,22 @@ int run_helper(const std::function<Json()>& action) noexcept {
     }
 }
 
+void tell_helper_note(std::string_view note) noexcept {
+    try {
+        FdWriter(helper_status_fd, "a note").write(as_bytes(write_json(Json{{"note", shortened(note)}}) + "\n"));
+    } catch (const std::exception&) {
+        // Who started us is gone, which the output will find out.
+    }
+}
+
+std::string parse_helper_note(std::string_view line) {
+    try {
+        return printable(optional_string(parse_json(line, "note"), "note", "note").value_or(""));
+    } catch (const Error&) {
+        return {};
+    }
+}
+
 Json parse_helper_status(std::string_view text, std::string_view helper) {
     try {
         Json status = parse_json(text, "status");

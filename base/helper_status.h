@@ -21,6 +21,12 @@ inline constexpr std::size_t max_helper_status_bytes = 64 * 1024;
 /// {"ok":false,"kind":…,"message":…,"hint":…}; frames become part of the message, and what is not UTF-8 is escaped.
 nlohmann::ordered_json failure_status(const Error& error);
 
+/// Says something while the work goes on, which is no status: {"note":"…"} and a line feed, to be written before it.
+/// Called in the process of a helper. Throws nothing: that nobody listens is no reason to stop.
+void tell_helper_note(std::string_view note) noexcept;
+/// The text of such a line; empty where it is none.
+std::string parse_helper_note(std::string_view line);
+
 /// The main function of a helper: runs `action`, closes standard output, and writes the status: what the action
 /// returned, "ok" being true unless it says otherwise, or the failure_status() of what it threw. Gives the exit
 /// code: 0, or 1 for a failure. SIGPIPE is ignored, so that a reader that went away is an Error like any other.

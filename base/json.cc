@@ -235,6 +235,13 @@ std::optional<std::int64_t> optional_integer(const Json& object, std::string_vie
     return value->get<std::int64_t>();
 }
 
+std::optional<bool> optional_boolean(const Json& object, std::string_view member, std::string_view what) {
+    const Json* value = find_member(object, member, what);
+    if (!value) return std::nullopt;
+    if (!value->is_boolean()) wrong_type(name_member(what, member), "true or false");
+    return value->get<bool>();
+}
+
 std::string required_string(const Json& object, std::string_view member, std::string_view what) {
     return present(optional_string(object, member, what), member, what);
 }

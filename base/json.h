@@ -37,6 +37,7 @@ std::string write_json_indented(const Json& document);
 /// Error{invalid_input}, and so is an `object` that is none.
 std::optional<std::string> optional_string(const Json& object, std::string_view member, std::string_view what);
 std::optional<std::int64_t> optional_integer(const Json& object, std::string_view member, std::string_view what);
+std::optional<bool> optional_boolean(const Json& object, std::string_view member, std::string_view what);
 /// As above, but absence is an error too.
 std::string required_string(const Json& object, std::string_view member, std::string_view what);
 std::int64_t required_integer(const Json& object, std::string_view member, std::string_view what);

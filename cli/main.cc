@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "base/cancel.h"
+#include "base/text.h"
+#include "builder/fetch/fetch_listener.h"
 #include "builder/sandbox/sandbox.h"
 #include "cli/commands/commands.h"
 #include "cli/common/error_report.h"
@@ -22,6 +24,8 @@ int run(const std::vector<std::string>& arguments) {
         cli::tell(cli::describe(error, debug));
         return cli::status_of(error);
     };
+    const builder::FetchListener listener(
+        [](const std::string& note) { cli::tell("imgbuild: " + printable(note) + "\n"); });
     try {
         install_cancel_handlers();
         return cli::run_command_line(arguments);

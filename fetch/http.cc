@@ -13,6 +13,7 @@
 #include "base/stream.h"
 #include "base/text.h"
 #include "fetch/refusal.h"
+#include "fetch/surroundings.h"
 
 namespace imgbuild::fetch {
 namespace {
@@ -63,15 +64,47 @@ bool may_pass(CURLcode code) noexcept {
 // At least a second, below which libcurl cannot count.
 long patient(long seconds) { return std::max(1L, static_cast<long>(static_cast<double>(seconds) * patience())); }
 
+std::string first_variable(std::initializer_list<const char*> names) {
+    for (const char* name : names)
+        if (const char* value = std::getenv(name); value != nullptr && *value != '\0') return value;
+    return {};
+}
+
 // As the curl program: libcurl itself reads the variables of proxies only.
+std::string authorities_file() {
+    std::string named = first_variable({"CURL_CA_BUNDLE", "SSL_CERT_FILE"});
+    if (!named.empty()) return named;
+    const char* usual = curl_version_info(CURLVERSION_NOW)->cainfo;
+    return usual ? usual : "";
+}
+
 void set_authorities(CURL* handle) {
-    for (const char* name : {"CURL_CA_BUNDLE", "SSL_CERT_FILE"})
-        if (const char* file = std::getenv(name); file != nullptr && *file != '\0') {
-            curl_easy_setopt(handle, CURLOPT_CAINFO, file);
-            break;
-        }
-    if (const char* folder = std::getenv("SSL_CERT_DIR"); folder != nullptr && *folder != '\0')
-        curl_easy_setopt(handle, CURLOPT_CAPATH, folder);
+    if (const std::string file = first_variable({"CURL_CA_BUNDLE", "SSL_CERT_FILE"}); !file.empty())
+        curl_easy_setopt(handle, CURLOPT_CAINFO, file.c_str());
+    if (const std::string folder = first_variable({"SSL_CERT_DIR"}); !folder.empty())
+        curl_easy_setopt(handle, CURLOPT_CAPATH, folder.c_str());
+}
+
+// libcurl, which also runs in servers, does not read this one, by which a client could set it there.
+void set_proxy(CURL* handle, const Url& url) {
+    if (is_loopback(url.host)) {
+        curl_easy_setopt(handle, CURLOPT_PROXY, "");
+    } else if (!url.is_secure() && first_variable({"http_proxy"}).empty()) {
+        if (const std::string proxy = first_variable({"HTTP_PROXY"}); !proxy.empty())
+            curl_easy_setopt(handle, CURLOPT_PROXY, proxy.c_str());
+    }
+}
+
+std::string read_authority(const std::string& file) {
+    const auto text = read_configuration(file);
+    if (!text || text->find("-----BEGIN CERTIFICATE-----") == std::string::npos)
+        throw Error(ErrorKind::usage, fmt::format("{}: expected an authority's certificate in PEM, found {}",
+                                                  printable(file), text ? "none" : "no such file"));
+    return *text + "\n";
+}
+
+bool lacks_trust(CURLcode code) noexcept {
+    return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE;
 }
 
 // As docker lays them out. libcurl keeps a copy of each name.
@@ -148,11 +181,44 @@ void HttpClient::prepare(const HttpRequest& request, Exchange& exchange) {
     if (request.method == "HEAD") curl_easy_setopt(handle, CURLOPT_NOBODY, 1L);
     if (request.method != "GET" && request.method != "HEAD")
         curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, request.method.c_str());
-    if (is_loopback(request.url.host) || !request.unix_socket.empty()) curl_easy_setopt(handle, CURLOPT_PROXY, "");
+    set_proxy(handle, request.url);
     set_authorities(handle);
-    if (!request.unix_socket.empty()) curl_easy_setopt(handle, CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
+    set_tls(request.url);
+    if (!request.unix_socket.empty()) {
+        curl_easy_setopt(handle, CURLOPT_PROXY, "");
+        curl_easy_setopt(handle, CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
+    }
     if (!request.certificates.empty()) set_certificates(handle, request.certificates);
     if (request.is_local_service) curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 0L);
+}
+
+void HttpClient::use_tls(TlsChooser chooser) {
+    tls_ = std::move(chooser);
+    curl_easy_cleanup(handle_);
+    handle_ = curl_easy_init();
+    if (handle_ == nullptr) throw Error(ErrorKind::internal, "fetch: libcurl does not start");
+}
+
+void HttpClient::set_tls(const Url& url) {
+    if (!tls_ || !url.is_secure()) return;
+    const TlsSettings tls = tls_(url);
+    if (tls.is_unverified) {
+        curl_easy_setopt(handle_, CURLOPT_SSL_VERIFYPEER, 0L);
+        curl_easy_setopt(handle_, CURLOPT_SSL_VERIFYHOST, 0L);
+    } else if (!tls.authorities.empty()) {
+        // libcurl takes one file of authorities, and these come besides those of the system.
+        if (system_authorities_.empty()) {
+            const auto text = read_configuration(authorities_file());
+            system_authorities_ = text ? *text + "\n" : "\n";
+        }
+        std::string all = system_authorities_;
+        for (const std::string& file : tls.authorities) all += read_authority(file);
+        curl_blob blob{.data = all.data(), .len = all.size(), .flags = CURL_BLOB_COPY};
+        curl_easy_setopt(handle_, CURLOPT_CAINFO_BLOB, &blob);
+    }
+    if (tls.certificate.empty()) return;
+    curl_easy_setopt(handle_, CURLOPT_SSLCERT, tls.certificate.c_str());
+    curl_easy_setopt(handle_, CURLOPT_SSLKEY, (tls.key.empty() ? tls.certificate : tls.key).c_str());
 }
 
 HttpReply HttpClient::send(const HttpRequest& request, const BodySink& sink) {
@@ -165,10 +231,15 @@ HttpReply HttpClient::send(const HttpRequest& request, const BodySink& sink) {
     curl_easy_setopt(handle_, CURLOPT_HTTPHEADER, list.get());
     CURLcode code = curl_easy_perform(handle_);
     if (exchange.thrown) std::rethrow_exception(exchange.thrown);
+    long version = CURL_HTTP_VERSION_NONE;
+    curl_easy_getinfo(handle_, CURLINFO_HTTP_VERSION, &version);
+    exchange.reply.version = version == CURL_HTTP_VERSION_NONE ? 0 : version >= CURL_HTTP_VERSION_2_0 ? 2 : 1;
     if (code != CURLE_OK && !exchange.heard_enough) {
         const char* said = exchange.problem[0] != '\0' ? exchange.problem.data() : curl_easy_strerror(code);
         exchange.reply.failure = printable(said);
         exchange.reply.failure_may_pass = may_pass(code);
+        exchange.reply.lacks_trust = lacks_trust(code);
+        exchange.reply.lacks_tls = code == CURLE_SSL_CONNECT_ERROR;
     }
     return std::move(exchange.reply);
 }

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "fetch/tls.h"
 #include "fetch/url.h"
 
 namespace imgbuild::fetch {
@@ -22,9 +23,12 @@ namespace imgbuild::fetch {
 struct HttpReply {
     long status = 0;                                           ///< 0 before there was one
     std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case, in the order they came
+    int version = 0;                                           ///< of HTTP: 1 or 2; 0 before there was an answer
     std::string error_body;                                    ///< the begin of a body that was not asked for
     std::string failure;  ///< why the exchange broke off, in libcurl's words; empty when it did not
     bool failure_may_pass = false;
+    bool lacks_trust = false;  ///< the failure is that nobody whom we trust vouches for the server
+    bool lacks_tls = false;    ///< the failure is that no TLS was spoken
 
     /// True for 200 and 206, whose body goes to the sink.
     bool is_content() const noexcept { return failure.empty() && (status == 200 || status == 206); }
@@ -54,6 +58,9 @@ struct HttpRequest {
     bool has_body() const noexcept { return method == "POST" || method == "PUT" || method == "PATCH"; }
 };
 
+/// What holds for a connection to the origin of a URL.
+using TlsChooser = std::function<TlsSettings(const Url&)>;
+
 class HttpClient {
   public:
     /// Error{internal} when libcurl does not start.
@@ -66,15 +73,22 @@ class HttpClient {
     /// network or the server is part of the reply and never an Error.
     HttpReply send(const HttpRequest& request, const BodySink& sink = nullptr);
 
+    /// From now on; without it all connections trust the authorities of the system. Connections that are open are
+    /// closed, because they may have been made on other terms.
+    void use_tls(TlsChooser chooser);
+
   private:
     struct Exchange;
     void prepare(const HttpRequest& request, Exchange& exchange);
+    void set_tls(const Url& url);
     static std::size_t take_header(char* bytes, std::size_t size, std::size_t count, void* exchange) noexcept;
     static std::size_t take_body(char* bytes, std::size_t size, std::size_t count, void* exchange) noexcept;
     static std::size_t give_body(char* bytes, std::size_t size, std::size_t count, void* exchange) noexcept;
     static int rewind_body(void* exchange, std::int64_t offset, int origin) noexcept;
 
     void* handle_;  ///< CURL*
+    TlsChooser tls_;
+    std::string system_authorities_;  ///< what their file holds, once it was read
 };
 
 /// Seconds since 1970 of an HTTP date; empty when it is none.

@@ -5,13 +5,17 @@
 
 #include <unistd.h>
 
+#include <string>
+
 #include "base/helper_status.h"
 #include "base/json.h"
 #include "base/stream.h"
+#include "fetch/refusal.h"
 #include "fetch/request.h"
 
 int main() {
     using namespace imgbuild;
+    fetch::listen_to_notes([](const std::string& note) { tell_helper_note(note); });
     return run_helper([] {
         FdReader request(STDIN_FILENO, "the request");
         FdWriter body(STDOUT_FILENO, "the body");

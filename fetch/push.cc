@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 
 #include "base/error.h"
@@ -124,7 +125,7 @@ class Upload {
             return;
         const bool is_offset = reply.failure.empty() && reply.status == 416;
         if (!(is_offset || is_lost(reply) || may_pass(reply)) || next_try_ > most_tries) refuse(reply);
-        wait_before(next_try_++, reply);
+        wait_before(next_try_++, reply, session_.endpoint().reference.domain);
     }
 
     [[noreturn]] void refuse(const HttpReply& reply) const {
@@ -239,7 +240,7 @@ bool has_blob(RegistrySession& session, const Digest& digest) {
 bool has_manifest(RegistrySession& session, const Digest& digest) {
     RegistryRequest request{{.url = session.url("manifests/" + digest.text()), .method = "HEAD"},
                             session.subject("manifest", digest.text())};
-    request.http.headers = {accept_header()};
+    request.http.headers = {accept_manifests()};
     return is_there(session, request);
 }
 
@@ -250,6 +251,23 @@ bool push_manifest(RegistrySession& session, const ManifestUpload& manifest) {
     const bool lists_referrers = !reply.header("oci-subject").empty();
     for (const std::string& tag : manifest.tags) put_manifest(session, manifest, tag);
     return lists_referrers;
+}
+
+ReplaceOutcome replace_manifest(RegistrySession& session, const ManifestUpload& manifest,
+                                const std::optional<Digest>& expected) {
+    put_manifest(session, manifest, manifest.digest.text());
+    const std::string& tag = manifest.tags.at(0);
+    const auto begun = std::chrono::steady_clock::now();
+    RegistryRequest look{{.url = session.url("manifests/" + tag), .method = "HEAD"}, session.subject("manifest", tag)};
+    look.http.headers = {accept_manifests()};
+    const HttpReply reply = session.send(look);
+    if (!is_success(reply) && !is_lost(reply)) refuse_reply(reply, look.subject);
+    const std::string found = is_lost(reply) ? std::string() : reply.header("docker-content-digest");
+    // A registry that does not say the digest is believed to have what was read from it a moment ago.
+    if (is_lost(reply) ? expected.has_value() : !expected || (!found.empty() && found != expected->text())) return {};
+    put_manifest(session, manifest, tag);
+    const auto window = std::chrono::steady_clock::now() - begun;
+    return {true, std::chrono::duration_cast<std::chrono::milliseconds>(window).count()};
 }
 
 std::optional<std::uint64_t> uploaded_bytes(std::string_view range) {

@@ -49,6 +49,17 @@ struct ManifestUpload {
 /// refers to the manifest's subject (OCI-Subject). Error{invalid_input} where it says that it got other bytes.
 bool push_manifest(RegistrySession& session, const ManifestUpload& manifest);
 
+struct ReplaceOutcome {
+    bool replaced = false;
+    std::int64_t window_milliseconds = 0;  ///< from the look at the tag to the end of its change
+};
+
+/// Puts a manifest under its digest, and under its one tag if that still names the manifest `expected` (nothing, where
+/// that is empty). The specification has no conditional requests: another client may come between the look and the
+/// change, which are next to each other for that. Errors as push_manifest().
+ReplaceOutcome replace_manifest(RegistrySession& session, const ManifestUpload& manifest,
+                                const std::optional<Digest>& expected);
+
 /// The offset behind "0-99" or "bytes=0-99": 100. Empty for anything else; 0 for "0-0", by which registries mean that
 /// nothing came yet.
 std::optional<std::uint64_t> uploaded_bytes(std::string_view range);

@@ -9,8 +9,10 @@
 #include "base/json.h"
 #include "base/stream.h"
 #include "base/text.h"
+#include "fetch/registries/route.h"
 #include "fetch/registry.h"
 #include "fetch/registry_session.h"
+#include "fetch/surroundings.h"
 #include "fetch/transfer.h"
 #include "layerstore/image/image.h"
 
@@ -33,7 +35,7 @@ std::optional<Fetched> fetch_if_there(HttpClient& client, const Wanted& wanted, 
 }
 
 Wanted wanted_index(RegistrySession& session, const Url& url, const std::string& subject) {
-    Wanted wanted{.url = url, .headers = {accept_header()}, .subject = subject};
+    Wanted wanted{.url = url, .headers = {accept_manifests()}, .subject = subject};
     wanted.limit = layerstore::max_manifest_bytes;
     wanted.authorizer = &session.authorizer();
     return wanted;
@@ -97,7 +99,11 @@ std::string next_page(const std::string& link_header) {
 
 Referrers fetch_referrers(HttpClient& client, const layerstore::Reference& repository, const Digest& subject,
                           bool tag_only) {
-    RegistrySession session(client, repository);
+    // Mirrors hold images; what refers to one is told by its registry, which is asked last.
+    RegistrySession session =
+        tag_only ? session_to_push(client, repository)
+                 : RegistrySession(
+                       client, find_route(Surroundings::of_process(), repository, Purpose::resolve).endpoints.back());
     if (!tag_only)
         if (auto found = fetch_from_api(client, session, subject)) return {*std::move(found), "api"};
     const std::string tag = fallback_tag(subject);

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <thread>
+#include <utility>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -29,6 +30,37 @@ std::string words_of_server(const HttpReply& reply) {
     }
 }
 
+std::string hint_about_tls(const HttpReply& reply) {
+    if (reply.lacks_trust)
+        return "the certificate of whoever vouches for the server belongs into SSL_CERT_FILE, or for a registry into "
+               "~/.config/containers/certs.d/HOST:PORT/ca.crt";
+    if (reply.lacks_tls)
+        return "TLS fails: a registry without it has to be called insecure in registries.conf or daemon.json, and one "
+               "that wants to know us needs a client's certificate in certs.d (docs/registry.md)";
+    return {};
+}
+
+std::string hint_of_answer(const HttpReply& reply) {
+    // What Go's servers say to whoever speaks plainly.
+    if (reply.status == 400 && reply.error_body.find("HTTP request to an HTTPS server") != std::string::npos)
+        return "the server speaks TLS: for a registry on loopback, put the certificate of whoever vouches for it into "
+               "~/.config/containers/certs.d/HOST:PORT/ca.crt";
+    const std::string words = words_of_server(reply);
+    return words.empty() ? std::string() : fmt::format("the server says: {}", words);
+}
+
+// "HTTP 503: overloaded", or that a body was cut short.
+std::string describe_status(const HttpReply& reply) {
+    if (reply.is_content()) return "the answer broke off";
+    const std::string words = words_of_server(reply);
+    return fmt::format("HTTP {}{}{}", reply.status, words.empty() ? "" : ": ", words);
+}
+
+std::function<void(const std::string&)>& note_listener() {
+    static std::function<void(const std::string&)> listener;
+    return listener;
+}
+
 }  // namespace
 
 double patience() {
@@ -48,9 +80,9 @@ bool may_pass(const HttpReply& reply) noexcept {
 
 void refuse_reply(const HttpReply& reply, const std::string& subject, const std::string& elsewhere) {
     if (!reply.failure.empty())
-        throw Error(ErrorKind::unavailable, fmt::format("{}: {}{}", subject, reply.failure, elsewhere));
-    std::string words = words_of_server(reply);
-    std::string hint = words.empty() ? std::string() : fmt::format("the server says: {}", words);
+        throw Error(ErrorKind::unavailable, fmt::format("{}: {}{}", subject, reply.failure, elsewhere),
+                    hint_about_tls(reply));
+    const std::string hint = hint_of_answer(reply);
     auto say = [&](ErrorKind kind, std::string_view reason) {
         throw Error(kind, fmt::format("{}: {} (HTTP {}){}", subject, reason, reply.status, elsewhere), hint);
     };
@@ -76,9 +108,17 @@ std::int64_t pause_before(int next_try, const std::string& retry_after) {
     return next_try <= 2 ? 200 : 800;
 }
 
-void wait_before(int next_try, const HttpReply& reply) {
+void wait_before(int next_try, const HttpReply& reply, const std::string& host) {
     const auto pause = static_cast<double>(pause_before(next_try, reply.header("retry-after")));
+    const std::string reason = reply.failure.empty() ? describe_status(reply) : reply.failure;
+    tell_note(fmt::format("retrying {} in {:.1f} s: {}", printable(host), pause / 1000, printable(reason)));
     std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(pause * patience()));
+}
+
+void listen_to_notes(std::function<void(const std::string&)> listener) { note_listener() = std::move(listener); }
+
+void tell_note(const std::string& note) {
+    if (note_listener()) note_listener()(note);
 }
 
 }  // namespace imgbuild::fetch

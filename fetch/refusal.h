@@ -4,6 +4,7 @@
 // What an answer that is none says: which failures may pass, how long to wait, and which Error it is.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "fetch/http.h"
@@ -23,7 +24,13 @@ bool may_pass(const HttpReply& reply) noexcept;
 
 /// The pause before try `next_try` (2, 3, …) in milliseconds; `retry_after` is the header or empty.
 std::int64_t pause_before(int next_try, const std::string& retry_after);
-/// Waits for that long, times patience().
-void wait_before(int next_try, const HttpReply& reply);
+/// Waits for that long, times patience(), and tells so: `host` is who will be asked again.
+void wait_before(int next_try, const HttpReply& reply, const std::string& host);
+
+/// Who hears what is going on while a request takes its time, one line each, for people; nobody unless one is set. Set
+/// it before the first request.
+void listen_to_notes(std::function<void(const std::string&)> listener);
+/// Tells that listener.
+void tell_note(const std::string& note);
 
 }  // namespace imgbuild::fetch

@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "fetch/accounts/credential_search.h"
 #include "fetch/refusal.h"
-#include "fetch/transfer.h"
 
 namespace imgbuild::fetch {
 namespace {
@@ -19,27 +18,52 @@ bool may_follow(const HttpRequest& request, long status) {
     return keeps_method || request.method == "GET" || request.method == "HEAD";
 }
 
-}  // namespace
-
-RegistrySession::RegistrySession(HttpClient& client, const layerstore::Reference& reference,
-                                 std::vector<std::string> scopes)
-    : client_(client),
-      reference_(reference),
-      address_(Url::parse(registry_address(reference.domain))),
-      authorizer_(client, {.registry = address_,
-                           .domain = reference.domain,
-                           .repository = reference.repository,
-                           .scopes = std::move(scopes),
-                           .find_credential = [domain = reference.domain, repository = reference.repository] {
-                               return search_credential(Surroundings::of_process(), domain, repository).credential;
-                           }}) {}
-
-Url RegistrySession::url(const std::string& rest) const {
-    return Url::parse(fmt::format("{}/v2/{}/{}", registry_address(reference_.domain), reference_.repository, rest));
+// Where an insecure registry is: behind TLS that nobody vouches for, or without. Nothing secret is sent by the question.
+Endpoint settled(HttpClient& client, Endpoint endpoint) {
+    client.use_tls([endpoint](const Url& url) { return endpoint.tls_for(url); });
+    if (!endpoint.may_be_plain || !endpoint.base.is_secure()) return endpoint;
+    const HttpReply reply = client.send({.url = Url::parse(endpoint.base.text + "/"), .headers = endpoint.headers});
+    if (!reply.failure.empty())
+        endpoint.base = Url::parse("http" + endpoint.base.text.substr(std::string_view("https").size()));
+    return endpoint;
 }
 
+std::function<Credential()> configured_credential(const layerstore::Reference& reference) {
+    return [domain = reference.domain, repository = reference.repository] {
+        return search_credential(Surroundings::of_process(), domain, repository).credential;
+    };
+}
+
+}  // namespace
+
+RegistrySession::RegistrySession(HttpClient& client, Endpoint endpoint, std::vector<std::string> scopes,
+                                 std::function<Credential()> find_credential)
+    : client_(client),
+      endpoint_(settled(client, std::move(endpoint))),
+      authorizer_(client, {.registry = endpoint_.base,
+                           .domain = endpoint_.reference.domain,
+                           .repository = endpoint_.reference.repository,
+                           .scopes = std::move(scopes),
+                           .find_credential = find_credential ? std::move(find_credential)
+                                                              : configured_credential(endpoint_.reference)}) {}
+
+RegistrySession session_to_push(HttpClient& client, const layerstore::Reference& repository,
+                                std::vector<std::string> more_scopes) {
+    Endpoint endpoint = find_route(Surroundings::of_process(), repository, Purpose::push).endpoints.front();
+    more_scopes.insert(more_scopes.begin(), fmt::format("repository:{}:pull,push", endpoint.reference.repository));
+    return RegistrySession(client, std::move(endpoint), std::move(more_scopes));
+}
+
+Url RegistrySession::url(const std::string& rest) const {
+    std::string text = fmt::format("{}/{}/{}", endpoint_.base.text, endpoint_.reference.repository, rest);
+    if (!endpoint_.name_space.empty()) text += "?ns=" + percent_encoded(endpoint_.name_space);
+    return Url::parse(text);
+}
+
+Url RegistrySession::root() const { return Url::parse(endpoint_.base.text + "/"); }
+
 std::string RegistrySession::subject(std::string_view kind, const std::string& tag_or_digest) const {
-    return fmt::format("registry {}: {} {}{}{}", reference_.domain, kind, reference_.repository,
+    return fmt::format("registry {}: {} {}{}{}", endpoint_.reference.domain, kind, endpoint_.reference.repository,
                        Digest::parse(tag_or_digest) ? "@" : ":", tag_or_digest);
 }
 
@@ -49,8 +73,8 @@ HttpReply RegistrySession::send(const RegistryRequest& request) {
         HttpReply reply = follow(request);
         if (reply.failure.empty() && reply.status == 401 && std::exchange(may_ask, false) && authorizer_.renew(reply))
             continue;
-        if (request.once || !may_pass(reply) || next_try > most_tries) return reply;
-        wait_before(next_try++, reply);
+        if (request.once || !may_pass(reply) || next_try > request.tries) return reply;
+        wait_before(next_try++, reply, endpoint_.reference.domain);
     }
 }
 
@@ -58,8 +82,11 @@ HttpReply RegistrySession::follow(const RegistryRequest& request) {
     HttpRequest http = request.http;
     for (int redirects = 0;; ++redirects) {
         http.headers = request.http.headers;
-        if (const std::string value = authorizer_.value(); !value.empty() && http.url.same_origin(address_))
-            http.headers.push_back("Authorization: " + value);
+        if (http.url.same_origin(endpoint_.base)) {
+            http.headers.insert(http.headers.end(), endpoint_.headers.begin(), endpoint_.headers.end());
+            if (const std::string value = authorizer_.value(); !value.empty())
+                http.headers.push_back("Authorization: " + value);
+        }
         HttpReply reply = client_.send(http);
         const std::string location = reply.header("location");
         if (!reply.failure.empty() || !is_redirect(reply.status) || location.empty() || !may_follow(http, reply.status))

@@ -4,17 +4,24 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <optional>
+
 #include "base/error.h"
 #include "base/helper_status.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "fetch/accounts/credential_search.h"
 #include "fetch/accounts/login.h"
+#include "fetch/actions_request.h"
 #include "fetch/engine.h"
+#include "fetch/explain.h"
 #include "fetch/git.h"
 #include "fetch/push.h"
 #include "fetch/referrers.h"
+#include "fetch/registries/route.h"
+#include "fetch/registries/short_names.h"
 #include "fetch/registry.h"
+#include "fetch/request_fields.h"
 #include "layerstore/image/descriptor.h"
 #include "layerstore/image/image.h"
 
@@ -22,12 +29,6 @@ namespace imgbuild::fetch {
 namespace {
 
 constexpr std::string_view what = "request";
-
-std::uint64_t byte_count(const Json& request, std::string_view member) {
-    std::int64_t value = required_integer(request, member, what);
-    if (value < 0) throw Error(ErrorKind::usage, fmt::format("request: {}: negative", member));
-    return static_cast<std::uint64_t>(value);
-}
 
 // Whatever the caller is, no text gets into a URL that did not pass the grammar of names.
 layerstore::Reference reference_of(const Json& request, const std::string& tag_or_digest) {
@@ -48,15 +49,6 @@ Json describe(const Fetched& fetched) {
     status["size"] = fetched.size;
     status["finalUrl"] = fetched.final_url.shown();
     return status;
-}
-
-// What becomes a line of a request or of git's configuration must not become two.
-std::string one_line(const Json& request, std::string_view member) {
-    std::string text = optional_string(request, member, what).value_or("");
-    for (const char c : text)
-        if (static_cast<unsigned char>(c) < ' ' || c == 0x7f)
-            throw Error(ErrorKind::usage, fmt::format("request: {}: holds control characters", member));
-    return text;
 }
 
 Json carry_out_http(HttpClient& client, const Json& request, ByteWriter& out) {
@@ -115,10 +107,6 @@ Json carry_out_git(const std::string& kind, const Json& request) {
 // The repository alone; the tag is only there because a reference has one.
 layerstore::Reference repository_of(const Json& request) { return reference_of(request, "latest"); }
 
-std::string scope_of(const std::string& repository, std::string_view actions) {
-    return fmt::format("repository:{}:{}", repository, actions);
-}
-
 Digest digest_of(const Json& request) { return Digest::parse_or_throw(required_string(request, "digest", what)); }
 
 std::vector<std::string> strings_of(const Json& request, const char* member) {
@@ -131,16 +119,9 @@ std::vector<std::string> strings_of(const Json& request, const char* member) {
     return strings;
 }
 
-// The file on descriptor 4, from any offset on.
-std::size_t read_data(std::uint64_t offset, std::span<std::byte> buffer) {
-    constexpr const char* name = "what is pushed";
-    if (::lseek(helper_data_fd, static_cast<off_t>(offset), SEEK_SET) < 0) throw_errno("read", name);
-    return FdReader(helper_data_fd, name).read(buffer);
-}
-
 Json carry_out_missing(HttpClient& client, const Json& request, bool (*has)(RegistrySession&, const Digest&)) {
     const auto repository = repository_of(request);
-    RegistrySession session(client, repository, {scope_of(repository.repository, "pull,push")});
+    RegistrySession session = session_to_push(client, repository);
     Json missing = Json::array();
     for (const std::string& text : strings_of(request, "digests"))
         if (!has(session, Digest::parse_or_throw(text))) missing.push_back(text);
@@ -149,17 +130,17 @@ Json carry_out_missing(HttpClient& client, const Json& request, bool (*has)(Regi
 
 Json carry_out_push_blob(HttpClient& client, const Json& request) {
     const auto repository = repository_of(request);
-    std::vector<std::string> scopes{scope_of(repository.repository, "pull,push")};
+    std::vector<std::string> scopes;
     BlobUpload blob{.digest = digest_of(request), .size = byte_count(request, "size")};
     if (const auto from = optional_string(request, "mountFrom", what)) {
         const auto other = layerstore::Reference::parse(repository.domain + "/" + *from);
         if (other.repository != *from || other.digest)
             throw Error(ErrorKind::usage, "request: mountFrom: no name of a repository");
         blob.mount_from = other.repository;
-        scopes.push_back(scope_of(other.repository, "pull"));
+        scopes.push_back(fmt::format("repository:{}:pull", other.repository));
     }
     if (says(request, "hasData")) blob.bytes = read_data;
-    RegistrySession session(client, repository, std::move(scopes));
+    RegistrySession session = session_to_push(client, repository, std::move(scopes));
     switch (upload_blob(session, blob)) {
         case UploadOutcome::mounted: return Json{{"outcome", "mounted"}};
         case UploadOutcome::uploaded: return Json{{"outcome", "uploaded"}};
@@ -168,19 +149,31 @@ Json carry_out_push_blob(HttpClient& client, const Json& request) {
     throw Error(ErrorKind::internal, "unreachable");
 }
 
-Json carry_out_push_manifest(HttpClient& client, const Json& request) {
-    const auto repository = repository_of(request);
+// The file on descriptor 4 as a whole.
+std::string read_manifest_data() {
     std::string bytes(layerstore::max_manifest_bytes, '\0');
     std::size_t size = 0;
     while (const std::size_t count = read_data(size, std::as_writable_bytes(std::span(bytes).subspan(size))))
         size += count;
     bytes.resize(size);
+    return bytes;
+}
+
+// `bytes` must outlive it.
+ManifestUpload manifest_upload(const Json& request, const std::string& bytes) {
     ManifestUpload manifest{.digest = digest_of(request), .media_type = one_line(request, "mediaType"), .bytes = bytes};
     if (Sha256::of(bytes) != manifest.digest)
         throw Error(ErrorKind::corrupt, fmt::format("push manifest {}: its content is {}", manifest.digest.text(),
                                                     Sha256::of(bytes).text()));
     for (const std::string& tag : strings_of(request, "tags")) manifest.tags.push_back(reference_of(request, tag).tag);
-    RegistrySession session(client, repository, {scope_of(repository.repository, "pull,push")});
+    return manifest;
+}
+
+Json carry_out_push_manifest(HttpClient& client, const Json& request) {
+    const auto repository = repository_of(request);
+    const std::string bytes = read_manifest_data();
+    const ManifestUpload manifest = manifest_upload(request, bytes);
+    RegistrySession session = session_to_push(client, repository);
     return Json{{"listsReferrers", push_manifest(session, manifest)}};
 }
 
@@ -235,6 +228,18 @@ Json carry_out_engine_load(HttpClient& client, const Json& request) {
     return Json{{"words", load_archive(client, place, byte_count(request, "size"), archive).substr(0, 1000)}};
 }
 
+Json carry_out_replace_manifest(HttpClient& client, const Json& request) {
+    const auto repository = repository_of(request);
+    const std::string bytes = read_manifest_data();
+    const ManifestUpload manifest = manifest_upload(request, bytes);
+    if (manifest.tags.size() != 1) throw Error(ErrorKind::usage, "request: tags: not one");
+    std::optional<Digest> expected;
+    if (const auto text = optional_string(request, "expected", what)) expected = Digest::parse_or_throw(*text);
+    RegistrySession session = session_to_push(client, repository);
+    const ReplaceOutcome outcome = replace_manifest(session, manifest, expected);
+    return Json{{"replaced", outcome.replaced}, {"milliseconds", outcome.window_milliseconds}};
+}
+
 std::string domain_of(const Json& request) {
     const std::string domain = required_string(request, "domain", what);
     if (layerstore::Reference::parse(domain + "/a").domain != domain)
@@ -247,7 +252,9 @@ Json carry_out_login(HttpClient& client, const Json& request) {
     const Credential credential{one_line(request, "user"), one_line(request, "password"), {}, {}};
     if (credential.user.empty() || credential.user.find(':') != std::string::npos)
         throw Error(ErrorKind::usage, "login: the name of a user is empty or holds a colon");
-    check_login(client, domain, credential);
+    // What may be configured for some repositories only is no matter of the registry.
+    const layerstore::Reference registry{.domain = domain, .repository = {}, .tag = {}, .digest = {}};
+    check_login(client, find_route(Surroundings::of_process(), registry, Purpose::push).endpoints.front(), credential);
     return Json{{"place", save_credential(Surroundings::of_process(), domain, credential)}};
 }
 
@@ -260,15 +267,61 @@ Json carry_out_logout(const Json& request) {
     return status;
 }
 
+Json json_of(const ConfigurationSteps& steps) {
+    Json list = Json::array();
+    for (const ConfigurationStep& step : steps)
+        list.push_back({{"place", printable(step.place)}, {"outcome", printable(step.outcome)}});
+    return list;
+}
+
 Json carry_out_explain(const Json& request) {
-    const auto repository = repository_of(request);
-    Json status{{"endpoints", Json::array()}, {"credentials", Json::array()}};
-    status["endpoints"].push_back({{"place", registry_address(repository.domain)}, {"outcome", "the registry itself"}});
-    const CredentialSearch search =
-        search_credential(Surroundings::of_process(), repository.domain, repository.repository);
-    for (const CredentialStep& step : search.steps)
-        status["credentials"].push_back({{"place", step.place}, {"outcome", step.outcome}});
+    const auto reference = reference_of(request, required_string(request, "reference", what));
+    std::optional<HttpClient> client;
+    if (!says(request, "offline")) client.emplace();
+    const Explanation found = explain(client ? &*client : nullptr, reference);
+    Json status{{"configuration", json_of(found.configuration)}, {"endpoints", Json::array()}};
+    for (const ExplainedEndpoint& one : found.endpoints)
+        status["endpoints"].push_back({{"place", printable(one.place)},
+                                       {"reason", printable(one.reason)},
+                                       {"answer", printable(one.answer)},
+                                       {"credentials", json_of(one.credentials)}});
     return status;
+}
+
+Json carry_out_short_name(const Json& request) {
+    const ShortName found = expand_short_name(Surroundings::of_process(), one_line(request, "name"));
+    return Json{{"names", found.names}, {"reason", printable(found.reason)}};
+}
+
+Turn turn_of(const Json& request) {
+    return {optional_string(request, "first", what).value_or(""),
+            static_cast<std::size_t>(optional_integer(request, "skip", what).value_or(0))};
+}
+
+Json describe(const Answer& answer) {
+    Json status = describe(answer.fetched);
+    status["base"] = answer.base;
+    return status;
+}
+
+Json carry_out_manifest(HttpClient& client, const Json& request, ByteWriter& out) {
+    const auto reference = reference_of(request, required_string(request, "reference", what));
+    const std::uint64_t limit = byte_count(request, "maxBytes");
+    if (!says(request, "mayBeMissing"))
+        return describe(fetch_manifest(client, reference, limit, turn_of(request), out));
+    const std::optional<Answer> found = find_manifest(client, reference, says(request, "toReplace"), limit, out);
+    return found ? describe(*found) : Json{{"missing", true}};
+}
+
+Json carry_out_blob(HttpClient& client, const Json& request, ByteWriter& out) {
+    const auto reference = reference_of(request, digest_of(request).text());
+    try {
+        return describe(fetch_blob(client, reference, byte_count(request, "size"), turn_of(request), out));
+    } catch (const AskNext& next) {
+        Json status = failure_status(next);
+        status["skip"] = next.skip();
+        return status;
+    }
 }
 
 }  // namespace
@@ -278,18 +331,14 @@ Json carry_out(std::string_view text, ByteWriter& out) {
     std::string kind = required_string(request, "kind", what);
     if (kind == "git-resolve" || kind == "git-checkout" || kind == "git-work-tree") return carry_out_git(kind, request);
     if (kind == "explain") return carry_out_explain(request);
+    if (kind == "short-name") return carry_out_short_name(request);
     if (kind == "logout") return carry_out_logout(request);
     HttpClient client;
     if (kind == "login") return carry_out_login(client, request);
     if (kind == "http") return carry_out_http(client, request, out);
-    if (kind == "manifest") {
-        auto reference = reference_of(request, required_string(request, "reference", what));
-        return describe(fetch_manifest(client, reference, byte_count(request, "maxBytes"), out));
-    }
-    if (kind == "blob") {
-        const std::string digest = digest_of(request).text();
-        return describe(fetch_blob(client, reference_of(request, digest), byte_count(request, "size"), out));
-    }
+    if (kind.starts_with("actions-")) return carry_out_actions(client, kind, request, out);
+    if (kind == "manifest") return carry_out_manifest(client, request, out);
+    if (kind == "blob") return carry_out_blob(client, request, out);
     if (kind == "missing-blobs") return carry_out_missing(client, request, has_blob);
     if (kind == "missing-manifests") return carry_out_missing(client, request, has_manifest);
     if (kind == "engine-find") return carry_out_engine_find(client, request);
@@ -298,6 +347,7 @@ Json carry_out(std::string_view text, ByteWriter& out) {
     if (kind == "referrers") return carry_out_referrers(client, request, out);
     if (kind == "push-blob") return carry_out_push_blob(client, request);
     if (kind == "push-manifest") return carry_out_push_manifest(client, request);
+    if (kind == "replace-manifest") return carry_out_replace_manifest(client, request);
     throw Error(ErrorKind::usage, fmt::format("request: kind: \"{}\" is none that is known", printable(kind)));
 }
 

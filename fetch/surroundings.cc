@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -44,6 +45,19 @@ std::optional<std::string> read_configuration(const std::string& path) {
     if (!file) throw_errno("read", path);
     FdReader reader(std::move(file), path);
     return read_all(reader, most_configuration_bytes, path);
+}
+
+std::vector<std::string> list_configuration(const std::string& folder, std::string_view suffix) {
+    std::vector<std::string> names;
+    std::error_code problem;
+    for (std::filesystem::directory_iterator entry(folder, problem), end; !problem && entry != end;
+         entry.increment(problem))
+        if (std::string name = entry->path().filename().string(); name.size() > suffix.size() && name.ends_with(suffix))
+            names.push_back(std::move(name));
+    if (problem && problem != std::errc::no_such_file_or_directory && problem != std::errc::not_a_directory)
+        throw_errno("read", folder, problem.value());
+    std::ranges::sort(names);
+    return names;
 }
 
 }  // namespace imgbuild::fetch

@@ -27,10 +27,10 @@ class Transfer {
             if (reply.failure.empty() && asks_here && std::exchange(may_ask, false) && wanted_.authorizer->renew(reply))
                 continue;
             bool cut_short = reply.is_content();
-            if (!(cut_short || may_pass(reply)) || next_try > most_tries) refuse(reply);
+            if (!(cut_short || may_pass(reply)) || next_try > wanted_.tries) refuse(reply);
             remember_validator(reply);
             may_ask = wanted_.authorizer != nullptr;  // the token may have run out meanwhile
-            wait_before(next_try++, reply);
+            wait_before(next_try++, reply, current_.domain());
         }
     }
 
@@ -71,7 +71,10 @@ class Transfer {
     std::vector<std::string> request_headers() const {
         std::vector<std::string> headers = wanted_.headers;
         const std::string value = wanted_.authorizer ? wanted_.authorizer->value() : wanted_.authorization;
-        if (!value.empty() && current_.same_origin(wanted_.url)) headers.push_back("Authorization: " + value);
+        if (current_.same_origin(wanted_.url)) {
+            headers.insert(headers.end(), wanted_.own.begin(), wanted_.own.end());
+            if (!value.empty()) headers.push_back("Authorization: " + value);
+        }
         if (hashing_.count() > 0) {
             headers.push_back(fmt::format("Range: bytes={}-", hashing_.count()));
             if (!validator_.empty()) headers.push_back("If-Range: " + validator_);

@@ -22,6 +22,7 @@ inline constexpr int most_tries = 3;
 struct Wanted {
     Url url;
     std::vector<std::string> headers;   ///< lines, sent to every server on the way
+    std::vector<std::string> own;       ///< lines, for the origin of `url` alone
     std::string subject;                ///< how errors name it: "registry HOST: blob NAME@sha256:…"
     std::uint64_t limit = 0;            ///< bytes; one more is an Error
     std::optional<std::uint64_t> size;  ///< bytes, where they are known: fewer are a body that broke off
@@ -30,7 +31,8 @@ struct Wanted {
     Authorizer* authorizer = nullptr;   ///< for the origin of `url`; asked to renew once, and again after a break
     std::string authorization;          ///< else value of the header, for the origin of `url` alone; may be empty
     std::string method = "GET";
-    std::string body;  ///< of a POST
+    std::string body;        ///< of a POST
+    int tries = most_tries;  ///< fewer where somebody else can be asked
 };
 
 struct Fetched {
@@ -42,8 +44,8 @@ struct Fetched {
 };
 
 /// Fetches `wanted` into `out`. At most ten redirects are followed, never from https to http, nor from elsewhere to an
-/// address of this machine or its link; the Authorization goes to the origin that asked for it and to no other. Server errors, 429 and broken connections are tried three
-/// times in all, after 0.2 and 0.8 s or as Retry-After says, up to 10 s. Bytes that were written are never written
+/// address of this machine or its link; the Authorization goes to the origin that asked for it and to no other. Server
+/// errors, 429 and broken connections are tried three times in all, after 0.2 and 0.8 s or as Retry-After says, up to 10 s. Bytes that were written are never written
 /// again: the next try continues behind them by Range, or is an Error. Errors: not_found (404, 410), denied (401,
 /// 403), unavailable (everything else that a server or the network does), invalid_input (larger than the limit).
 Fetched transfer(HttpClient& client, const Wanted& wanted, ByteWriter& out);

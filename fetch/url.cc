@@ -99,9 +99,11 @@ Url Url::resolve(std::string_view location) const {
     return read_handle(handle.get(), location);
 }
 
-std::string Url::shown() const {
-    bool usual_port = port == (is_secure() ? "443" : "80");
-    return printable(fmt::format("{}://{}{}{}{}", scheme, host, usual_port ? "" : ":", usual_port ? "" : port, path));
+std::string Url::shown() const { return printable(fmt::format("{}://{}{}", scheme, domain(), path)); }
+
+std::string Url::domain() const {
+    const bool is_usual = port == (is_secure() ? "443" : "80");
+    return is_usual ? host : fmt::format("{}:{}", host, port);
 }
 
 bool Url::same_origin(const Url& other) const noexcept {

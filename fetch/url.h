@@ -22,6 +22,8 @@ struct Url {
 
     /// Scheme, host and path: without the query, which may hold a signature.
     std::string shown() const;
+    /// "host", or "host:port" where the port is not the usual one: as names of images have it.
+    std::string domain() const;
     bool is_secure() const noexcept { return scheme == "https"; }
     bool same_origin(const Url& other) const noexcept;
     /// The last part of the path, decoded; "__unnamed__" where it is empty or could not be a file's name.

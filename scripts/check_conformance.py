@@ -11,6 +11,9 @@ test is named in backticks:
 
 A row that passes names at least one; any other row has a reason.
 
+And the table of docs/registry.md: every end of the distribution specification has a row | end | what | shown by |,
+which names tests as above, or scripts of registries as "tests/hostile: NAME", or says "not used".
+
 usage: check_conformance.py [--root DIR]
 exit status: 0 when all holds, 1 with one line for each breach.
 """
@@ -22,6 +25,13 @@ import re
 import sys
 
 PAGE = "docs/conformance.md"
+REGISTRY_PAGE = "docs/registry.md"
+SPECIFICATION = "## What the specification says of clients"
+ENDS = ("end-1", "end-2", "end-3", "end-4a", "end-4b", "end-5", "end-6", "end-7", "end-8a", "end-9", "end-10", "end-11",
+        "end-12a", "end-13", "end-14")
+REGISTRY_ROW = re.compile(r"^\| (?!---|end \|)(.+?) \| (.+?) \| (.+) \|$")
+HOSTILE = re.compile(r"^tests/hostile: ([\w-]+)$")
+HOSTILE_FILES = ("tests/hostile/gen_hostile.py", "tests/hostile/test_registries.py")
 RESULTS = ("passes", "does not apply", "not yet")
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*?) \| (.*) \|$")
 COUNT = re.compile(r"^\| (passes|does not apply|not yet|all) \| (\d+) \|$")
@@ -67,6 +77,9 @@ class Tests:
             path, test = f"tests/e2e/{found.group(1)}.py", f"{found.group(2)}.{found.group(3)}"
         elif found := UNIT.match(name):
             path, test = found.groups()
+        elif found := HOSTILE.match(name):
+            scripts = "".join(read(self.root, path) or "" for path in HOSTILE_FILES)
+            return None if f'"{found.group(1)}"' in scripts else f"there is no script {found.group(1)}"
         elif GOLDEN.match(name):
             answers = [name + suffix for suffix in (".said", ".tree")]
             has_answer = name.endswith(".txt") or any(os.path.isfile(os.path.join(self.root, path)) for path in answers)
@@ -124,16 +137,43 @@ def check_page(text, tests):
             yield number, f"the head says {said} for \"{result}\", the tables hold {count}"
 
 
+def check_registry_page(text, tests):
+    """(line, fault) of the table of what a client of registries does."""
+    begin = text.find(SPECIFICATION)
+    if begin < 0:
+        yield 1, f"there is no \"{SPECIFICATION}\""
+        return
+    end = text.find("\n## ", begin)
+    first = text.count("\n", 0, begin) + 1
+    told = set()
+    for number, line in enumerate(text[begin:end if end > 0 else None].split("\n"), start=first):
+        if not (row := REGISTRY_ROW.match(line)):
+            continue
+        what, _, shown_by = row.groups()
+        told.add(re.split(r"[ ,]", what)[0])
+        names = re.findall(r"`([^`]+)`", shown_by)
+        for name in names:
+            if (fault := tests.fault_of(name)) is not None:
+                yield number, f"{what}: {fault or name + ' names no test'}"
+        if not names and shown_by != "not used":
+            yield number, f"{what}: no test shows it"
+    for end_name in ENDS:
+        if end_name not in told:
+            yield first, f"{end_name} has no row"
+
+
 def main():
     parser = argparse.ArgumentParser(description="check what docs/conformance.md claims")
     default_root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     parser.add_argument("--root", default=default_root, help="the source tree (default: this one)")
     root = parser.parse_args().root
-    text = read(root, PAGE)
-    faults = [(1, "there is no such page")] if text is None else list(check_page(text, Tests(root)))
-    for number, fault in faults:
-        print(f"{PAGE}:{number}: {fault}")
-    print(f"check_conformance: {len(faults)} faults")
+    tests, faults = Tests(root), 0
+    for page, check in ((PAGE, check_page), (REGISTRY_PAGE, check_registry_page)):
+        text = read(root, page)
+        for number, fault in [(1, "there is no such page")] if text is None else check(text, tests):
+            print(f"{page}:{number}: {fault}")
+            faults += 1
+    print(f"check_conformance: {faults} faults")
     return 1 if faults else 0
 
 

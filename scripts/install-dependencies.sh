@@ -11,13 +11,13 @@ build_packages=(
   libfmt-dev nlohmann-json3-dev libcli11-dev doctest-dev
   zlib1g-dev libzstd-dev libdeflate-dev libssl-dev libsqlite3-dev
   libseccomp-dev                             # the sandbox
-  libarchive-dev libcurl4-openssl-dev        # the two helper programs
+  libarchive-dev libcurl4-openssl-dev libtomlplusplus-dev  # the two helper programs
   busybox-static                             # the embedded default base
   uidmap                                     # builds by an ordinary user
 )
 test_packages=(
   skopeo umoci crun podman buildah           # the judges
-  docker-registry mmdebstrap debian-archive-keyring ca-certificates zstd
+  docker-registry mmdebstrap debian-archive-keyring ca-certificates openssl zstd
   slirp4netns passt
   strace bzip2 xz-utils
   btrfs-progs xfsprogs                       # file systems to test on

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #include <cerrno>
 #include <string>
@@ -167,7 +168,10 @@ TEST_CASE("an archive beyond the limits is refused") {
     small.max_file_bytes = 4;
     CHECK(message_of(archive_of(file("a", "hello")), small) == "archive: a: larger than 4 B");
     std::string endless = compress_chunk(changed(named("z"), 124, "77777777777"), Compression::zstd, 3);
-    std::string zeros = compress_chunk(std::string(1 << 20, '\0'), Compression::zstd, 3);
+    // By the library itself: our own compressor pads what would be refused.
+    const std::string mebibyte(1 << 20, '\0');
+    std::string zeros(ZSTD_compressBound(mebibyte.size()), '\0');
+    zeros.resize(ZSTD_compress(zeros.data(), zeros.size(), mebibyte.data(), mebibyte.size(), 3));
     for (int i = 0; i < 100; ++i) endless += zeros;
     CHECK(message_of(endless) == "archive: unpacks to more than 1000 times its size");
 }

@@ -213,6 +213,38 @@ std::optional<DeltaId> delta_of(std::string_view value) {
     }
 }
 
+/// The most similar of the steps that it is shown, for one key.
+class NearestStep {
+  public:
+    NearestStep(std::string_view preimage, std::string_view below)
+        : parts_(StepKey::read_preimage(preimage)), sorted_parts_(sorted(parts_)), below_(below) {}
+
+    /// How the preimages of steps of this kind begin.
+    std::string prefix() const { return StepKey(parts_.front().second).preimage(); }
+
+    /// `foreign_delta` is empty for a step of the store.
+    void consider(std::string_view preimage, const DeltaId& delta, std::string_view foreign_delta) {
+        const std::optional<Parts> earlier = parts_of(preimage);
+        if (!earlier) return;
+        const Comparison comparison(*earlier, parts_);
+        // A step that does the same elsewhere is nearer than one that does something else here.
+        const std::pair nearness{comparison.has_the_same_work(), equal_parts(sorted(*earlier), sorted_parts_)};
+        if (nearness <= nearness_ || !comparison.is_about_the_same()) return;
+        nearness_ = nearness;
+        best_ = EarlierStep{comparison.texts(below_), delta, std::string(foreign_delta)};
+    }
+
+    bool is_nearer_than(const NearestStep& other) const { return nearness_ > other.nearness_; }
+    std::optional<EarlierStep> take() { return std::move(best_); }
+
+  private:
+    Parts parts_;
+    Parts sorted_parts_;
+    std::string_view below_;
+    std::optional<EarlierStep> best_;
+    std::pair<bool, std::size_t> nearness_{false, 0};
+};
+
 std::string difference(const Change* before, const Change* after) {
     auto is_there = [](const Change* change) { return change && change->kind != ChangeKind::remove; };
     if (!is_there(before)) return "added";
@@ -231,25 +263,28 @@ std::string difference(const Change* before, const Change* after) {
 
 std::optional<EarlierStep> most_similar_step(layerstore::Records& records, layerstore::MemoKind kind,
                                              const StepKey& key, std::string_view below,
-                                             const std::function<bool(const std::string&)>& is_of_this_build) {
-    const Parts parts = StepKey::read_preimage(key.preimage());
-    const Parts sorted_parts = sorted(parts);
-    const std::string prefix = StepKey(parts.front().second).preimage();
-    std::optional<EarlierStep> best;
-    // A step that does the same elsewhere is nearer than one that does something else here.
-    std::pair<bool, std::size_t> nearest{false, 0};
-    for (const layerstore::Memo& memo : records.recent_memos(kind, prefix, looked_at)) {
+                                             const std::function<bool(const std::string&)>& is_of_this_build,
+                                             const ForeignSteps& elsewhere) {
+    NearestStep nearest(key.preimage(), below);
+    for (const layerstore::Memo& memo : records.recent_memos(kind, nearest.prefix(), looked_at)) {
         if (memo.preimage != key.preimage() && is_of_this_build(memo.preimage)) continue;
-        const std::optional<Parts> earlier = parts_of(memo.preimage);
-        const std::optional<DeltaId> delta = delta_of(memo.value);
-        if (!earlier || !delta) continue;
-        const Comparison comparison(*earlier, parts);
-        const std::pair nearness{comparison.has_the_same_work(), equal_parts(sorted(*earlier), sorted_parts)};
-        if (nearness <= nearest || !comparison.is_about_the_same()) continue;
-        nearest = nearness;
-        best = EarlierStep{comparison.texts(below), *delta};
+        if (const auto delta = delta_of(memo.value)) nearest.consider(memo.preimage, *delta, {});
     }
-    return best;
+    if (elsewhere.steps.empty()) return nearest.take();
+    NearestStep foreign(elsewhere.own_preimage, below);
+    for (const ForeignSteps::Step& step : elsewhere.steps)
+        foreign.consider(step.preimage, DeltaId{Sha256::of(step.delta)}, step.delta);
+    return foreign.is_nearer_than(nearest) ? foreign.take() : nearest.take();
+}
+
+std::optional<layerstore::TreeDelta> result_of(const EarlierStep& step, layerstore::Records& records) {
+    if (step.foreign_delta.empty()) return records.load_delta(step.delta);
+    try {
+        return layerstore::TreeDelta::decode(step.foreign_delta);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::invalid_input) throw;
+        return std::nullopt;
+    }
 }
 
 std::vector<std::string> differing_paths(const layerstore::TreeDelta& before, const layerstore::TreeDelta& after,

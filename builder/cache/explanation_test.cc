@@ -129,3 +129,24 @@ TEST_CASE("the paths that two results differ in are named in order, so many and 
     CHECK(differing_paths(before, after, 2) == Lines{"changed /a (content)", "removed /b", "and 2 more"});
     CHECK(differing_paths(after, after, 2).empty());
 }
+
+TEST_CASE("a step that only others did explains as well, and the store's own is preferred to one that is as near") {
+    Memory memory;
+    const StepKey now = run("make", "new");
+    const std::string delta = TreeDelta::build({put("/a", "a")}).encode();
+    const StepKey theirs = run("make", "old");
+    const ForeignSteps elsewhere{now.preimage(), {{"no preimage", ""}, {theirs.preimage(), delta}}};
+    auto nearest = [&] {
+        return most_similar_step(
+            memory.records, MemoKind::run, now, "the base image", [](const auto&) { return false; }, elsewhere);
+    };
+    const auto foreign = nearest();
+    REQUIRE(foreign);
+    CHECK(foreign->causes == Lines{"the base image changed"});
+    CHECK(foreign->delta == DeltaId{Sha256::of(delta)});
+    CHECK(result_of(*foreign, memory.records).value().find(ImagePath::clean("/a")));
+    const DeltaId own = memory.keep(theirs);
+    CHECK(nearest().value().delta == own);
+    CHECK(nearest().value().foreign_delta.empty());
+    CHECK(!result_of({{}, {}, "no delta"}, memory.records));
+}

@@ -4,6 +4,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include <future>
+#include <utility>
+
+#include "base/cancel.h"
 #include "base/error.h"
 #include "builder/exchange/record_blobs.h"
 #include "builder/fetch/helper_program.h"
@@ -13,10 +17,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::int64_t microseconds_now() {
-    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
-        .count();
-}
+// Who stops jobs waits about twice as long before he kills them.
+constexpr std::chrono::seconds time_to_say_it{5};
 
 layerstore::Descriptor describe_records(std::string_view bytes) {
     return {.media_type = "application/octet-stream", .digest = Sha256::of(bytes), .size = bytes.size()};
@@ -80,6 +82,8 @@ void CacheExport::finish(bool succeeded) {
 }
 
 void CacheExport::work() {
+    // A build that is stopped says what it came to. The layers that are still on their way it leaves.
+    const CancelGrace grace(time_to_say_it);
     try {
         const CacheContent there = read(target_.place->read_manifest());
         at_start_ = CacheUses::of(there);
@@ -87,29 +91,61 @@ void CacheExport::work() {
         for (;;) {
             Lock lock(mutex_);
             if (is_stopped_) return;
-            if (!waiting_.empty()) {
-                const auto [delta, layer] = waiting_.front();
-                waiting_.pop_front();
-                lock.unlock();
-                upload(layer);
-                lock.lock();
-                layers_.emplace(delta, layer);
+            const auto due = is_dirty_ ? published_ + target_.place->pause() : Clock::now() + std::chrono::hours(1);
+            const bool is_due = !is_finishing_ && Clock::now() >= due;
+            // Records are of use without their layers, which may take long.
+            if (!waiting_.empty() && !is_due) {
+                upload_some(lock);
                 continue;
             }
             const bool is_last = is_finishing_;
-            const auto due = is_dirty_ ? published_ + target_.place->pause() : Clock::now() + std::chrono::hours(1);
-            if (!is_last && Clock::now() < due) {
+            if (!is_last && !is_due) {
                 changed_.wait_until(lock, due);
                 continue;
             }
             is_dirty_ = false;
             lock.unlock();
-            publish(is_last);
-            if (is_last) return;
+            if (publish_unless_interrupted(is_last) && is_last) return;
         }
     } catch (...) {
         const Lock lock(mutex_);
         failure_ = std::current_exception();
+    }
+}
+
+// A signal to all of our processes ends a helper at work once: false where it has to be done again.
+bool CacheExport::publish_unless_interrupted(bool is_last) {
+    try {
+        const CacheChanges mine = changes(is_last && succeeded_);
+        publish(mine);
+        if (is_last) settle(mine);
+        return true;
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::interrupted || std::exchange(was_interrupted_, true)) throw;
+        return false;
+    }
+}
+
+// Takes the lock as it is and gives it back so.
+void CacheExport::upload_some(Lock& lock) {
+    std::vector<std::pair<DeltaId, CachedLayer>> batch;
+    while (!waiting_.empty() && batch.size() < uploads_at_once) {
+        batch.push_back(waiting_.front());
+        waiting_.pop_front();
+    }
+    lock.unlock();
+    std::vector<std::future<void>> running;
+    for (const auto& entry : batch) running.push_back(uploads_.submit([&] { upload(entry.second); }));
+    // All are waited for, also behind one that failed: they borrow what is ours.
+    for (std::future<void>& one : running) one.wait();
+    try {
+        for (std::future<void>& one : running) one.get();
+        lock.lock();
+        for (const auto& [delta, layer] : batch) layers_.emplace(delta, layer);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::interrupted) throw;
+        lock.lock();
+        waiting_.clear();
     }
 }
 
@@ -119,16 +155,31 @@ void CacheExport::upload(const CachedLayer& layer) {
                                                                           O_RDONLY, FollowLinks::never));
 }
 
-void CacheExport::publish(bool is_last) {
-    const CacheChanges mine = changes(is_last && succeeded_);
-    published_ = Clock::now();
+void CacheExport::publish(const CacheChanges& mine) {
+    bool adds = false;
     target_.place->change_manifest([&](const std::optional<std::string>& manifest) -> std::optional<std::string> {
+        adds = false;
         CacheContent there = read(manifest);
         if (manifest && has_all(there, mine)) return std::nullopt;
+        adds = adds_to(there, mine);
         restore(there.steps);
         return put_together(merge_cache(std::move(there), at_start_, mine), mine);
     });
     published_ = Clock::now();
+    if (adds) added_ = published_;
+}
+
+// Until nobody who looked before our last records were there can take their place.
+void CacheExport::settle(const CacheChanges& mine) {
+    while (added_) {
+        const auto settled = std::exchange(added_, std::nullopt).value() + target_.place->settling();
+        if (Clock::now() >= settled) return;
+        {
+            Lock lock(mutex_);
+            if (changed_.wait_until(lock, settled, [this] { return is_stopped_; })) return;
+        }
+        publish(mine);
+    }
 }
 
 // Somebody who did not use them may have taken away what this build stands on, before it said so.

@@ -16,6 +16,7 @@
 #include <string>
 #include <thread>
 
+#include "base/task_pool.h"
 #include "builder/exchange/cache_merge.h"
 #include "builder/exchange/cache_place.h"
 #include "builder/exchange/own_records.h"
@@ -63,8 +64,11 @@ class CacheExport {
     using Lock = std::unique_lock<std::mutex>;
 
     void work();
+    void upload_some(Lock& lock);
     void upload(const CachedLayer& layer);
-    void publish(bool is_last);
+    bool publish_unless_interrupted(bool is_last);
+    void publish(const CacheChanges& mine);
+    void settle(const CacheChanges& mine);
     void restore(StepRecords& steps);
     std::set<StepName> known_ones(const std::set<StepName>& names) const;
     CacheContent read(const std::optional<std::string>& manifest);
@@ -90,12 +94,17 @@ class CacheExport {
     bool succeeded_ = false;
     std::exception_ptr failure_;
 
+    static constexpr std::size_t uploads_at_once = 4;
+    TaskPool uploads_{uploads_at_once};
+
     // Of the background thread.
     CacheUses at_start_;
     StepRecords steps_at_start_;
     std::map<Digest, layerstore::Descriptor> exported_bases_;  ///< records that this build put there
     std::pair<Digest, StepRecords> latest_steps_;  ///< what was read or written last, by the digest of its blob
     std::chrono::steady_clock::time_point published_;
+    bool was_interrupted_ = false;
+    std::optional<std::chrono::steady_clock::time_point> added_;  ///< when a record went there last that was not yet
     std::thread thread_;
 };
 

@@ -84,6 +84,22 @@ bool has_all(const CacheContent& there, const CacheChanges& changes) {
            std::ranges::all_of(changes.bases, [&](const auto& base) { return has_base(base.first); });
 }
 
+bool adds_to(const CacheContent& there, const CacheChanges& changes) {
+    auto has = [](const StepRecord& step, const CachedLayer& layer) {
+        return std::ranges::any_of(step.layers,
+                                   [&](const CachedLayer& other) { return other.blob.digest == layer.blob.digest; });
+    };
+    return std::ranges::any_of(changes.steps,
+                               [&](const auto& own) {
+                                   const auto step = there.steps.find(own.first);
+                                   return step == there.steps.end() ||
+                                          !std::ranges::all_of(own.second.layers, [&](const CachedLayer& layer) {
+                                              return has(step->second, layer);
+                                          });
+                               }) ||
+           std::ranges::any_of(changes.bases, [&](const auto& own) { return !there.bases.contains(own.first); });
+}
+
 std::vector<layerstore::Descriptor> limit_layers(StepRecords& steps, std::size_t most) {
     std::vector<StepRecord*> by_use;
     for (auto& [name, step] : steps) by_use.push_back(&step);

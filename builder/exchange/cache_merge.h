@@ -45,6 +45,9 @@ CacheContent merge_cache(CacheContent there, const CacheUses& at_start, const Ca
 /// True if `there` came of merging `changes`, perhaps with what others added since.
 bool has_all(const CacheContent& there, const CacheChanges& changes);
 
+/// True if `changes` say more than `there` does, other than dates of use.
+bool adds_to(const CacheContent& there, const CacheChanges& changes);
+
 /// Takes layers off the records that were not used for longest, until `most` are left; gives all that are, in order.
 std::vector<layerstore::Descriptor> limit_layers(StepRecords& steps, std::size_t most);
 

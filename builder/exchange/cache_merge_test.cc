@@ -81,6 +81,20 @@ TEST_CASE(
     CHECK(merged.steps.at(named("raced")).delta == "delta of raced");
 }
 
+TEST_CASE("a build adds to a cache what is not there, and dates of use are no addition") {
+    auto there = content({{"known", 1}});
+    CacheChanges changes{.used_steps = {named("known")}, .now = later};
+    changes.steps[named("known")] = step("known", "another result");
+    CHECK(!adds_to(there, changes));
+    changes.steps[named("known")].layers = {layer("gzip")};
+    CHECK(adds_to(there, changes));
+    there.steps[named("known")].layers = {layer("zstd"), layer("gzip")};
+    CHECK(!adds_to(there, changes));
+    changes.steps[named("new")] = step("new", "d");
+    CHECK(adds_to(there, changes));
+    CHECK(adds_to({}, {.bases = {{Sha256::of("base"), {}}}, .now = later}));
+}
+
 TEST_CASE("layers of equal results come together") {
     auto there = content({{"same", 5}});
     there.steps[named("same")].layers = {layer("gzip")};

@@ -41,12 +41,18 @@ class CachePlace {
     virtual void change_manifest(const Change& change) = 0;
     /// Between two manifests of one build: what is lost where it is killed.
     virtual std::chrono::seconds pause() const { return std::chrono::seconds(2); }
+    /// For how long after a change_manifest() another exporter, who looked before it, may still put his manifest in the
+    /// place of ours. Zero where none can (docs/decisions/0018-exporters-that-meet.md).
+    virtual std::chrono::milliseconds settling() const { return std::chrono::milliseconds(0); }
 };
 
 /// An OCI layout: a directory, in it the manifest with the ref.name `tag`. Made at the first write.
 std::shared_ptr<CachePlace> layout_cache_place(const std::string& path, const std::string& tag);
 
-/// A tag of a registry. Read, it may also stand for an image that has a cache in its config.
-std::shared_ptr<CachePlace> registry_cache_place(const layerstore::Reference& reference);
+enum class CacheAccess { read, write };
+
+/// A tag of a registry. Read, it may also stand for an image that has a cache in its config. With CacheAccess::write it
+/// is reached by the rights of who pushes.
+std::shared_ptr<CachePlace> registry_cache_place(const layerstore::Reference& reference, CacheAccess access);
 
 }  // namespace imgbuild::builder

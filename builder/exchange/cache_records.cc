@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+
 #include "base/base64.h"
 #include "base/compression.h"
 #include "base/error.h"
@@ -129,6 +131,11 @@ BaseRecord read_base(WireReader& in) {
 }
 
 }  // namespace
+
+std::int64_t microseconds_now() {
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+        .count();
+}
 
 std::string encode_steps(const StepRecords& steps) {
     WireWriter out;

@@ -27,6 +27,9 @@ struct CachedLayer {
     Digest pack_key;  ///< how it was packed: memos.h, pack_key_of()
 };
 
+/// Since 1970, as records tell when they were used.
+std::int64_t microseconds_now();
+
 /// A step and what it came to.
 struct StepRecord {
     layerstore::MemoKind kind = layerstore::MemoKind::run;
@@ -35,7 +38,7 @@ struct StepRecord {
     std::string delta;               ///< encoded
     std::vector<std::string> files;  ///< contents of small files of the delta that keys and edits look into
     std::vector<CachedLayer> layers;
-    std::int64_t used = 0;  ///< unix seconds when an export named it last; 0 inside an image
+    std::int64_t used = 0;  ///< microseconds_now() when an export named it last; 0 inside an image
 };
 using StepName = std::pair<layerstore::MemoKind, Digest>;
 using StepRecords = std::map<StepName, StepRecord>;

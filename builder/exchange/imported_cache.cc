@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/json.h"
 #include "builder/exchange/record_blobs.h"
@@ -14,9 +16,28 @@ using layerstore::Descriptor;
 
 const StepRecord* ImportedCache::find_step(const StepName& name) {
     load();
-    if (dropped_) return nullptr;
+    if (const StepRecord* known = find_known(name)) return known;
+    if (name.first != layerstore::MemoKind::run || !is_time_to_look()) return nullptr;
+    look_again();
+    return find_known(name);
+}
+
+const StepRecord* ImportedCache::find_known(const StepName& name) {
+    const std::lock_guard lock(mutex_);
     const auto found = steps_.find(name);
-    return found == steps_.end() ? nullptr : &found->second;
+    return dropped_ || found == steps_.end() ? nullptr : &found->second;
+}
+
+std::vector<const StepRecord*> ImportedCache::latest_steps(layerstore::MemoKind kind, std::string_view prefix,
+                                                           std::size_t most) {
+    const std::lock_guard lock(mutex_);
+    std::vector<const StepRecord*> steps;
+    for (const auto& [step_name, step] : steps_)
+        if (step_name.first == kind && step.used <= read_at_ && step.preimage.starts_with(prefix))
+            steps.push_back(&step);
+    std::ranges::stable_sort(steps, std::ranges::greater(), &StepRecord::used);
+    if (steps.size() > most) steps.resize(most);
+    return steps;
 }
 
 std::shared_ptr<const BaseRecord> ImportedCache::find_base(const Digest& manifest) {
@@ -41,10 +62,10 @@ std::shared_ptr<const BaseRecord> ImportedCache::find_base(const Digest& manifes
 std::vector<CachedLayer> ImportedCache::layers_of(const DeltaId& delta) {
     load();
     std::vector<CachedLayer> layers;
+    const std::lock_guard lock(mutex_);
     if (dropped_) return layers;
     const auto found = by_delta_.find(delta);
     if (found == by_delta_.end()) return layers;
-    const std::lock_guard lock(mutex_);
     for (const StepRecord* step : found->second)
         for (const CachedLayer& layer : step->layers)
             if (!missing_.contains(layer.blob.digest)) layers.push_back(layer);
@@ -101,22 +122,68 @@ std::vector<std::string> ImportedCache::take_warnings() {
 void ImportedCache::load() {
     std::call_once(loaded_, [this] {
         const std::lock_guard lock(mutex_);
+        looked_ = std::chrono::steady_clock::now();
+        read_at_ = microseconds_now();
         try {
             const std::optional<std::string> document = source_.place->read_manifest();
-            if (!document) return give_up(fmt::format("{}: nothing stands there yet", name()));
-            if (const auto cache = CacheManifest::parse(*document, name())) {
-                steps_ = decode_steps(
-                    read_record_blob(*source_.place, *cache->steps, max_record_blob_bytes, store_.blobs()), name());
-                for (const auto& [image, base] : cache->bases) base_blobs_.emplace(image, base.records);
-            } else {
+            const auto cache = document ? CacheManifest::parse(*document, name()) : std::nullopt;
+            may_grow_ = !document || cache;
+            if (!document)
+                warnings_.push_back(fmt::format("{}: nothing stands there yet", name()));
+            else if (cache)
+                take(*cache, read_steps(*cache));
+            else
                 load_inline(*document);
-            }
-            index_layers();
         } catch (const Error& error) {
             if (error.kind() == ErrorKind::interrupted) throw;
             give_up(error.full_message());
         }
     });
+}
+
+StepRecords ImportedCache::read_steps(const CacheManifest& cache) {
+    return decode_steps(read_record_blob(*source_.place, *cache.steps, max_record_blob_bytes, store_.blobs()), name());
+}
+
+void ImportedCache::take(const CacheManifest& cache, StepRecords steps) {
+    add_steps(std::move(steps));
+    for (const auto& [image, base] : cache.bases) base_blobs_.emplace(image, base.records);
+    steps_digest_ = cache.steps->digest;
+}
+
+void ImportedCache::add_steps(StepRecords steps) {
+    while (!steps.empty()) {
+        const auto added = steps_.insert(steps.extract(steps.begin()));
+        if (added.inserted && !added.position->second.layers.empty())
+            by_delta_[DeltaId{Sha256::of(added.position->second.delta)}].push_back(&added.position->second);
+    }
+}
+
+// For one thread at a time, and not all the time.
+bool ImportedCache::is_time_to_look() {
+    const std::lock_guard lock(mutex_);
+    const auto now = std::chrono::steady_clock::now();
+    if (dropped_ || !may_grow_ || now < looked_ + source_.place->pause()) return false;
+    looked_ = now;
+    return true;
+}
+
+// Nobody waits for a place that takes its time.
+void ImportedCache::look_again() {
+    try {
+        const std::optional<std::string> document = source_.place->read_manifest();
+        const auto cache = document ? CacheManifest::parse(*document, name()) : std::nullopt;
+        std::unique_lock lock(mutex_);
+        if (!cache || cache->steps->digest == steps_digest_) return;
+        lock.unlock();
+        StepRecords steps = read_steps(*cache);
+        lock.lock();
+        take(*cache, std::move(steps));
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::interrupted) throw;
+        const std::lock_guard lock(mutex_);
+        may_grow_ = false;  // what was read before is as good as it was
+    }
 }
 
 // An image, or an index of images, with records in their configs.
@@ -140,16 +207,11 @@ void ImportedCache::take_image(const std::string& bytes) {
     const auto text = config.is_object() ? optional_string(config, inline_cache_member, name()) : std::nullopt;
     if (!text) return;
     InlineCache cache = decode_inline(*text, name());
-    steps_.merge(cache.steps);
+    add_steps(std::move(cache.steps));
     for (BaseRecord& base : cache.bases) {
         const Digest image = base.manifest;
         bases_.emplace(image, std::make_shared<BaseRecord>(std::move(base)));
     }
-}
-
-void ImportedCache::index_layers() {
-    for (const auto& [step_name, step] : steps_)
-        if (!step.layers.empty()) by_delta_[DeltaId{Sha256::of(step.delta)}].push_back(&step);
 }
 
 }  // namespace imgbuild::builder

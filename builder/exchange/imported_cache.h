@@ -5,6 +5,7 @@
 // whoever uses it remembers on whose word (design: claimed(source)).
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -12,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -32,7 +34,8 @@ struct CacheSource {
 };
 
 /// One source of one build. Thread-safe. It is read when something is looked up first: its manifest and the records of
-/// steps, those of a base image with that image, a layer when its bytes are used. A source that cannot be read, or that
+/// steps, those of a base image with that image, a layer when its bytes are used. Where a RUN is not found, it is looked
+/// at again from time to time: other builders may have come to that step meanwhile. A source that cannot be read, or that
 /// said what is not so, knows nothing from then on; why stands in take_warnings().
 class ImportedCache {
   public:
@@ -43,6 +46,9 @@ class ImportedCache {
 
     /// Null where it says nothing; lives as long as this.
     const StepRecord* find_step(const StepName& name);
+    /// Steps that it knew when it was read first, so none of this build's own, and whose preimages begin with `prefix`:
+    /// those that were used last, the latest first. They live as long as this.
+    std::vector<const StepRecord*> latest_steps(layerstore::MemoKind kind, std::string_view prefix, std::size_t most);
     std::shared_ptr<const BaseRecord> find_base(const Digest& manifest);
     /// Blobs that are said to hold `delta`, and can be had as far as is known.
     std::vector<CachedLayer> layers_of(const DeltaId& delta);
@@ -60,9 +66,14 @@ class ImportedCache {
 
   private:
     void load();
+    StepRecords read_steps(const CacheManifest& cache);
+    void take(const CacheManifest& cache, StepRecords steps);
+    void add_steps(StepRecords steps);
+    bool is_time_to_look();
+    void look_again();
+    const StepRecord* find_known(const StepName& name);
     void load_inline(const std::string& document);
     void take_image(const std::string& manifest);
-    void index_layers();
     void give_up(std::string warning);
 
     CacheSource source_;
@@ -70,7 +81,11 @@ class ImportedCache {
     std::mutex mutex_;
     std::once_flag loaded_;
     std::atomic<bool> dropped_ = false;
-    StepRecords steps_;  ///< not changed once loaded
+    StepRecords steps_;                   ///< grows; a record that is in it stays where and what it is
+    std::optional<Digest> steps_digest_;  ///< of the blob that was read last
+    bool may_grow_ = false;               ///< a cache that builders write to, and no image
+    std::chrono::steady_clock::time_point looked_;
+    std::int64_t read_at_ = 0;  ///< microseconds since 1970
     std::unordered_map<DeltaId, std::vector<const StepRecord*>> by_delta_;
     std::map<Digest, layerstore::Descriptor> base_blobs_;
     std::map<Digest, std::shared_ptr<const BaseRecord>> bases_;  ///< null: it could not be read

@@ -40,9 +40,18 @@ LoggedOut log_out(const std::string& domain) {
     return result;
 }
 
-RegistryRoute explain_registry(const layerstore::Reference& reference) {
-    const Json status = ask_about_accounts(detail::request_for("explain", reference));
-    return {steps_of(status, "endpoints"), steps_of(status, "credentials")};
+RegistryRoute explain_registry(const layerstore::Reference& reference, bool ask) {
+    Json request = detail::request_for("explain", reference);
+    request["reference"] = reference.digest ? reference.digest->text() : reference.tag;
+    request["offline"] = !ask;
+    const Json status = ask_about_accounts(request);
+    RegistryRoute route{steps_of(status, "configuration"), {}};
+    const Json* list = optional_array(status, "endpoints", fetch_helper);
+    for (const Json& one : list ? *list : Json::array())
+        route.endpoints.push_back({required_string(one, "place", fetch_helper),
+                                   required_string(one, "reason", fetch_helper),
+                                   required_string(one, "answer", fetch_helper), steps_of(one, "credentials")});
+    return route;
 }
 
 }  // namespace imgbuild::builder

@@ -26,11 +26,18 @@ struct RegistryStep {
     std::string place;
     std::string outcome;
 };
-struct RegistryRoute {
-    std::vector<RegistryStep> endpoints;    ///< in the order in which they are asked
+/// One of the registries that an image may come from.
+struct RegistryEndpoint {
+    std::string place;                      ///< "https://mirror.example/v2/team/app"
+    std::string reason;                     ///< "mirror, by /etc/docker/daemon.json"
+    std::string answer;                     ///< what it says of the image; empty where it was not asked
     std::vector<RegistryStep> credentials;  ///< places of credentials up to the one that has some; never a secret
 };
-/// How the repository of `reference` would be reached. Nothing is asked of the network.
-RegistryRoute explain_registry(const layerstore::Reference& reference);
+struct RegistryRoute {
+    std::vector<RegistryStep> configuration;  ///< files, in the order in which they are read
+    std::vector<RegistryEndpoint> endpoints;  ///< in the order in which they are asked
+};
+/// How the image `reference` would be found: with `ask`, each registry is asked for it.
+RegistryRoute explain_registry(const layerstore::Reference& reference, bool ask);
 
 }  // namespace imgbuild::builder

@@ -4,13 +4,17 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <map>
+#include <mutex>
 
 #include "base/error.h"
+#include "base/helper_status.h"
 #include "base/image_path.h"
 #include "base/json.h"
 #include "base/temporary_directory.h"
 #include "base/text.h"
 #include "builder/fetch/detail/fetch_request.h"
+#include "builder/fetch/detail/host_slots.h"
 #include "builder/fetch/helper_program.h"
 #include "layerstore/image/image.h"
 
@@ -37,14 +41,55 @@ Json request_for_git(const char* kind, const GitRemote& remote, const Directory&
     return request;
 }
 
+// What a status with `skip` stands for where nobody else is asked.
+Error error_of_turn(const Json& status) {
+    const Error error = error_of_status(status, fetch_helper);
+    const bool is_networks = error.kind() == ErrorKind::not_found || error.kind() == ErrorKind::denied;
+    return is_networks ? Error(ErrorKind::unavailable, error.message(), error.hint()) : error;
+}
+
+// Which of a repository's registries gave the last answer: asked first, a mirror that is down costs its time once.
+class LastAnswers {
+  public:
+    void put_into(Json& request, const layerstore::Reference& reference) {
+        const std::lock_guard lock(mutex_);
+        if (const auto found = bases_.find(reference.name()); found != bases_.end()) request["first"] = found->second;
+    }
+    void remember(const layerstore::Reference& reference, const Json& status) {
+        const std::lock_guard lock(mutex_);
+        bases_[reference.name()] = optional_string(status, "base", fetch_helper).value_or("");
+    }
+    static LastAnswers& of_process() {
+        static LastAnswers answers;
+        return answers;
+    }
+
+  private:
+    std::mutex mutex_;
+    std::map<std::string, std::string> bases_;
+};
+
+Json request_for_blob(const layerstore::Reference& reference, const layerstore::Descriptor& blob) {
+    Json request = request_for("blob", reference);
+    request["digest"] = blob.digest.text();
+    request["size"] = blob.size;
+    LastAnswers::of_process().put_into(request, reference);
+    return request;
+}
+
 }  // namespace
 
 Json detail::run_fetch(const Json& request, ByteWriter& out, const Fd& data) {
+    const std::string kind = request.value("kind", "");
+    std::optional<HostSlot> slot;
+    if (kind == "blob" || kind == "push-blob") slot.emplace(request.value("domain", ""));
+    std::optional<HelperProgram> helper;
     try {
-        HelperProgram helper(fetch_helper, text_as_input(write_json(request)), data.get());
-        copy_all(helper, out);
-        return helper.status();
+        helper.emplace(fetch_helper, text_as_input(write_json(request)), data.get());
+        copy_all(*helper, out);
+        return helper->status();
     } catch (const Error& error) {
+        if (helper && helper->status().contains("skip")) return helper->status();
         if (error.kind() != ErrorKind::not_found && error.kind() != ErrorKind::denied) throw;
         throw Error(ErrorKind::unavailable, error.message(), error.hint());
     }
@@ -58,22 +103,35 @@ FetchedDocument fetch_manifest(const layerstore::Reference& reference) {
     Json request = request_for("manifest", reference);
     request["reference"] = reference.digest ? reference.digest->text() : reference.tag;
     request["maxBytes"] = layerstore::max_manifest_bytes;
+    // What a tag means is asked in the order of the configuration each time.
+    if (reference.digest) LastAnswers::of_process().put_into(request, reference);
     MemoryWriter memory;
     HashingWriter out(&memory);
     Json status = run_fetch(request, out);
     FetchedDocument document{memory.take(), {}, out.finish()};
     expect_digest(status, reference.digest.value_or(document.digest));
     expect_digest(status, document.digest);
+    LastAnswers::of_process().remember(reference, status);
     std::string type = optional_string(status, "contentType", fetch_helper).value_or("");
     document.media_type = to_lower(trim(std::string_view(type).substr(0, type.find(';'))));
     return document;
 }
 
 void fetch_blob(const layerstore::Reference& reference, const layerstore::Descriptor& blob, ByteWriter& out) {
-    Json request = request_for("blob", reference);
-    request["digest"] = blob.digest.text();
-    request["size"] = blob.size;
-    run_fetch(request, out);
+    const Json status = run_fetch(request_for_blob(reference, blob), out);
+    if (!status["ok"].get<bool>()) throw error_of_turn(status);
+}
+
+void fetch_blob(const layerstore::Reference& reference, const layerstore::Descriptor& blob,
+                const std::function<ByteWriter&()>& begin) {
+    Json request = request_for_blob(reference, blob);
+    for (std::int64_t skipped = 0;;) {
+        const Json status = run_fetch(request, begin());
+        if (status["ok"].get<bool>()) return LastAnswers::of_process().remember(reference, status);
+        const std::int64_t skip = required_integer(status, "skip", fetch_helper);
+        if (skip <= skipped) throw error_of_turn(status);
+        request["skip"] = skipped = skip;
+    }
 }
 
 std::optional<FetchedFile> fetch_url(const UrlRequest& request, ByteWriter& out) {

@@ -8,6 +8,7 @@
 // a wish to stop kills the helper and is Error{interrupted}.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -32,6 +33,11 @@ FetchedDocument fetch_manifest(const layerstore::Reference& reference);
 /// Streams a blob of the repository of `reference` into `out` as it comes. The helper verifies size and digest, the
 /// caller verifies again (BlobWriter::commit_expecting); only a return means that all bytes came.
 void fetch_blob(const layerstore::Reference& reference, const layerstore::Descriptor& blob, ByteWriter& out);
+
+/// The same, where another registry may be asked after one broke off in the middle or gave other bytes: `begin` gives
+/// what the blob is written into, and a new one each time that it begins anew.
+void fetch_blob(const layerstore::Reference& reference, const layerstore::Descriptor& blob,
+                const std::function<ByteWriter&()>& begin);
 
 struct FetchedFile {
     std::string file_name;  ///< the last part of the URL's path, one component; "__unnamed__" where it has none

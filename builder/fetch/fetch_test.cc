@@ -6,13 +6,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <thread>
+#include <vector>
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "builder/fetch/detail/host_slots.h"
+#include "builder/fetch/fetch_listener.h"
 #include "builder/fetch/helper_program.h"
 #include "builder/fetch/registry_stub.h"
 
@@ -214,6 +220,47 @@ TEST_CASE("a server that fails is asked three times") {
     CHECK(error.message() ==
           fmt::format("registry {}: manifest team/app:v1: the server failed (HTTP 503)", registry.domain()));
     CHECK(registry.requests().size() == 6);
+}
+
+TEST_CASE("who listens hears of every pause, and not of what is not tried again") {
+    std::vector<std::string> heard;
+    const FetchListener listener([&](const std::string& note) { heard.push_back(note); });
+    int failures = 1;
+    RegistryStub registry([&](const StubRequest&, StubReply& reply) {
+        if (failures-- > 0) return reply.send(503, "Retry-After: 0\r\n", R"({"errors":[{"message":"too\nbusy"}]})");
+        reply.send(200, manifest_type, "{}");
+    });
+    fetch_manifest(reference_at(registry));
+    CHECK(heard == std::vector{fmt::format("retrying {} in 0.0 s: HTTP 503: too\\nbusy", registry.domain())});
+    {
+        std::vector<std::string> heard_inside;
+        const FetchListener younger([&](const std::string& note) { heard_inside.push_back(note); });
+        failures = 1;
+        fetch_manifest(reference_at(registry));
+        CHECK(heard_inside.size() == 1);
+    }
+    CHECK(heard.size() == 1);
+    RegistryStub empty([&](const StubRequest&, StubReply& reply) { reply.send(404, "", ""); });
+    error_of([&] { fetch_manifest(reference_at(empty)); });
+    CHECK(heard.size() == 1);
+    CHECK(empty.requests().size() == 1);
+}
+
+TEST_CASE("a registry gets four transfers at once, and another one is not kept waiting by it") {
+    using detail::HostSlot;
+    std::vector<std::unique_ptr<HostSlot>> held;
+    for (std::size_t i = 0; i < detail::most_transfers; ++i) held.push_back(std::make_unique<HostSlot>("a.io"));
+    const HostSlot other("b.io");
+    std::atomic<bool> is_through = false;
+    std::thread waiting([&] {
+        const HostSlot slot("a.io");
+        is_through = true;
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    CHECK_FALSE(is_through);
+    held.pop_back();
+    waiting.join();
+    CHECK(is_through);
 }
 
 TEST_CASE("a body without end stops at the size that was announced") {

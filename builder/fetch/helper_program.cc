@@ -15,6 +15,7 @@
 #include "base/helper_status.h"
 #include "base/json.h"
 #include "base/process.h"
+#include "builder/fetch/fetch_listener.h"
 
 namespace imgbuild::builder {
 namespace {
@@ -39,6 +40,8 @@ struct HelperProgram::Running {
     Pipe said = make_pipe();
     std::unique_ptr<Process> process;
     Json status;
+    std::string said_text;  ///< of the descriptor of the status, behind the last note
+    bool has_said_all = false;
     bool ended = false;
 
     void start(Fd input, int data) {
@@ -60,35 +63,45 @@ struct HelperProgram::Running {
         process->kill(SIGKILL);
     }
 
-    // Blocks until there is something to read or the other end is gone.
-    void wait_for(int fd) {
+    // Blocks until there is something to read from the output or from what is said, or the other end of it is gone.
+    // True for the output, which goes first.
+    bool wait_for_output(int fd) {
         for (;;) {
             if (cancel_signal() != 0) kill();
             throw_if_cancelled();
-            std::array<pollfd, 2> watched{pollfd{fd, POLLIN, 0}, pollfd{cancel_fd(), POLLIN, 0}};
-            if (::poll(watched.data(), watched.size(), cancel_fd() < 0 ? longest_wait : -1) > 0 &&
-                watched[0].revents != 0)
-                return;
+            const int notes = has_said_all ? -1 : said.read_end.get();
+            std::array<pollfd, 3> watched{pollfd{fd, POLLIN, 0}, pollfd{notes, POLLIN, 0},
+                                          pollfd{cancel_fd(), POLLIN, 0}};
+            if (::poll(watched.data(), watched.size(), cancel_fd() < 0 ? longest_wait : -1) <= 0) continue;
+            if (watched[0].revents != 0) return true;
+            if (watched[1].revents != 0) return false;
         }
     }
 
-    std::string read_status() {
-        FdReader reader(said.read_end.get(), name);
-        std::string text;
+    // Takes a part of what is said, and passes the notes on.
+    void hear() {
         std::array<std::byte, 4096> buffer;
-        for (;;) {
-            wait_for(said.read_end.get());
-            std::size_t count = reader.read(buffer);
-            if (count == 0) return text;
-            text += as_text(std::span(buffer).first(count));
-            if (text.size() > max_helper_status_bytes)
-                throw Error(ErrorKind::internal, fmt::format("{}: says more than anybody asked", name));
+        const std::size_t count = FdReader(said.read_end.get(), name).read(buffer);
+        if (count == 0) has_said_all = true;
+        said_text += as_text(std::span(buffer).first(count));
+        for (std::size_t end; (end = said_text.find('\n')) != std::string::npos; said_text.erase(0, end + 1))
+            if (const std::string note = parse_helper_note(std::string_view(said_text).substr(0, end)); !note.empty())
+                FetchListener::tell(note);
+        if (said_text.size() > max_helper_status_bytes)
+            throw Error(ErrorKind::internal, fmt::format("{}: says more than anybody asked", name));
+    }
+
+    const std::string& read_status() {
+        while (!has_said_all) {
+            wait_for_output(-1);
+            hear();
         }
+        return said_text;
     }
 
     void end() {
         ended = true;
-        std::string text = read_status();
+        const std::string& text = read_status();
         ExitStatus exit = process->wait();
         if (asks_to_stop(exit.signal)) throw Error(ErrorKind::interrupted, "interrupted");
         if (exit.signal != 0)
@@ -123,7 +136,7 @@ HelperProgram::~HelperProgram() {
 std::size_t HelperProgram::read(std::span<std::byte> buffer) {
     if (running_->ended || buffer.empty()) return 0;
     int fd = running_->output.read_end.get();
-    running_->wait_for(fd);
+    while (!running_->wait_for_output(fd)) running_->hear();
     std::size_t count = FdReader(fd, running_->name).read(buffer);
     if (count == 0) running_->end();
     return count;

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "builder/fetch/detail/fetch_request.h"
 #include "builder/fetch/helper_program.h"
+#include "layerstore/image/image.h"
 
 namespace imgbuild::builder {
 namespace {
@@ -86,6 +87,29 @@ std::optional<std::string> fetch_referrers(const Reference& reference, const Dig
     const Json status = detail::run_fetch(request, out);
     if (required_string(status, "source", fetch_helper) == "none") return std::nullopt;
     return out.take();
+}
+
+std::optional<std::string> find_manifest(const Reference& reference, bool to_replace) {
+    Json request = request_for("manifest", reference);
+    request["reference"] = reference.tag;
+    request["maxBytes"] = layerstore::max_manifest_bytes;
+    request["mayBeMissing"] = true;
+    request["toReplace"] = to_replace;
+    MemoryWriter out;
+    if (detail::run_fetch(request, out).value("missing", false)) return std::nullopt;
+    return out.take();
+}
+
+ReplaceOutcome replace_manifest(const Reference& reference, const Descriptor& manifest, std::string_view bytes,
+                                const std::optional<Digest>& expected) {
+    Json request = request_for("replace-manifest", reference);
+    request["digest"] = manifest.digest.text();
+    request["mediaType"] = manifest.media_type;
+    request["tags"] = {reference.tag};
+    if (expected) request["expected"] = expected->text();
+    const Json status = ask_to_push(request, text_as_input(bytes));
+    return {status.value("replaced", false),
+            std::chrono::milliseconds(optional_integer(status, "milliseconds", fetch_helper).value_or(0))};
 }
 
 }  // namespace imgbuild::builder

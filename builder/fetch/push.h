@@ -4,6 +4,7 @@
 // What a registry gets from us, through imgbuild-fetch; errors as in fetch.h. Each call is one process, so that any
 // number of threads may push at once.
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,5 +46,18 @@ bool push_manifest(const layerstore::Reference& reference, const layerstore::Des
 /// `by_tag` asks for the index that clients keep under a tag, else the registry's own comes first
 /// (distribution-spec 1.1, "Listing Referrers").
 std::optional<std::string> fetch_referrers(const layerstore::Reference& reference, const Digest& subject, bool by_tag);
+/// The manifest that the tag of `reference` names; empty where there is none yet. `to_replace`: by the rights that
+/// pushing to it has.
+std::optional<std::string> find_manifest(const layerstore::Reference& reference, bool to_replace);
+
+struct ReplaceOutcome {
+    bool replaced = false;
+    std::chrono::milliseconds window{0};  ///< from the last look at the tag to the end of its change
+};
+
+/// Puts a manifest under its digest, and under the tag of `reference` if that names the manifest `expected` still (or
+/// nothing, where that is empty).
+ReplaceOutcome replace_manifest(const layerstore::Reference& reference, const layerstore::Descriptor& manifest,
+                                std::string_view bytes, const std::optional<Digest>& expected);
 
 }  // namespace imgbuild::builder

@@ -27,11 +27,7 @@ class RegistryBlobs final : public BlobProvider {
         const std::string name = fmt::format("blob {}", blob.digest.text());
         if (!refusal_.empty())
             throw Error(ErrorKind::unavailable, fmt::format("{}: {}: not in the store", place_.what, name), refusal_);
-        ask_registry(place_.what, [&] {
-            const auto writer = place_.store.blobs().begin();
-            fetch_blob(reference_, blob, *writer);
-            writer->commit_expecting(blob.digest, blob.size, name);
-        });
+        ask_registry(place_.what, [&] { bring_blob(reference_, blob, place_.store.blobs()); });
     }
 
     BlobPlace place_;

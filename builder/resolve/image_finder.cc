@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "builder/fetch/short_names.h"
 #include "builder/resolve/detail/embedded_image.h"
 #include "builder/resolve/detail/image_blobs.h"
 #include "builder/resolve/detail/layout_place.h"
@@ -55,6 +56,7 @@ class ImageFinder final : public ImageResolver {
     Resolved resolve_layout(const std::string& place, const Platform& platform) override;
 
   private:
+    Resolved resolve_whole(const std::string& reference, const Platform& platform);
     std::optional<Image> find_named(const Wanted& wanted);
     Resolved pull(const Wanted& wanted);
     std::string refusal(const std::string& name) const;
@@ -112,6 +114,23 @@ Resolved ImageFinder::pull(const Wanted& wanted) {
 }
 
 Resolved ImageFinder::resolve(const std::string& reference, const Platform& platform) {
+    // What came with the program has this name whatever others mean by it.
+    if (detail::is_embedded(Reference::parse(reference), platform)) return resolve_whole(reference, platform);
+    const std::vector<std::string> names = expand_short_name(reference).names;
+    if (names.size() > 1)
+        for (const std::string& name : names) {
+            const Wanted wanted{name, Reference::parse(name), platform, "image " + name};
+            if (policy_ != PullPolicy::always && find_named(wanted)) return resolve_whole(name, platform);
+        }
+    for (std::size_t i = 0; i + 1 < names.size(); ++i) try {
+            return resolve_whole(names[i], platform);
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::unavailable && error.kind() != ErrorKind::not_found) throw;
+        }
+    return resolve_whole(names.back(), platform);
+}
+
+Resolved ImageFinder::resolve_whole(const std::string& reference, const Platform& platform) {
     const Wanted wanted{reference, Reference::parse(reference), platform, "image " + reference};
     const bool is_embedded = detail::is_embedded(wanted.reference, platform);
     const std::string refused = refusal(reference);

@@ -117,15 +117,25 @@ std::unique_ptr<NodeResult> Evaluator::known_step(MemoKind kind, const StepKey& 
         looked_up_.insert(key.preimage());
     }
     if (ignores_cache(node) && !was_made_here(key)) return nullptr;
-    const std::optional<StepMemo> memo = services_.memos.find_step(kind, key);
-    if (!memo) return nullptr;
-    if (kind == MemoKind::edit) services_.lease.add(memo->delta);  // of a RUN has_bytes() does
-    std::optional<layerstore::Tree> tree = services_.memos.find_applied(inputs.front()->tree, memo->delta);
-    if (!tree) {
-        tree = layerstore::apply(inputs.front()->tree, services_.load_delta(memo->delta));
-        services_.memos.put_applied(inputs.front()->tree, memo->delta, *tree);
+    const layerstore::Tree& root = inputs.front()->tree;
+    std::optional<KnownStep> known = services_.memos.find_step(kind, key, root, services_.packing);
+    if (!known) return nullptr;
+    const DeltaId& delta = known->memo.delta;
+    // First leased, then looked for: what was there before may be gone.
+    if (known->packed) {
+        services_.lease.add(delta, known->packed->blob.digest);
+        if (services_.store.blobs().size(known->packed->blob.digest) != known->packed->blob.size) known->packed.reset();
+    } else {
+        services_.lease.add(delta);
     }
-    return step_result(node, inputs, *memo, std::move(*tree));
+    if (!known->tree) known->tree = services_.memos.find_applied(root, delta);
+    if (!known->tree) {
+        known->tree = layerstore::apply(root, services_.load_delta(delta));
+        services_.memos.put_applied(root, delta, *known->tree);
+    }
+    auto result = step_result(node, inputs, known->memo, std::move(*known->tree));
+    result->packed = std::move(known->packed);
+    return result;
 }
 
 std::unique_ptr<NodeResult> Evaluator::look_up(const PlanNode& node, const Inputs& inputs) {
@@ -160,7 +170,8 @@ std::unique_ptr<NodeResult> Evaluator::look_up_run(const PlanNode& node, const R
     const Vouchers allowed = services_.imported.vouchers_of(inputs);
     if (allowed == known_here) {
         auto result = known_step(MemoKind::run, key, node, inputs);
-        if (result && services_.has_bytes(result->stack.back().delta, trust_ == Trust::bytes)) return result;
+        if (result && (result->packed || services_.has_bytes(result->stack.back().delta, trust_ == Trust::bytes)))
+            return result;
     }
     if (ignores_cache(node)) return nullptr;
     std::optional<ImportedResults::Run> claimed = services_.imported.find_run(key, inputs.front()->tree, allowed);
@@ -198,9 +209,10 @@ Miss Evaluator::explain(const PlanNode& node, const Inputs& inputs) {
         return looked_up_.contains(preimage);
     };
     const StepKey key = command ? key_of_run(*command, inputs, services_.options.run) : key_of_edit(node, inputs);
+    const MemoKind kind = command ? MemoKind::run : MemoKind::edit;
     Miss miss{.causes = {},
-              .earlier = most_similar_step(services_.records, command ? MemoKind::run : MemoKind::edit, key,
-                                           below(inputs), is_of_this_build)};
+              .earlier = most_similar_step(services_.records, kind, key, below(inputs), is_of_this_build,
+                                           services_.imported.steps_like(kind, key))};
     if (trust_ == Trust::nothing)
         miss.causes = {"records of the store were damaged"};
     else if (ignores_cache(node))
@@ -208,7 +220,8 @@ Miss Evaluator::explain(const PlanNode& node, const Inputs& inputs) {
     else if (!miss.earlier)
         miss.causes = {"nothing like it was done before"};
     else if (miss.earlier->causes.empty())
-        miss.causes = {"its result is not in the store any more"};
+        miss.causes = {miss.earlier->foreign_delta.empty() ? "its result is not in the store any more"
+                                                           : "its result cannot be had from the cache that knows it"};
     else
         miss.causes = miss.earlier->causes;
     return miss;
@@ -301,7 +314,7 @@ std::vector<std::string> Evaluator::explain_edit(const PlanNode& node, const Inp
     constexpr std::size_t paths_named = 10;
     Miss miss = explain(node, inputs);
     const auto before =
-        miss.earlier ? services_.records.load_delta(miss.earlier->delta) : std::optional<layerstore::TreeDelta>();
+        miss.earlier ? result_of(*miss.earlier, services_.records) : std::optional<layerstore::TreeDelta>();
     if (!before) return miss.causes;
     for (std::string& path : differing_paths(*before, delta, paths_named)) miss.causes.push_back(std::move(path));
     return miss.causes;
@@ -334,6 +347,7 @@ Evaluated Evaluator::run(const PlanNode& node, const Inputs& inputs, const StepE
 void Evaluator::keep(MemoKind kind, const StepKey& key, const StepMemo& memo, std::string_view encoded,
                      const AppliedDelta& applied) {
     if (keeping_ == Keeping::nothing) return;
+    services_.store.sync_before_record();
     services_.memos.put_step(kind, key, memo, encoded, applied);
     const std::lock_guard lock(mutex_);
     made_.insert(key.preimage());

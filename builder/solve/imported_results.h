@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "builder/cache/explanation.h"
 #include "builder/cache/memos.h"
 #include "builder/solve/node_result.h"
 
@@ -78,6 +79,9 @@ class ImportedResults {
     void give_up(const StackLayer& layer);
 
     std::vector<std::string> take_warnings();
+
+    /// Steps of one kind that the caches know, for explanations: of each cache those that were used last.
+    ForeignSteps steps_like(layerstore::MemoKind kind, const StepKey& key);
 
   private:
     Vouchers vouchers_of(const NodeResult& result);

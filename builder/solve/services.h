@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/task_pool.h"
 #include "builder/cache/memos.h"
+#include "builder/fetch/fetch_listener.h"
 #include "builder/sandbox/sandbox.h"
 #include "builder/solve/imported_results.h"
 #include "builder/solve/solver.h"
@@ -66,7 +67,9 @@ struct Services {
     layerstore::Store::Lease& lease;
     layerstore::Records& records;
     Memos memos;
+    const Digest packing;  ///< packing_of() this build
     Notices notices;
+    FetchListener fetches{[this](const std::string& note) { notices.tell_once(note); }};
     ImportedResults imported;
     LazySandbox sandbox;
     std::shared_ptr<layerstore::MemoryContents> inline_contents = std::make_shared<layerstore::MemoryContents>();

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/work_count.h"
+#include "builder/fetch/fetch_listener.h"
 #include "cli/builds/recorder.h"
 #include "cli/builds/summary.h"
 #include "cli/commands/call.h"
@@ -179,6 +180,9 @@ int build(BuildOptions options) {
         std::make_unique<Recorder>(make_progress(options.progress, STDERR_FILENO, tell, options.explain),
                                    [] { return std::chrono::steady_clock::now().time_since_epoch(); });
     for (const std::string& warning : options.warnings) progress->warning(warning);
+    // What a program reads, or nobody, holds no lines for people.
+    std::optional<builder::FetchListener> nobody;
+    if (options.progress == ProgressMode::quiet || options.progress == ProgressMode::rawjson) nobody.emplace(nullptr);
     clear_report(options);
     const std::unique_ptr<layerstore::Store> store = open_store(options.common);
     const std::unique_ptr<layerstore::Store::Lease> lease = store->lease();

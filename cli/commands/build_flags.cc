@@ -71,8 +71,9 @@ void declare_running(OptionSet& options, BuildFlags& flags) {
     options.word("--no-cache", flags.no_cache, "true", "do every step again; with LINE,… those of these lines");
     options.list("--no-cache-filter", flags.no_cache_filters, "STAGES", "do the steps of these stages again");
     options.list("--cache-from", flags.cache_from, "type=TYPE,…",
-                 "take results from registry,ref=REF or local,src=DIR; trust=verify|accept (docs/caching.md)");
-    options.list("--cache-to", flags.cache_to, "type=TYPE,…", "put results to local,dest=DIR or inline; mode=min|max");
+                 "take results from registry,ref=REF, local,src=DIR or gha; trust=verify|accept (docs/caching.md)");
+    options.list("--cache-to", flags.cache_to, "type=TYPE,…",
+                 "put results to registry,ref=REF, local,dest=DIR, gha or inline; mode=min|max, ignore-error=BOOL");
     options.word("--require-cached", flags.require_cached, "true",
                  "end with status 5 rather than do a step; with STAGE,… one of these stages");
     options.flag("--explain", flags.explain,

@@ -16,16 +16,17 @@
 namespace imgbuild::cli {
 namespace {
 
-using Kind = CacheOption::Kind;
+using CacheKind = CacheOption::Kind;
 
 constexpr std::string_view from_flag = "--cache-from";
 constexpr std::string_view to_flag = "--cache-to";
 
 // What one text says, as far as both flags say it alike.
 struct CacheText {
-    std::string_view text;
+    std::string text;  ///< as errors show it
     std::string_view flag;
     bool offline;
+    const EnvironmentLookup& environment;
     CsvFields fields;
     std::string type;
 };
@@ -54,56 +55,88 @@ std::string read_reference(CacheText& text) {
     return with_context(text.flag, [&] { return layerstore::Reference::parse(reference).full(); });
 }
 
-// What of buildx's attributes says nothing new here: layers are packed as those of the image, caches are OCI manifests.
-void pass_over_forms(CacheText& text) {
-    for (const char* key :
-         {"compression", "compression-level", "force-compression", "oci-mediatypes", "image-manifest", "timeout"})
-        take(text.fields, key);
+// An index that names layers, as buildx can write one, is what registries refuse or clean away.
+void require_form(CacheText& text, const std::string& key) {
+    if (!take_bool(text.fields, key, text.flag).value_or(true))
+        refuse_value(text.flag, key + "=false", "a cache is an OCI image manifest, whatever reads it",
+                     "leave " + key + "= out");
+}
+
+// How layers are packed says the output: those of the cache are the same blobs.
+void read_forms(CacheText& text, CacheOptions& options) {
+    require_form(text, "image-manifest");
+    require_form(text, "oci-mediatypes");
+    bool is_asked = take_bool(text.fields, "force-compression", text.flag).value_or(false);
+    for (const char* key : {"compression", "compression-level"}) is_asked |= take(text.fields, key).has_value();
+    if (is_asked)
+        options.warnings.push_back(
+            fmt::format("{} {}: layers of a cache are packed as those of the image: -o …,compression= says how",
+                        text.flag, printable(text.text)));
 }
 
 void pass_over(CacheOptions& options, const CacheText& text, std::string_view why) {
     options.warnings.push_back(fmt::format("{} {}: {}: it is passed over", text.flag, printable(text.text), why));
 }
 
+std::optional<CacheOption> read_actions(CacheText& text, CacheOptions& options) {
+    ActionsCacheOption actions = read_actions_cache(text.fields, text.flag, text.environment);
+    if (!actions.place || !(text.flag == from_flag ? actions.may_read : actions.may_write)) {
+        pass_over(options, text, actions.why_not);
+        return std::nullopt;
+    }
+    CacheOption option;
+    option.kind = CacheKind::actions;
+    option.actions = std::move(*actions.place);
+    return option;
+}
+
 // The place; empty for a kind that is not here.
 std::optional<CacheOption> read_place(CacheText& text, const std::string& path_key, CacheOptions& options) {
     CacheOption option;
     if (text.type == "registry") {
-        option.kind = Kind::registry;
+        option.kind = CacheKind::registry;
         option.place = read_reference(text);
         take(text.fields, "registry.insecure");
     } else if (text.type == "local") {
-        option.kind = Kind::layout;
+        option.kind = CacheKind::layout;
         option.place = require(text, path_key);
         option.tag = take(text.fields, "tag").value_or("latest");
-    } else if (text.type == "gha" || text.type == "s3" || text.type == "azblob") {
+    } else if (text.type == "gha") {
+        return read_actions(text, options);
+    } else if (text.type == "s3" || text.type == "azblob") {
         pass_over(options, text, "imgbuild keeps no cache there");
         return std::nullopt;
     } else {
-        static const std::vector<std::string_view> types{"registry", "local", "inline"};
+        static const std::vector<std::string_view> types{"registry", "local", "gha", "inline"};
         const auto near = nearest(text.type, types);
         refuse_value(text.flag, text.type, "no such type",
-                     near ? fmt::format("did you mean {}?", *near) : "there are registry, local and inline");
+                     near ? fmt::format("did you mean {}?", *near) : "there are registry, local, gha and inline");
     }
     return option;
 }
 
-CacheText read_text(const std::string& text, std::string_view flag, bool offline) {
-    CacheText read{text, flag, offline, parse_csv_fields(text, flag), {}};
+CacheText read_text(const std::string& text, std::string_view flag, bool offline,
+                    const EnvironmentLookup& environment) {
+    CacheText read{without_tokens(text), flag, offline, environment, {}, {}};
+    try {
+        read.fields = parse_csv_fields(text, flag);
+    } catch (const Error&) {
+        if (read.text == text) throw;
+        refuse_value(flag, read.text, "not written as key=value,…, each key once");
+    }
     read.type = take(read.fields, "type").value_or(read.fields.bare.empty() ? "" : "registry");
-    if (read.type.empty()) refuse_value(flag, text, "type= is missing");
+    if (read.type.empty()) refuse_value(flag, read.text, "type= is missing");
     return read;
 }
 
 void add_place(CacheOptions& options, CacheOption option, const CacheText& text) {
-    if (text.offline && option.kind != Kind::layout)
+    if (text.offline && option.kind != CacheKind::layout)
         pass_over(options, text, "--offline asks for it");
     else
         (text.flag == from_flag ? options.from : options.to).push_back(std::move(option));
 }
 
-void read_from(const std::string& text, CacheOptions& options, bool offline) {
-    CacheText read = read_text(text, from_flag, offline);
+void read_from(CacheText read, CacheOptions& options) {
     if (!read.fields.bare.empty()) {  // REF[,REF]
         for (const std::string& reference : read.fields.bare) {
             CacheOption option;
@@ -114,7 +147,7 @@ void read_from(const std::string& text, CacheOptions& options, bool offline) {
         return refuse_others(read.fields, {"type"}, from_flag);
     }
     if (read.type == "inline")
-        refuse_value(from_flag, text, "such a cache is in an image", "name the image with type=registry,ref=");
+        refuse_value(from_flag, read.text, "such a cache is in an image", "name the image with type=registry,ref=");
     std::optional<CacheOption> option = read_place(read, "src", options);
     if (!option) return;
     option->is_accepted = read_accepted(read);
@@ -122,57 +155,73 @@ void read_from(const std::string& text, CacheOptions& options, bool offline) {
     add_place(options, std::move(*option), read);
 }
 
-void read_to(const std::string& text, CacheOptions& options, bool offline) {
-    CacheText read = read_text(text, to_flag, offline);
+void read_to(CacheText read, CacheOptions& options) {
     if (!read.fields.bare.empty()) {  // REF
-        if (read.fields.bare.size() > 1) refuse_value(to_flag, text, "one place for a flag");
+        if (read.fields.bare.size() > 1) refuse_value(to_flag, read.text, "one place for a flag");
         read.fields.values["ref"] = read.fields.bare.front();
         read.fields.bare.clear();
     }
     const bool every_layer = read_mode(read);
     const bool may_fail = take_bool(read.fields, "ignore-error", to_flag).value_or(true);
-    pass_over_forms(read);
+    read_forms(read, options);
     if (read.type == "inline") {
         options.inline_cache = true;
         return refuse_others(read.fields, {"type", "mode", "ignore-error"}, to_flag);
     }
     std::optional<CacheOption> option = read_place(read, "dest", options);
     if (!option) return;
-    if (option->kind == Kind::registry)
-        refuse_value(to_flag, text, "imgbuild pushes no cache", "export to a directory with type=local,dest=");
+    if (option->kind == CacheKind::registry && layerstore::Reference::parse(option->place).digest)
+        refuse_value(to_flag, read.text, "a digest names what is there already", "name a tag for the cache");
     option->every_layer = every_layer;
     option->must_succeed = !may_fail;
-    if (option->kind == Kind::layout) option->begins_afresh = take_bool(read.fields, "reset", to_flag).value_or(false);
+    if (option->kind == CacheKind::layout)
+        option->begins_afresh = take_bool(read.fields, "reset", to_flag).value_or(false);
     refuse_others(read.fields, {"type", "ref", "dest", "tag", "mode", "reset", "ignore-error"}, to_flag);
     add_place(options, std::move(*option), read);
 }
 
-std::shared_ptr<builder::CachePlace> open_place(const CacheOption& option) {
+// A cache of GitHub Actions is one for each branch that the job may read.
+std::vector<std::shared_ptr<builder::CachePlace>> open_sources(const CacheOption& option) {
     switch (option.kind) {
-        case Kind::layout: return builder::layout_cache_place(option.place, option.tag);
-        case Kind::registry: return builder::registry_cache_place(layerstore::Reference::parse(option.place));
+        case CacheKind::layout: return {builder::layout_cache_place(option.place, option.tag)};
+        case CacheKind::registry:
+            return {
+                builder::registry_cache_place(layerstore::Reference::parse(option.place), builder::CacheAccess::read)};
+        case CacheKind::actions: return builder::actions_cache_sources(option.actions);
+    }
+    throw Error(ErrorKind::internal, "a cache of no kind");
+}
+
+std::shared_ptr<builder::CachePlace> open_target(const CacheOption& option) {
+    switch (option.kind) {
+        case CacheKind::layout: return builder::layout_cache_place(option.place, option.tag);
+        case CacheKind::registry:
+            return builder::registry_cache_place(layerstore::Reference::parse(option.place),
+                                                 builder::CacheAccess::write);
+        case CacheKind::actions: return builder::actions_cache_target(option.actions);
     }
     throw Error(ErrorKind::internal, "a cache of no kind");
 }
 
 }  // namespace
 
-CacheOptions read_cache_options(const std::vector<std::string>& from, const std::vector<std::string>& to,
-                                bool offline) {
+CacheOptions read_cache_options(const std::vector<std::string>& from, const std::vector<std::string>& to, bool offline,
+                                const EnvironmentLookup& environment) {
     CacheOptions options;
-    for (const std::string& text : from) read_from(text, options, offline);
-    for (const std::string& text : to) read_to(text, options, offline);
+    for (const std::string& text : from) read_from(read_text(text, from_flag, offline, environment), options);
+    for (const std::string& text : to) read_to(read_text(text, to_flag, offline, environment), options);
     return options;
 }
 
 std::vector<std::shared_ptr<builder::ImportedCache>> open_imports(const CacheOptions& options,
                                                                   layerstore::Store& store) {
     std::vector<std::shared_ptr<builder::ImportedCache>> imports;
-    for (const CacheOption& option : options.from)
-        imports.push_back(std::make_shared<builder::ImportedCache>(
-            builder::CacheSource{open_place(option),
-                                 option.is_accepted ? builder::CacheTrust::accept : builder::CacheTrust::verify},
-            store));
+    for (const CacheOption& option : options.from) {
+        const auto trust = option.is_accepted ? builder::CacheTrust::accept : builder::CacheTrust::verify;
+        for (auto& place : open_sources(option))
+            imports.push_back(
+                std::make_shared<builder::ImportedCache>(builder::CacheSource{std::move(place), trust}, store));
+    }
     return imports;
 }
 
@@ -180,7 +229,7 @@ std::vector<std::shared_ptr<builder::CacheExport>> open_exports(const CacheOptio
     std::vector<std::shared_ptr<builder::CacheExport>> exports;
     for (const CacheOption& option : options.to)
         exports.push_back(std::make_shared<builder::CacheExport>(
-            builder::CacheTarget{open_place(option), option.every_layer, option.must_succeed, option.begins_afresh},
+            builder::CacheTarget{open_target(option), option.every_layer, option.must_succeed, option.begins_afresh},
             store));
     return exports;
 }

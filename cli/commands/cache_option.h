@@ -8,7 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "builder/exchange/actions_cache_place.h"
 #include "builder/exchange/cache_place.h"
+#include "cli/commands/actions_cache_option.h"
+#include "cli/common/environment.h"
 #include "layerstore/store/store.h"
 
 namespace imgbuild::builder {
@@ -20,10 +23,11 @@ namespace imgbuild::cli {
 
 /// Where a cache lies, and what is done with it.
 struct CacheOption {
-    enum class Kind { registry, layout };
+    enum class Kind { registry, layout, actions };
     Kind kind = Kind::registry;
-    std::string place;         ///< a reference, or the path of a layout
-    std::string tag;           ///< in a layout
+    std::string place;  ///< a reference, or the path of a layout
+    std::string tag;    ///< in a layout
+    builder::ActionsPlace actions;
     bool is_accepted = false;  ///< trust=accept
     bool every_layer = false;  ///< mode=max
     bool must_succeed = false;
@@ -38,7 +42,8 @@ struct CacheOptions {
 };
 
 /// Error{usage} names the flag. `offline`: what needs a network is passed over.
-CacheOptions read_cache_options(const std::vector<std::string>& from, const std::vector<std::string>& to, bool offline);
+CacheOptions read_cache_options(const std::vector<std::string>& from, const std::vector<std::string>& to, bool offline,
+                                const EnvironmentLookup& environment = process_environment);
 
 std::vector<std::shared_ptr<builder::ImportedCache>> open_imports(const CacheOptions& options,
                                                                   layerstore::Store& store);

@@ -98,12 +98,14 @@ int print_help(Arguments arguments) {
 
 // How many leading arguments are options that may stand before the command word: each command takes them as well.
 std::size_t leading_options(Arguments arguments) {
+    static const std::array<std::string, 3> with_value{"--store", "--durability", "--root-mode"};
     std::size_t count = 0;
     while (count < arguments.size()) {
         const std::string& argument = arguments[count];
-        const bool has_value_behind = argument == "--store" || argument == "--root-mode";
-        const bool is_one = has_value_behind || argument == "--debug" || argument.starts_with("--store=") ||
-                            argument.starts_with("--root-mode=");
+        const bool has_value_behind = std::ranges::count(with_value, argument) > 0;
+        const bool has_value = std::ranges::any_of(
+            with_value, [&](const std::string& option) { return argument.starts_with(option + "="); });
+        const bool is_one = has_value_behind || has_value || argument == "--debug";
         if (!is_one) break;
         count = std::min(count + (has_value_behind ? 2 : 1), arguments.size());
     }

@@ -9,6 +9,7 @@
 #include "base/temporary_directory.h"
 #include "base/text.h"
 #include "builder/fetch/accounts.h"
+#include "builder/fetch/short_names.h"
 #include "builder/sandbox/cgroup.h"
 #include "builder/sandbox/probe.h"
 #include "cli/commands/commands.h"
@@ -54,18 +55,36 @@ std::string programs_text() {
     return text;
 }
 
-std::string describe_steps(const std::vector<builder::RegistryStep>& steps) {
+std::string describe_steps(const std::vector<builder::RegistryStep>& steps, std::string_view indent) {
     std::string text;
     for (const builder::RegistryStep& step : steps)
-        text += fmt::format("  {}: {}\n", printable(step.place), printable(step.outcome));
+        text += fmt::format("{}{}: {}\n", indent, printable(step.place), printable(step.outcome));
     return text;
 }
 
-int explain_reference(const std::string& name) {
+std::string explain_name(const std::string& name, bool ask) {
     const auto reference = layerstore::Reference::parse(name);
-    const builder::RegistryRoute route = builder::explain_registry(reference);
-    print(fmt::format("image {}\n\nasked for in this order:\n{}\ncredentials, the first place that has some:\n{}",
-                      printable(reference.full()), describe_steps(route.endpoints), describe_steps(route.credentials)));
+    const builder::RegistryRoute route = builder::explain_registry(reference, ask);
+    std::string text = fmt::format("image {}\n\nconfiguration of registries:\n{}\nasked for in this order:\n",
+                                   printable(reference.full()), describe_steps(route.configuration, "  "));
+    std::size_t number = 0;
+    for (const builder::RegistryEndpoint& endpoint : route.endpoints) {
+        text += fmt::format("  {}. {} ({})\n", ++number, printable(endpoint.place), printable(endpoint.reason));
+        if (!endpoint.answer.empty()) text += fmt::format("     answers: {}\n", printable(endpoint.answer));
+        text += "     credentials, the first place that has some:\n" + describe_steps(endpoint.credentials, "       ");
+    }
+    return text;
+}
+
+int explain_reference(const std::string& name, bool ask) {
+    const builder::ShortName found = builder::expand_short_name(name);
+    std::string text;
+    for (const std::string& one : found.names) {
+        if (!found.reason.empty())
+            text += fmt::format("{} stands for {}, by {}\n", printable(name), printable(one), printable(found.reason));
+        text += explain_name(one, ask) + (&one == &found.names.back() ? "" : "\n");
+    }
+    print(text);
     return exit_status::ok;
 }
 
@@ -78,10 +97,12 @@ int run_doctor(Arguments arguments) {
         "is reached");
     CommonOptions common;
     std::optional<std::string> image;
+    bool offline = false;
     options.positional("NAME", image, false);
+    options.flag("--offline", offline, "with NAME: ask no registry for it");
     add_common(options, common, CommonScope::sandbox);
     if (!parse_or_help(options, arguments)) return exit_status::ok;
-    if (image) return explain_reference(*image);
+    if (image) return explain_reference(*image, !offline);
     // Where RUN steps happen is where it must work: overlay depends on the file system. A store that cannot be written
     // has no such place.
     const std::unique_ptr<layerstore::Store> store = open_store(common);

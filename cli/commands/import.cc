@@ -9,13 +9,13 @@
 #include "base/text.h"
 #include "builder/image/image_assembly.h"
 #include "builder/plan/planner.h"
+#include "builder/remote/spooled_files.h"
 #include "builder/resolve/image_finder.h"
 #include "cli/commands/commands.h"
 #include "cli/common/common_options.h"
 #include "cli/common/error_report.h"
 #include "cli/common/input.h"
 #include "cli/common/option_values.h"
-#include "cli/common/spooled_contents.h"
 #include "cli/common/terminal.h"
 #include "layerstore/image/reference.h"
 #include "layerstore/layer/layer_codec.h"
@@ -27,10 +27,10 @@ namespace {
 
 // The archive as one layer of ours: read strictly, written canonically.
 builder::FinishedLayer import_layer(Input& input, layerstore::Store& store) {
-    const auto spool = std::make_shared<SpooledContents>(store.pending());
+    const auto spool = std::make_shared<builder::SpooledFiles>(store.pending(), input.name);
     const auto keep = [&](std::string_view, std::span<const std::byte> bytes, const Digest* whole) {
         if (whole)
-            spool->end_file();
+            spool->end_file(*whole);
         else
             spool->append(bytes);
     };

@@ -37,7 +37,6 @@ int run_pull(Arguments arguments) {
     options.value("--platform", platform_text, "PLATFORM", "as in linux/arm64 (else this machine's)");
     add_common(options, common);
     if (!parse_or_help(options, arguments)) return exit_status::ok;
-    const layerstore::Reference reference = layerstore::Reference::parse(*name);
     const layerstore::Platform platform =
         platform_text ? layerstore::Platform::parse(*platform_text) : layerstore::Platform::host();
 
@@ -47,6 +46,8 @@ int run_pull(Arguments arguments) {
     const auto resolved = finder->resolve(*name, platform);
     for (const layerstore::Descriptor& layer : resolved->image.manifest.layers) lease->add(layer.digest);
     bring_all(*resolved);
+    // A short name may stand for one of another registry than Docker Hub.
+    const layerstore::Reference reference = layerstore::Reference::parse(resolved->name);
     // What is named by digest has no name of its own to keep.
     const std::vector<std::string> names =
         reference.digest ? std::vector<std::string>{} : std::vector{reference.full()};

@@ -3,47 +3,21 @@
 #include <sys/stat.h>
 
 #include <filesystem>
-#include <fstream>
-#include <map>
-#include <sstream>
 
 #include "base/base64.h"
 #include "base/error.h"
-#include "base/temporary_directory.h"
 #include "fetch/accounts/auth_file.h"
 #include "fetch/accounts/credential_helper.h"
 #include "fetch/accounts/credential_search.h"
+#include "fetch/test_home.h"
 
 using namespace imgbuild;
 using namespace imgbuild::fetch;
 
 namespace {
 
-// A home with what a test puts there.
-struct Home {
-    TemporaryDirectory folder = TemporaryDirectory::create();
-    std::map<std::string, std::string> variables{{"HOME", folder.path()}};
-
-    Surroundings surroundings() const {
-        Surroundings out;
-        out.variable = [this](const std::string& name) -> std::optional<std::string> {
-            const auto found = variables.find(name);
-            return found == variables.end() ? std::nullopt : std::optional(found->second);
-        };
-        return out;
-    }
-    std::string path(const std::string& name) const { return folder.path() + "/" + name; }
-    void write(const std::string& name, const std::string& text, unsigned mode = 0600) const {
-        std::filesystem::create_directories(std::filesystem::path(path(name)).parent_path());
-        std::ofstream(path(name)) << text;
-        ::chmod(path(name).c_str(), mode);
-    }
-    std::string read(const std::string& name) const {
-        std::ifstream file(path(name));
-        std::stringstream text;
-        text << file.rdbuf();
-        return text.str();
-    }
+// A home that credentials are looked for in.
+struct Home : test::Home {
     std::string user(const std::string& domain, const std::string& repository = "team/app") const {
         return search_credential(surroundings(), domain, repository).credential.user;
     }

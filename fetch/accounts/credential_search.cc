@@ -94,7 +94,7 @@ CredentialSearch search_credential(const Surroundings& surroundings, const std::
     CredentialSearch search;
     const std::vector<std::string> keys = credential_keys(domain, repository);
     for (const CredentialPlace& place : credential_places(surroundings)) {
-        CredentialStep step{place.name, "nothing for this registry"};
+        ConfigurationStep step{place.name, "nothing for this registry"};
         const auto text = text_of(surroundings, place);
         if (!text) {
             step.outcome = absence_of(place);

@@ -27,15 +27,9 @@ struct CredentialPlace {
 };
 std::vector<CredentialPlace> credential_places(const Surroundings& surroundings);
 
-/// What one place said, for people; never a secret.
-struct CredentialStep {
-    std::string place;
-    std::string outcome;  ///< "not there", "nothing for this registry", "user joe", "helper pass: user joe"
-};
-
 struct CredentialSearch {
     Credential credential;  ///< empty where nobody has one
-    std::vector<CredentialStep> steps;
+    ConfigurationSteps steps;
 };
 
 /// Searches for a credential for `repository` (may be empty) of `domain`. Error for a place that cannot be read.

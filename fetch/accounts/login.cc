@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/stream.h"
-#include "fetch/accounts/authorizer.h"
+#include "fetch/registry_session.h"
 #include "fetch/transfer.h"
 
 namespace imgbuild::fetch {
@@ -15,19 +15,17 @@ constexpr std::uint64_t most_token_bytes = 64 * 1024;
 
 }  // namespace
 
-void check_login(HttpClient& client, const std::string& domain, const Credential& credential) {
-    const Url registry = Url::parse(registry_address(domain));
-    RegistryAuthorizer authorizer(
-        client, {.registry = registry, .domain = domain, .repository = {}, .scopes = {}, .find_credential = [&] {
-                     return credential;
-                 }});
+void check_login(HttpClient& client, const Endpoint& endpoint, const Credential& credential) {
+    const std::string& domain = endpoint.reference.domain;
+    RegistrySession session(client, endpoint, {}, [&] { return credential; });
     MemoryWriter answer;
     try {
         transfer(client,
-                 {.url = registry.resolve("/v2/"),
+                 {.url = session.root(),
+                  .own = endpoint.headers,
                   .subject = fmt::format("registry {}: log in", domain),
                   .limit = most_token_bytes,
-                  .authorizer = &authorizer},
+                  .authorizer = &session.authorizer()},
                  answer);
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::denied) throw;

@@ -28,7 +28,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(HERE), HERE]
 
-from support.user import remove_ordinary_user  # noqa: E402  (the path is set above)
+from support.user import users_go_away_afterwards  # noqa: E402  (the path is set above)
 
 CASE_LIMIT_SECONDS = 420
 CLEAN_UP_SECONDS = 30
@@ -156,10 +156,10 @@ def main():
         return 0
 
     counts = {"passed": 0, "failed": 0, "skipped": 0}
-    for name, outcome, why, seconds in run_cases(names, max(options.jobs, 1)):
-        counts[outcome] += 1
-        report(name, outcome, why, seconds, sys.stdout)
-    remove_ordinary_user()
+    with users_go_away_afterwards():
+        for name, outcome, why, seconds in run_cases(names, max(options.jobs, 1)):
+            counts[outcome] += 1
+            report(name, outcome, why, seconds, sys.stdout)
     if options.summary:
         with open(options.summary, "w", encoding="ascii") as file:
             print(counts["passed"], counts["failed"], counts["skipped"], file=file)

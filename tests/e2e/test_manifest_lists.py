@@ -5,8 +5,7 @@ import json
 import os
 
 from support.case import EndToEnd, need_tool
-from support.registry import start_registry
-from test_push import manifest_of
+from support.registry import manifest_of, start_registry
 
 BUILDFILE = "FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /a\n"
 
@@ -81,7 +80,7 @@ class Lists(EndToEnd):
             self.assertRegex(told, f"pushed {self.address}/other/app:2: [0-9]+ mounted\n")
             self.assertEqual(self.platforms("other/app", "2"), found)
         with self.subTest("to another registry it is carried, and read there by others"):
-            other = start_registry(self, folder="second")
+            other = start_registry(self, name="second")
             told = self.manifest("push", "--purge", name, f"{other}/app:1").stderr
             self.assertIn("sent", told)
             need_tool("skopeo")

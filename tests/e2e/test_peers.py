@@ -10,8 +10,7 @@ import shutil
 from support.case import EndToEnd, need_tool
 from support.engine import podman_images, podman_storage, start_containerd
 from support.oci import open_layout
-from support.registry import start_registry
-from test_push import manifest_of
+from support.registry import manifest_of, start_registry
 
 TLS = "--tls-verify=false"
 

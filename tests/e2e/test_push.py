@@ -1,28 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images to registries: what is sent, what is not, and that others read it."""
 
-import json
 import os
 import urllib.error
-import urllib.request
 
 from support.case import EndToEnd, need_tool
 from support.oci import open_layout
-from support.registry import start_registry
-
-ACCEPT = ("application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json",
-          "application/vnd.docker.distribution.manifest.v2+json")
+from support.registry import manifest_of, start_registry
 
 # Of "alice", whose password is "open sesame".
 ACCOUNTS = "alice:$2b$05$abcdefghijklmnopqrstuupx2xBUC4954936wVIjyyPHmUBFu0wCW\n"
-
-
-def manifest_of(address, repository, reference):
-    """(digest, document) of what a registry on loopback has."""
-    request = urllib.request.Request(f"http://{address}/v2/{repository}/manifests/{reference}",
-                                     headers={"Accept": ", ".join(ACCEPT)})
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        return answer.headers["Docker-Content-Digest"], json.load(answer)
 
 
 class Push(EndToEnd):

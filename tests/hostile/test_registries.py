@@ -145,7 +145,8 @@ class Case:
                                   stderr=subprocess.PIPE, env=self.environment, timeout=SECONDS, check=False)
             text = said.read()
         self.said += text.decode() + done.stderr.decode()
-        return json.loads(text), done.stdout
+        # What it says while it works comes before the status.
+        return json.loads(text.splitlines()[-1]), done.stdout
 
     def pull(self, reference):
         status, manifest = self.ask("manifest", reference=reference, maxBytes=4 << 20)

@@ -182,13 +182,24 @@ class Conformance(unittest.TestCase):
         "tests/e2e/test_cache.py": "class Cache:\n    def test_it(self):\n        pass\n",
         "builder/edit/edit_test.cc": 'TEST_CASE("it is so, "\n          "and no other way") {}\n',
         "parser/golden/trees/run": "", "parser/golden/trees/run.tree": "", "parser/golden/trees/alone": "",
+        "tests/hostile/gen_hostile.py": 'rg("blob-longer", "pull")\n', "tests/hostile/test_registries.py": "",
     }
+    ENDS = ("end-1", "end-2 GET", "end-3", "end-4a", "end-4b", "end-5", "end-6", "end-7", "end-8a, 8b", "end-9", "end-10",
+            "end-11", "end-12a, 12b", "end-13", "end-14")
+
+    @classmethod
+    def registry_page(cls, **rows):
+        rows = {**{end: "not used" for end in cls.ENDS}, **rows}
+        table = "".join(f"| {end} | a thing | {shown_by} |\n" for end, shown_by in rows.items() if shown_by)
+        return ("## What the specification says of clients\n\n| end | what imgbuild does | shown by |\n"
+                f"| --- | --- | --- |\n{table}\n## More\n\n| not | a | row |\n")
 
     def found(self, counts=(3, 1, 1, 5), **rows):
         names = ("passes", "does not apply", "not yet", "all")
         head = "".join(f"| {name} | {count} |\n" for name, count in zip(names, counts))
         page = head + "\n" + "\n".join({**self.ROWS, **rows}.values()) + "\n"
-        return check("check_conformance.py", {**self.TREE, "docs/conformance.md": page})
+        return check("check_conformance.py", {**self.TREE, "docs/conformance.md": page,
+                                              "docs/registry.md": self.registry_page()})
 
     def assert_red(self, message, **changes):
         status, output = self.found(**changes)
@@ -201,6 +212,19 @@ class Conformance(unittest.TestCase):
 
     def test_a_page_that_is_not_there(self):
         self.assertEqual(check("check_conformance.py", self.TREE)[0], 1)
+
+    def test_a_row_of_the_registry_page_that_nothing_shows(self):
+        head = "".join(f"| {name} | 0 |\n" for name in ("passes", "does not apply", "not yet", "all"))
+        for rows, message in (({"end-5": ""}, "end-5 has no row"),
+                              ({"end-5": "it works"}, "end-5: no test shows it"),
+                              ({"end-5": "`test_cache.Cache.test_other`"}, "has no test Cache.test_other"),
+                              ({"end-5": "`tests/hostile: other`"}, "there is no script other"),
+                              ({"end-5": "`x`"}, "x names no test"),
+                              ({"end-5": "`tests/hostile: blob-longer`, `test_cache.Cache.test_it`"}, "0 faults")):
+            tree = {**self.TREE, "docs/conformance.md": head, "docs/registry.md": self.registry_page(**rows)}
+            status, output = check("check_conformance.py", tree)
+            self.assertIn(message, output)
+            self.assertEqual(status, 0 if message == "0 faults" else 1)
 
     def test_a_test_that_is_not_there(self):
         row = "| `testA` | a thing | passes | {} |"

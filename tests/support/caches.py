@@ -100,6 +100,13 @@ class Exchange(EndToEnd):
     def digest(self, *arguments):
         return self.imgbuild("build", "-q", *arguments, self.files).digest
 
+    def told(self, *arguments):
+        """What a build says, and the digest of its image."""
+        path = self.path("iid")
+        said = self.build(f"--iidfile={path}", *arguments, self.files).stderr
+        with open(path, encoding="ascii") as file:
+            return said, file.read()
+
     def manifest(self, tag="latest"):
         with open(os.path.join(self.cache, "index.json"), encoding="utf-8") as file:
             for entry in json.load(file)["manifests"]:

@@ -14,6 +14,7 @@ LONELY_NAME = "imgbuild-e2e-one"
 FIRST_SUBORDINATE_ID = 700_000_000
 SUBORDINATE_IDS = 65536
 LOCK = "/run/lock/imgbuild-e2e-user"
+IN_USE = "/run/lock/imgbuild-e2e-users-in-use"
 
 
 @contextlib.contextmanager
@@ -64,12 +65,20 @@ def lonely_user():
     return pwd.getpwnam(LONELY_NAME)
 
 
-def remove_ordinary_user():
-    """Takes the users away again; fine when there are none."""
-    if os.geteuid() == 0 and os.path.exists(LOCK):
-        with locked():
-            for name in (NAME, LONELY_NAME):
-                subprocess.run(["userdel", "--force", name], check=False, capture_output=True)
+@contextlib.contextmanager
+def users_go_away_afterwards():
+    """Takes the users away again in the end, unless another run of the tests still needs them."""
+    if os.geteuid() != 0:
+        yield
+        return
+    with open(IN_USE, "w", encoding="ascii") as in_use:
+        fcntl.flock(in_use, fcntl.LOCK_SH)
+        yield
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with locked():
+                for name in (NAME, LONELY_NAME):
+                    subprocess.run(["userdel", "--force", name], check=False, capture_output=True)
 
 
 def become_ordinary_user(case):

@@ -15,7 +15,8 @@ namespace imgbuild::builder::detail {
 
 inline constexpr std::string_view fetch_helper = "imgbuild-fetch";
 
-/// Runs one request and gives the status; `data` is the file that it speaks of, or empty. Whoever needs a digest hashes
+/// Runs one request and gives the status: of a success, or one that has `skip`, by which a failure says that another
+/// registry can be asked; `data` is the file that it speaks of, or empty. Whoever needs a digest hashes
 /// what went into `out`: the helper reads what strangers send, and is not believed.
 nlohmann::ordered_json run_fetch(const nlohmann::ordered_json& request, ByteWriter& out, const Fd& data = Fd());
 

@@ -1,47 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/common/spooled_contents.h"
+#include "builder/remote/spooled_files.h"
 
 #include <doctest/doctest.h>
-#include <sys/stat.h>
 
 #include "base/temporary_directory.h"
 
-namespace imgbuild::cli {
+namespace imgbuild::builder {
 namespace {
 
-void add(SpooledContents& spool, std::string_view text) {
+void add(SpooledFiles& spool, std::string_view text) {
     spool.append(as_bytes(text.substr(0, text.size() / 2)));
     spool.append(as_bytes(text.substr(text.size() / 2)));
-    spool.end_file();
+    spool.end_file(Sha256::of(text));
 }
 
-std::string read(SpooledContents& spool, std::string_view text) {
+std::string read(SpooledFiles& spool, std::string_view text) {
     const auto reader = spool.open(Sha256::of(text), text.size());
     return reader ? read_all(*reader, 1 << 20, "spool") : "(not there)";
 }
 
 TEST_CASE("files come back by their digest, in any order and any number of times") {
     const TemporaryDirectory scratch = TemporaryDirectory::create();
-    SpooledContents spool(scratch.directory());
+    SpooledFiles spool(scratch.directory(), "tar");
     add(spool, "first");
     add(spool, "second file");
     add(spool, "first");
     add(spool, "third");
     for (const char* text : {"third", "first", "second file", "first"}) CHECK(read(spool, text) == text);
     CHECK(read(spool, "fourth") == "(not there)");
-    CHECK_FALSE(spool.open(Sha256::of("first"), 4));
 }
 
-TEST_CASE("nothing is left behind") {
+TEST_CASE("the files have no name on the disk, not even while they are needed") {
     const TemporaryDirectory scratch = TemporaryDirectory::create();
     const Directory folder = scratch.directory().make_directory(ImagePath::clean("pending"));
-    {
-        SpooledContents spool(folder);
-        add(spool, "first");
-        CHECK(folder.list().size() == 1);
-    }
+    SpooledFiles spool(folder, "tar");
+    add(spool, "first");
     CHECK(folder.list().empty());
 }
 
 }  // namespace
-}  // namespace imgbuild::cli
+}  // namespace imgbuild::builder
