@@ -37,6 +37,7 @@ std::optional<Fetched> fetch_if_there(HttpClient& client, const Wanted& wanted, 
 Wanted wanted_index(RegistrySession& session, const Url& url, const std::string& subject) {
     Wanted wanted{.url = url, .headers = {accept_manifests()}, .subject = subject};
     wanted.limit = layerstore::max_manifest_bytes;
+    wanted.own = session.endpoint().headers;
     wanted.authorizer = &session.authorizer();
     return wanted;
 }

@@ -13,7 +13,7 @@
 #include "fetch/accounts/credential_search.h"
 #include "fetch/accounts/login.h"
 #include "fetch/actions_request.h"
-#include "fetch/engine.h"
+#include "fetch/engine_request.h"
 #include "fetch/explain.h"
 #include "fetch/git.h"
 #include "fetch/push.h"
@@ -177,57 +177,6 @@ Json carry_out_push_manifest(HttpClient& client, const Json& request) {
     return Json{{"listsReferrers", push_manifest(session, manifest)}};
 }
 
-Json carry_out_referrers(HttpClient& client, const Json& request, ByteWriter& out) {
-    const Referrers found =
-        fetch_referrers(client, repository_of(request), digest_of(request), says(request, "tagOnly"));
-    out.write(as_bytes(found.index));
-    return Json{{"source", found.source}};
-}
-
-EnginePlace engine_place_of(const Json& request) {
-    EnginePlace place{required_string(request, "address", what), one_line(request, "saidBy"), {}};
-    place.certificates = one_line(request, "certificates");
-    if (!place.address.starts_with("unix:///") && !place.address.starts_with("tcp://"))
-        throw Error(ErrorKind::usage, "request: address: no place of an engine");
-    return place;
-}
-
-Json carry_out_engine_find(HttpClient& client, const Json& request) {
-    const auto context = optional_string(request, "context", what);
-    const EngineFound found = find_engine(client, engine_places(Surroundings::of_process(), context));
-    Json status{{"address", found.place.address}, {"saidBy", found.place.said_by}};
-    status["certificates"] = found.place.certificates;
-    status["podman"] = found.is_podman;
-    status["denied"] = found.is_denied;
-    status["tried"] = Json::array();
-    for (const auto& [place, outcome] : found.tried)
-        status["tried"].push_back({{"place", printable(place)}, {"outcome", printable(outcome)}});
-    return status;
-}
-
-Json carry_out_engine_ask(HttpClient& client, const Json& request, ByteWriter& out) {
-    const std::string method = one_line(request, "method");
-    const std::string path = one_line(request, "path");
-    if ((method != "GET" && method != "POST") || !path.starts_with('/') || path.find(' ') != std::string::npos)
-        throw Error(ErrorKind::usage, "request: method or path: not what it should be");
-    const long status =
-        ask_engine(client, engine_place_of(request), method, path, byte_count(request, "maxBytes"), out);
-    return Json{{"httpStatus", status}};
-}
-
-Json carry_out_engine_load(HttpClient& client, const Json& request) {
-    std::uint64_t read = 0;
-    // A pipe: nothing of it can be had twice.
-    const BodySource archive = [&](std::uint64_t offset, std::span<std::byte> buffer) {
-        if (offset != read) throw Error(ErrorKind::unavailable, "the engine broke off, and an archive is sent once");
-        const std::size_t count = FdReader(helper_data_fd, "the archive").read(buffer);
-        read += count;
-        return count;
-    };
-    const EnginePlace place = engine_place_of(request);
-    return Json{{"words", load_archive(client, place, byte_count(request, "size"), archive).substr(0, 1000)}};
-}
-
 Json carry_out_replace_manifest(HttpClient& client, const Json& request) {
     const auto repository = repository_of(request);
     const std::string bytes = read_manifest_data();
@@ -238,6 +187,13 @@ Json carry_out_replace_manifest(HttpClient& client, const Json& request) {
     RegistrySession session = session_to_push(client, repository);
     const ReplaceOutcome outcome = replace_manifest(session, manifest, expected);
     return Json{{"replaced", outcome.replaced}, {"milliseconds", outcome.window_milliseconds}};
+}
+
+Json carry_out_referrers(HttpClient& client, const Json& request, ByteWriter& out) {
+    const Referrers found =
+        fetch_referrers(client, repository_of(request), digest_of(request), says(request, "tagOnly"));
+    out.write(as_bytes(found.index));
+    return Json{{"source", found.source}};
 }
 
 std::string domain_of(const Json& request) {
@@ -337,13 +293,11 @@ Json carry_out(std::string_view text, ByteWriter& out) {
     if (kind == "login") return carry_out_login(client, request);
     if (kind == "http") return carry_out_http(client, request, out);
     if (kind.starts_with("actions-")) return carry_out_actions(client, kind, request, out);
+    if (kind.starts_with("engine-")) return carry_out_engine(client, kind, request, out);
     if (kind == "manifest") return carry_out_manifest(client, request, out);
     if (kind == "blob") return carry_out_blob(client, request, out);
     if (kind == "missing-blobs") return carry_out_missing(client, request, has_blob);
     if (kind == "missing-manifests") return carry_out_missing(client, request, has_manifest);
-    if (kind == "engine-find") return carry_out_engine_find(client, request);
-    if (kind == "engine-ask") return carry_out_engine_ask(client, request, out);
-    if (kind == "engine-load") return carry_out_engine_load(client, request);
     if (kind == "referrers") return carry_out_referrers(client, request, out);
     if (kind == "push-blob") return carry_out_push_blob(client, request);
     if (kind == "push-manifest") return carry_out_push_manifest(client, request);

@@ -51,6 +51,7 @@ FOLDERS = {
         "image": (),
         "fetch": (),
         "attest": ("plan",),
+        "compare": ("remote",),
         "push": ("fetch",),
         "engine": ("fetch",),
         "edit": ("plan",),

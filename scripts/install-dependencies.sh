@@ -17,6 +17,7 @@ build_packages=(
 )
 test_packages=(
   skopeo umoci crun podman buildah           # the judges
+  diffoscope-minimal                         # a judge of differences
   docker-registry mmdebstrap debian-archive-keyring ca-certificates openssl zstd
   slirp4netns passt
   strace bzip2 xz-utils

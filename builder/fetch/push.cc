@@ -79,19 +79,9 @@ bool push_manifest(const Reference& reference, const Descriptor& manifest, std::
     return ask_to_push(request, text_as_input(bytes)).value("listsReferrers", false);
 }
 
-std::optional<std::string> fetch_referrers(const Reference& reference, const Digest& subject, bool by_tag) {
-    Json request = request_for("referrers", reference);
-    request["digest"] = subject.text();
-    request["tagOnly"] = by_tag;
-    MemoryWriter out;
-    const Json status = detail::run_fetch(request, out);
-    if (required_string(status, "source", fetch_helper) == "none") return std::nullopt;
-    return out.take();
-}
-
 std::optional<std::string> find_manifest(const Reference& reference, bool to_replace) {
     Json request = request_for("manifest", reference);
-    request["reference"] = reference.tag;
+    request["reference"] = reference.digest ? reference.digest->text() : reference.tag;
     request["maxBytes"] = layerstore::max_manifest_bytes;
     request["mayBeMissing"] = true;
     request["toReplace"] = to_replace;
@@ -110,6 +100,16 @@ ReplaceOutcome replace_manifest(const Reference& reference, const Descriptor& ma
     const Json status = ask_to_push(request, text_as_input(bytes));
     return {status.value("replaced", false),
             std::chrono::milliseconds(optional_integer(status, "milliseconds", fetch_helper).value_or(0))};
+}
+
+std::optional<std::string> fetch_referrers(const Reference& reference, const Digest& subject, bool by_tag) {
+    Json request = request_for("referrers", reference);
+    request["digest"] = subject.text();
+    request["tagOnly"] = by_tag;
+    MemoryWriter out;
+    const Json status = detail::run_fetch(request, out);
+    if (required_string(status, "source", fetch_helper) == "none") return std::nullopt;
+    return out.take();
 }
 
 }  // namespace imgbuild::builder

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/commands/build_flags.h"
+#include "cli/commands/build_request.h"
 #include "cli/commands/run_options.h"
 #include "cli/common/input.h"
 #include "cli/common/option_values.h"
@@ -337,10 +338,7 @@ bool BuildOptions::is_multi_platform() const {
     return platforms.size() > 1 || (wanted != build_args.end() && (wanted->second == "1" || wanted->second == "true"));
 }
 
-std::optional<BuildOptions> read_build_options(const std::string& command, Arguments arguments,
-                                               const EnvironmentLookup& environment) {
-    BuildFlags flags;
-    if (!read_build_flags(command, arguments, flags)) return std::nullopt;
+BuildOptions build_options_of(const BuildFlags& flags, const EnvironmentLookup& environment) {
     BuildOptions options;
     options.common = flags.common;
     read_input(options, flags);
@@ -354,7 +352,15 @@ std::optional<BuildOptions> read_build_options(const std::string& command, Argum
     read_file_time(options, flags);
     read_solve(options, flags, environment);
     read_reporting(options, flags, environment);
+    options.request = request_of(flags);
     return options;
+}
+
+std::optional<BuildOptions> read_build_options(const std::string& command, Arguments arguments,
+                                               const EnvironmentLookup& environment) {
+    BuildFlags flags;
+    if (!read_build_flags(command, arguments, flags)) return std::nullopt;
+    return build_options_of(flags, environment);
 }
 
 }  // namespace imgbuild::cli

@@ -44,6 +44,7 @@ constexpr std::array command_table{
     Command{"save", "", "Writes images as one archive", run_save},
     Command{"load", "", "Takes the images of an archive into the store", run_load},
     Command{"diff", "", "Says what tells two images apart", run_diff},
+    Command{"verify", "", "Builds an image again, or a context twice, and says what differs and why", run_verify},
     Command{"tag", "", "Gives an image one more name", run_tag},
     Command{"rm", "rmi", "Takes names, or images, out of the store", run_rm},
     Command{"du", "", "Says what takes the space of the store", run_du},

@@ -42,6 +42,7 @@ int run_referrers(Arguments arguments);
 int run_rm(Arguments arguments);
 int run_save(Arguments arguments);
 int run_tag(Arguments arguments);
+int run_verify(Arguments arguments);
 
 struct Command {
     std::string_view name;
