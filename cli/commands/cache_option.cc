@@ -174,7 +174,8 @@ void read_to(CacheText read, CacheOptions& options) {
         refuse_value(to_flag, read.text, "a digest names what is there already", "name a tag for the cache");
     option->every_layer = every_layer;
     option->must_succeed = !may_fail;
-    if (option->kind == CacheKind::layout) option->begins_afresh = take_bool(read.fields, "reset", to_flag).value_or(false);
+    if (option->kind == CacheKind::layout)
+        option->begins_afresh = take_bool(read.fields, "reset", to_flag).value_or(false);
     refuse_others(read.fields, {"type", "ref", "dest", "tag", "mode", "reset", "ignore-error"}, to_flag);
     add_place(options, std::move(*option), read);
 }
