@@ -107,6 +107,13 @@ bool lacks_trust(CURLcode code) noexcept {
     return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE;
 }
 
+// As docker lays them out. libcurl keeps a copy of each name.
+void set_certificates(CURL* handle, const std::string& folder) {
+    curl_easy_setopt(handle, CURLOPT_CAINFO, (folder + "/ca.pem").c_str());
+    curl_easy_setopt(handle, CURLOPT_SSLCERT, (folder + "/cert.pem").c_str());
+    curl_easy_setopt(handle, CURLOPT_SSLKEY, (folder + "/key.pem").c_str());
+}
+
 }  // namespace
 
 struct HttpClient::Exchange {
@@ -177,6 +184,12 @@ void HttpClient::prepare(const HttpRequest& request, Exchange& exchange) {
     set_proxy(handle, request.url);
     set_authorities(handle);
     set_tls(request.url);
+    if (!request.unix_socket.empty()) {
+        curl_easy_setopt(handle, CURLOPT_PROXY, "");
+        curl_easy_setopt(handle, CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
+    }
+    if (!request.certificates.empty()) set_certificates(handle, request.certificates);
+    if (request.is_local_service) curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 0L);
 }
 
 void HttpClient::use_tls(TlsChooser chooser) {

@@ -53,6 +53,7 @@ FOLDERS = {
         "attest": ("plan",),
         "compare": ("remote",),
         "push": ("fetch",),
+        "engine": ("fetch",),
         "edit": ("plan",),
         "cache": ("plan",),
         "exchange": ("plan", "fetch", "cache"),

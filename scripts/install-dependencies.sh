@@ -25,6 +25,8 @@ test_packages=(
   git                                        # to find what the lint checks
   clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
 )
+# One more judge; where docker came from docker itself, its containerd is there, and Debian's would push it out.
+command -v containerd >/dev/null || test_packages+=(containerd)
 
 purpose=${1:-build}
 case $purpose in

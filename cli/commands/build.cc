@@ -130,7 +130,7 @@ void print_result(const BuildOptions& options, const builder::BuildPlan& plan, c
         for (std::size_t i = 0; i < product.images.size(); ++i)
             tell(fmt::format("image {} {}\n", product.images[i].descriptor.digest.text(),
                              plan.images[i].platform.text()));
-    for (const std::string& name : options.names) tell(fmt::format("named {}\n", printable(name)));
+    for (const std::string& name : stored_names(options)) tell(fmt::format("named {}\n", printable(name)));
 }
 
 void tell_work() {

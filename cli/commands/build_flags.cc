@@ -28,7 +28,8 @@ void declare_output(OptionSet& options, BuildFlags& flags, bool is_delivered) {
     options.list("-o,--output", flags.outputs, "OUTPUT",
                  "type=oci|docker|image|registry|local|tar|cacheonly,dest=PATH,…; a directory; or - for a tar");
     if (is_delivered) options.flag("--push", flags.push, "put the image into the registries that its names speak of");
-    if (is_delivered) options.flag("--load", flags.load, "put the image into the store as well");
+    if (is_delivered)
+        options.flag("--load", flags.load, "put the image into the docker or podman of this machine as well");
     options.list("--label", flags.labels, "NAME=VALUE", "a label of the image");
     options.list(
         "--annotation", flags.annotations, "[TYPE:]NAME=VALUE",

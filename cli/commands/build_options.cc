@@ -175,6 +175,9 @@ OutputOption further_output(const BuildOptions& options, OutputOption::Kind kind
     output.kind = kind;
     output.destination.clear();
     output.push = kind == OutputOption::Kind::registry;
+    output.push_by_digest = output.push_by_digest && output.push;
+    output.keep = true;
+    output.annotations.clear();
     return output;
 }
 
@@ -188,8 +191,8 @@ void add_flagged_outputs(BuildOptions& options, const BuildFlags& flags) {
     } else if (flags.push && count(Kind::registry) == 0) {
         options.outputs.push_back(further_output(options, Kind::registry));
     }
-    if (options.outputs.empty() || (flags.load && count(Kind::store) == 0))
-        options.outputs.push_back(further_output(options, Kind::store));
+    if (flags.load && count(Kind::engine) == 0) options.outputs.push_back(further_output(options, Kind::engine));
+    if (options.outputs.empty()) options.outputs.push_back(further_output(options, Kind::store));
 }
 
 void refuse_push_without_name(const BuildOptions& options) {
@@ -199,7 +202,10 @@ void refuse_push_without_name(const BuildOptions& options) {
 }
 
 void read_outputs(BuildOptions& options, const BuildFlags& flags) {
-    for (const std::string& text : flags.outputs) options.outputs.push_back(parse_output(text));
+    for (const std::string& text : flags.outputs) {
+        options.outputs.push_back(parse_output(text));
+        for (const std::string& annotation : options.outputs.back().annotations) read_annotation(options, annotation);
+    }
     add_flagged_outputs(options, flags);
     refuse_push_without_name(options);
     check_outputs(options.outputs);
