@@ -52,16 +52,23 @@ bool is_of(const Format& format, std::string_view bytes) {
     return bytes.starts_with(format.magic) && (!format.has_magic || format.has_magic(bytes));
 }
 
-// A file that is known by its name: the name says why, the bytes say with which values.
+// Not for reports, which go to places where the image may not.
+bool is_secret(Kind kind) noexcept { return kind == Kind::generated_key || kind == Kind::random_seed; }
+
+// A file that is known by its name: the name says why, what was `found` in its bytes says where and with which values.
+void name_by_path(Kind kind, const FileFindings& found, Findings& findings) {
+    if (found.list.empty()) return;
+    const Finding& first = found.list.front();
+    if (is_secret(kind)) return findings.add(kind, first.where, "not shown", "not shown");
+    // Another field of /etc/shadow is no matter of days.
+    findings.add(kind == Kind::shadow_day ? first.kind : kind, first.where, first.before, first.after);
+}
+
 void compare_known(Kind kind, const Pair& pair, Findings& findings) {
     if (kind == Kind::shadow_day && detail::compare_shadow(pair, findings)) return;
     Findings inside(findings.surroundings());
     detail::compare_inside(pair, inside);
-    const FileFindings found = inside.take();
-    if (found.list.empty()) return;
-    const Finding& first = found.list.front();
-    // Another field of /etc/shadow is no matter of days.
-    findings.add(kind == Kind::shadow_day ? first.kind : kind, first.where, first.before, first.after);
+    name_by_path(kind, inside.take(), findings);
 }
 
 // Reads until `wanted` bytes are there or nothing more comes.
@@ -156,7 +163,11 @@ FileFindings compare_files(std::string_view path, const FileVersion& before, con
     }
     Findings findings(surroundings);
     LongComparison(before, after).run(findings);
-    return findings.take();
+    const std::optional<Kind> kind = kind_of_path(path);
+    if (!kind) return findings.take();
+    Findings named(surroundings);
+    name_by_path(*kind, findings.take(), named);
+    return named.take();
 }
 
 }  // namespace imgbuild::builder

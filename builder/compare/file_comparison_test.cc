@@ -342,6 +342,14 @@ TEST_CASE("files too large to be held are compared as they stream by") {
           fmt::format("content: around offset {0:#x}: offset 0x4: 01 | 02\n"
                       "content: offset {0:#x}: {1} bytes, 1 of them differ | {1} bytes\n",
                       size - 1, size));
+    CHECK(said(compare_files("/var/cache/apt/pkgcache.bin", version('\1'), version('\2')))
+              .starts_with("package-cache: around offset"));
+}
+
+TEST_CASE("values of keys and seeds are not shown") {
+    CHECK(compare("key one\n", "key two\n", "/etc/ssh/ssh_host_rsa_key") ==
+          "generated-key: line 1: not shown | not shown\n");
+    CHECK(compare("seed1", "seed2", "/var/lib/systemd/random-seed") == "random-seed: line 1: not shown | not shown\n");
 }
 
 TEST_CASE("findings are counted beyond those that are kept, and values are short and printable") {

@@ -13,7 +13,6 @@ namespace {
 
 using builder::FileDifference;
 using builder::Finding;
-using builder::Kind;
 
 std::string value_of(const Json& value) { return value.is_null() ? "-" : printable(write_json(value)); }
 
@@ -44,8 +43,8 @@ std::string file_text(const FileDifference& file) {
     std::string text = fmt::format("  {}: {}: {}\n", printable(file.path.absolute()), cause.name, cause.what);
     for (const Finding& finding : file.findings.list) {
         const std::string_view name = builder::about(finding.kind).name;
-        text +=
-            fmt::format("      {}{}\n", finding.kind == cause.kind ? "" : fmt::format("{}: ", name), text_of(finding));
+        text += fmt::format("      {}{}\n", finding.kind == cause.kind ? "" : fmt::format("{}: ", name),
+                            finding_text(finding));
     }
     if (file.findings.left_out > 0) text += fmt::format("      and {} more\n", file.findings.left_out);
     return text + fmt::format("      remedy: {}\n", cause.remedy);
@@ -128,7 +127,7 @@ std::string sizes_of(const FileDifference& file) {
     return fmt::format("{} -> {}", human_size(before), human_size(after));
 }
 
-std::string text_of(const Finding& finding) {
+std::string finding_text(const Finding& finding) {
     std::string text = finding.where;
     if (finding.before.empty() && finding.after.empty()) return text;
     if (!text.empty()) text += ": ";
@@ -171,8 +170,8 @@ std::string diff_text(const ComparedPair& pair) {
         text += "\n";
         has_unknown = has_unknown || mark_of(file) == '<' || mark_of(file) == '>';
         for (const Finding& finding : file.findings.list)
-            if (finding.kind != Kind::presence)
-                text += fmt::format("    {}: {}\n", builder::about(finding.kind).name, text_of(finding));
+            if (finding.kind != builder::Kind::presence)
+                text += fmt::format("    {}: {}\n", builder::about(finding.kind).name, finding_text(finding));
         if (file.findings.left_out > 0) text += fmt::format("    and {} more\n", file.findings.left_out);
     }
     text += config_text(pair.comparison, "");

@@ -24,7 +24,7 @@ std::string_view change_of(const builder::FileDifference& file) noexcept;
 /// "12 B", "12 B -> 14 B"; empty where there are no bytes.
 std::string sizes_of(const builder::FileDifference& file);
 /// "line 3: 06:29:27 | 06:30:01"
-std::string text_of(const builder::Finding& finding);
+std::string finding_text(const builder::Finding& finding);
 /// The layer that a file's difference belongs to: of the second image, else of the first.
 std::optional<std::size_t> layer_of(const builder::FileDifference& file) noexcept;
 

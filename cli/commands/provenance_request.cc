@@ -13,7 +13,7 @@ namespace {
 
 using layerstore::Descriptor;
 
-constexpr std::string_view what = "provenance";
+constexpr std::string_view provenance_name = "provenance";
 constexpr std::string_view statement_type = "application/vnd.in-toto+json";
 constexpr std::string_view build_type = "urn:imgbuild:buildfile:v1";
 
@@ -97,10 +97,11 @@ std::optional<BuildRecord> read_statement(const Json& statement) {
 
 std::optional<BuildRecord> read_attestation(layerstore::Store& store, const Descriptor& attestation) {
     const auto manifest = layerstore::Manifest::parse(
-        store.blobs().read(attestation.digest, layerstore::max_manifest_bytes, what), "", what);
+        store.blobs().read(attestation.digest, layerstore::max_manifest_bytes, provenance_name), "", provenance_name);
     for (const Descriptor& layer : manifest.layers) {
         if (layer.media_type != statement_type) continue;
-        if (auto record = read_statement(parse_json(store.blobs().read(layer.digest, json_max_bytes, what), what)))
+        if (auto record = read_statement(
+                parse_json(store.blobs().read(layer.digest, json_max_bytes, provenance_name), provenance_name)))
             return record;
     }
     return std::nullopt;
@@ -111,8 +112,8 @@ std::optional<BuildRecord> read_attestation(layerstore::Store& store, const Desc
 std::optional<BuildRecord> record_of_provenance(layerstore::Store& store, const Descriptor& index) {
     if (!layerstore::is_index(index.media_type)) return std::nullopt;
     try {
-        const auto document =
-            layerstore::Index::parse(store.blobs().read(index.digest, layerstore::max_manifest_bytes, what), what);
+        const auto document = layerstore::Index::parse(
+            store.blobs().read(index.digest, layerstore::max_manifest_bytes, provenance_name), provenance_name);
         for (const Descriptor& manifest : document.manifests)
             if (manifest.platform && manifest.platform->is_unknown())
                 if (auto record = read_attestation(store, manifest)) return record;

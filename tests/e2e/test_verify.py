@@ -65,6 +65,16 @@ class Verify(EndToEnd):
             self.assertIn(what, varied)
         self.assertEqual(os.listdir(os.path.join(self.store, "pending")), [])
 
+    def test_another_file_system_shows_what_depends_on_the_order_of_directories(self):
+        kind = self.command("stat", "-f", "-c", "%T", "/dev/shm", self.folder).stdout.split()
+        if kind[0] != "tmpfs" or kind[1] == "tmpfs":
+            self.skipTest(f"/dev/shm and the store lie on {' and '.join(kind)}")
+        context = self.context({"Buildfile": "FROM busybox\nRUN mkdir /d && cd /d && touch 1 2 3 4 5 6 7 8 9\n"
+                                             "RUN find /d > /list\nRUN find /d | sort > /sorted\n"})
+        report = self.verify("--twice", "--second-store", "/dev/shm", context, status=4)
+        self.assertEqual([(file["path"], file["cause"]) for file in report["images"][0]["files"]], [("/list", "order")])
+        self.assertIn("file system, and with it the order of directories", [one["what"] for one in report["varied"]])
+
     def test_an_image_is_built_again_from_what_was_recorded(self):
         buildfile = "ARG WORD\nFROM busybox\nARG WORD\nRUN echo $WORD > /word\nCOPY a /a\n"
         context = self.context({"Buildfile": buildfile, "a": "text\n"})
