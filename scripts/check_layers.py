@@ -54,10 +54,12 @@ FOLDERS = {
         "push": ("fetch",),
         "edit": ("plan",),
         "cache": ("plan",),
+        "scrub": (),
         "exchange": ("plan", "fetch", "cache"),
         "resolve": ("plan", "fetch"),
         "remote": ("plan", "context", "fetch", "cache"),
-        "solve": ("plan", "context", "sandbox", "image", "fetch", "edit", "cache", "exchange", "remote"),
+        "solve": ("plan", "context", "sandbox", "image", "fetch", "edit", "cache", "exchange", "remote",
+                  "scrub"),
     },
     "cli": {
         "common": (),

@@ -25,10 +25,11 @@ Digest applied_key(const Tree& root, const DeltaId& delta) {
 StepKey pack_key(const PackKey& key) {
     StepKey parts("pack");
     parts.add("delta", key.delta.value);
-    parts.add("time", fmt::format("{}.{:09}", key.time.seconds, key.time.nanoseconds));
+    parts.add("time", key.time ? fmt::format("{}.{:09}", key.time->seconds, key.time->nanoseconds) : "of each entry");
     parts.add("compression", name_of(key.options.compression));
     parts.add("level", std::to_string(key.options.level));
     parts.add("compressor", compressor_version(key.options.compression));
+    parts.add("format", layerstore::number_of(key.options.format));
     return parts;
 }
 

@@ -49,7 +49,7 @@ struct AppliedDelta {
 /// How a delta is to be packed.
 struct PackKey {
     DeltaId delta;
-    layerstore::FileTime time;
+    std::optional<layerstore::FileTime> time;  ///< of all entries; empty: those that the delta has
     layerstore::PackOptions options;
 };
 

@@ -11,7 +11,9 @@ FinishedLayer finished(const layerstore::LayerRecord& record) { return {record.b
 }  // namespace
 
 PackKey key_of_packing(const StackLayer& layer, const Services& services) {
-    return {layer.delta, services.options.file_time, services.options.packing};
+    const std::optional<layerstore::FileTime> time =
+        services.times.are_kept() ? std::nullopt : std::optional(services.options.file_time);
+    return {layer.delta, time, services.options.packing};
 }
 
 std::optional<FinishedLayer> find_packed(const StackLayer& layer, Services& services) {
@@ -25,7 +27,8 @@ std::optional<FinishedLayer> find_packed(const StackLayer& layer, Services& serv
 FinishedLayer pack(const StackLayer& layer, Services& services, FileContents& contents) {
     const PackKey key = key_of_packing(layer, services);
     if (const auto imported = services.imported.bring_packed(layer, key)) return finished(*imported);
-    const layerstore::TreeDelta delta = layerstore::with_times(services.load_delta(layer.delta), key.time);
+    layerstore::TreeDelta delta = services.load_delta(layer.delta);
+    if (key.time) delta = layerstore::with_times(delta, *key.time);
     auto sources = contents.of_layer(layer);
     std::unique_ptr<layerstore::BlobWriter> blob = services.store.blobs().begin();
     layerstore::StoredChunks earlier(services.store);

@@ -48,6 +48,7 @@ void Notices::tell_once(const std::string& notice) {
 
 Services::Services(layerstore::Store& of_store, layerstore::Store::Lease& of_lease, const SolveOptions& of_options)
     : options(of_options),
+      times{of_options.timestamps, of_options.file_time},
       store(of_store),
       lease(of_lease),
       records(of_store.records()),

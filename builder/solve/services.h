@@ -62,6 +62,7 @@ struct Services {
     Services(layerstore::Store& of_store, layerstore::Store::Lease& of_lease, const SolveOptions& of_options);
 
     const SolveOptions& options;
+    const StepTimes times;
     layerstore::Store& store;
     layerstore::Store::Lease& lease;
     layerstore::Records& records;
