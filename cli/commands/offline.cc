@@ -52,6 +52,12 @@ class StandIns final : public builder::ImageResolver {
         return images_.resolve_layout(place, platform);
     }
 
+    /// Of all images that are not here, why.
+    std::vector<std::string> reasons() const {
+        std::vector<std::string> all;
+        for (const auto& [digest, reason] : missing_) all.push_back("image " + reason);
+        return all;
+    }
     /// Why it is not here; null for an image that is.
     const std::string* reason(const ResolvedImage& image) const {
         const auto found = missing_.find(image.image.descriptor.digest);
@@ -144,15 +150,27 @@ class Search {
     std::vector<Missing> missing_;
 };
 
+// Empty where the file cannot be planned. That may be for want of what a missing image says; where it is not, planning
+// again without stand-ins says what is wrong.
+std::optional<BuildPlan> plan_with(StandIns& images, const BuildOptions& options, const parser::Buildfile& buildfile,
+                                   layerstore::Store& store) {
+    try {
+        return try_plan(options, buildfile, store, &images).plan;
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::interrupted) throw;
+        return std::nullopt;
+    }
+}
+
 }  // namespace
 
 void require_all_here(const BuildOptions& options, const parser::Buildfile& buildfile, BuildInput& input,
                       layerstore::Store& store, layerstore::Store::Lease& lease) {
     const auto finder = builder::make_image_finder(store, options.pull, true);
     StandIns images(*finder);
-    const builder::PlanResult planned = try_plan(options, buildfile, store, &images);
-    if (!planned.plan) return;
-    const std::vector<std::string> missing = Search(options, *planned.plan, images, input, store, lease).run();
+    const std::optional<BuildPlan> plan = plan_with(images, options, buildfile, store);
+    const std::vector<std::string> missing =
+        plan ? Search(options, *plan, images, input, store, lease).run() : images.reasons();
     if (missing.empty()) return;
     throw Error(ErrorKind::unavailable,
                 fmt::format("--offline: {} that the build needs {} not here",
