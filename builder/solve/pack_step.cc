@@ -39,13 +39,14 @@ std::optional<std::vector<FinishedLayer>> find_layers(const NodeResult& result, 
 }
 
 PackKey key_of_packing(const StackLayer& layer, const Services& services) {
-    return {layer.delta, services.options.file_time, services.options.packing};
+    return {layer.delta, services.time_of_entries(), services.options.packing};
 }
 
 FinishedLayer pack(const StackLayer& layer, Services& services, FileContents& contents) {
     const PackKey key = key_of_packing(layer, services);
     if (const auto imported = services.imported.bring_packed(layer, key)) return finished(*imported);
-    const layerstore::TreeDelta delta = layerstore::with_times(services.load_delta(layer.delta), key.time);
+    layerstore::TreeDelta delta = services.load_delta(layer.delta);
+    if (key.time) delta = layerstore::with_times(delta, *key.time);
     auto sources = contents.of_layer(layer);
     std::unique_ptr<layerstore::BlobWriter> blob = services.store.blobs().begin();
     layerstore::StoredChunks earlier(services.store);

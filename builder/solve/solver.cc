@@ -420,7 +420,7 @@ class Solver {
     // Trees of a build carry the constant that commands see; what leaves as files has the time that layers have.
     layerstore::Tree tree_with_file_times(const NodeResult& root) {
         const layerstore::FileTime time = services_.options.file_time;
-        if (time == layerstore::default_file_time) return root.tree;
+        if (time == layerstore::default_file_time || services_.times.are_kept()) return root.tree;
         layerstore::Tree tree;
         for (const StackLayer& layer : root.stack) {
             layerstore::TreeDelta delta = services_.load_delta(layer.delta);

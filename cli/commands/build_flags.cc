@@ -41,7 +41,13 @@ void declare_output(OptionSet& options, BuildFlags& flags, bool is_delivered) {
     if (is_delivered) options.flag("-q,--quiet", flags.quiet, "print the digest alone, and no progress");
     options.value("--progress", flags.progress, "MODE", "auto, tty, plain, rawjson or quiet");
     options.value("--created", flags.created, "git", "SOURCE_DATE_EPOCH is the time of the commit that CONTEXT is at");
-    options.value("--timestamps", flags.timestamps, "fixed", "times in layers: always SOURCE_DATE_EPOCH, or 1980");
+    options.value("--timestamps", flags.timestamps, "HOW",
+                  "times of files: fixed (one for all, the default), preserve (their own), or clamp (their own, "
+                  "none later than SOURCE_DATE_EPOCH)");
+    options.value("--repro", flags.repro, "strict",
+                  "leave logs, caches and random ids out of what commands made (docs/reproducible.md has the list)");
+    options.value("--format-version", flags.format_version, "N",
+                  "make the bytes that this version of the image format means (docs/formats/format-version.md; 1)");
     if (!is_delivered) return;
     options.word("--provenance", flags.provenance, "true",
                  "say how it was made: mode=min|max,version=v1|v0.2,builder-id=ID,… (docs/attestations.md)");
