@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include "base/error.h"
 #include "layerstore/layer/tar_writer.h"
@@ -21,6 +22,9 @@ timespec to_timespec(FileTime time) noexcept { return {time.seconds, static_cast
 const std::string opaque_mark(opaque_marker_name);
 
 std::string last(const ImagePath& path) { return std::string(path.name()); }
+
+// On an overlay nobody may make the device 0:0. No driver has this number, nor will: major 0 is of file systems.
+const dev_t stand_in_for_whiteout = ::makedev(0, 0xfffff);
 
 }  // namespace
 
@@ -42,7 +46,9 @@ bool keeps_devices(OverlaySpelling spelling) noexcept {
     return spelling == OverlaySpelling::trusted || spelling == OverlaySpelling::single;
 }
 
-bool is_whiteout(const struct stat& status) noexcept { return S_ISCHR(status.st_mode) && status.st_rdev == 0; }
+bool is_whiteout(const struct stat& status) noexcept {
+    return S_ISCHR(status.st_mode) && (status.st_rdev == 0 || status.st_rdev == stand_in_for_whiteout);
+}
 
 bool is_opaque_mark(std::string_view name, OverlaySpelling spelling) noexcept {
     return spelling == OverlaySpelling::plain && name == opaque_marker_name;
@@ -128,7 +134,12 @@ void clear_opaque(int directory, OverlaySpelling spelling) {
 }
 
 void make_whiteout(int parent, const ImagePath& path) {
-    if (::mknodat(parent, last(path).c_str(), S_IFCHR, 0) < 0) throw_errno("make whiteout", path.absolute());
+    const std::string name = last(path);
+    if (::mknodat(parent, name.c_str(), S_IFCHR, 0) == 0) return;
+    const int problem = errno;
+    if (problem == EPERM && ::mknodat(parent, name.c_str(), S_IFCHR, stand_in_for_whiteout) == 0) return;
+    errno = problem;
+    throw_errno("make whiteout", path.absolute());
 }
 
 void make_raw_directory(int parent, const ImagePath& path) {
