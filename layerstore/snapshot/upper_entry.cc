@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 
 #include "base/error.h"
 #include "layerstore/layer/tar_writer.h"
@@ -135,10 +134,9 @@ void clear_opaque(int directory, OverlaySpelling spelling) {
 
 void make_whiteout(int parent, const ImagePath& path) {
     const std::string name = last(path);
-    if (::mknodat(parent, name.c_str(), S_IFCHR, 0) == 0) return;
-    const int problem = errno;
-    if (problem == EPERM && ::mknodat(parent, name.c_str(), S_IFCHR, stand_in_for_whiteout) == 0) return;
-    errno = problem;
+    const auto make = [&](dev_t device) { return ::mknodat(parent, name.c_str(), S_IFCHR, device) == 0; };
+    // The last for its reason: that the other was refused says nothing of a disk that is full.
+    if (make(0) || make(stand_in_for_whiteout) || make(0)) return;
     throw_errno("make whiteout", path.absolute());
 }
 
