@@ -11,12 +11,17 @@ import subprocess
 import tarfile
 
 import workloads
-from harness import HERE, Row, median, print_row
+from harness import HERE, Row, Sample, median, print_row
 from processor_time import ProcessorTime
 
 STEPS = 30
 PEER_RUNS = 20
 UNPACKED_FILES = 10_000
+# It takes no mount of both versions of control groups, so that one goes, out of sight of everybody else.
+CRUN_AGAIN = """
+if grep -q ' /sys/fs/cgroup/unified ' /proc/self/mounts; then umount /sys/fs/cgroup/unified; fi
+for number in $(seq "$4"); do "$0" crun --cgroup-manager=disabled --root "$1" run --bundle "$2" "$3-$number"; done
+"""
 NAMESPACES = ("mount", "pid", "ipc", "uts", "cgroup", "network")
 
 
@@ -47,10 +52,10 @@ class Ground:
         return self.bench.must("unshare", "--mount", "--pid", "--ipc", "--uts", "--cgroup", "--net", "--fork", "chroot",
                                self.root, "/bin/busybox", "true")
 
-    def crun(self):
-        """None where crun is not installed, or cannot run here."""
+    def crun(self, runs):
+        """Empty where crun is not installed, or cannot run here."""
         if shutil.which("crun") is None:
-            return None
+            return []
         config = {
             "ociVersion": "1.0.2",
             "root": {"path": "rootfs"},
@@ -62,8 +67,12 @@ class Ground:
         }
         with open(self.bench.path("bundle", "config.json"), "w", encoding="ascii") as file:
             json.dump(config, file)
-        return self.bench.measure("crun", "--cgroup-manager=disabled", "--root", self.bench.path("crun"), "run", "--bundle",
-                                  self.bench.path("bundle"), f"imgbuild-bench-{os.getpid()}")
+        done = subprocess.run(["unshare", "--mount", "sh", "-c", CRUN_AGAIN, self.bench.launcher, self.bench.path("crun"),
+                               self.bench.path("bundle"), f"imgbuild-bench-{os.getpid()}", str(runs)],
+                              check=False, stdout=subprocess.PIPE, text=True)
+        lines = [line.split() for line in done.stdout.splitlines()]
+        return [] if any(status != "0" for _, _, status, _ in lines) else [
+            Sample(float(seconds), int(peak) * 1024, float(busy)) for seconds, peak, _, busy in lines]
 
 
 class Counted:
@@ -127,8 +136,8 @@ def sandbox(bench):
     beyond("namespaces and mounts in C", median(bare))
     bare = median(bare) - spawn
     beyond("unshare and chroot", median(unshared), bare)
-    crun = bench.repeat(ground.crun, PEER_RUNS)
-    if None in crun:
+    crun = ground.crun(PEER_RUNS)
+    if not crun:
         print("sandbox: crun run: skipped: it is not installed, or does not run here", flush=True)
     else:
         beyond("crun run", median(crun), bare)

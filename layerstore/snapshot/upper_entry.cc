@@ -22,6 +22,9 @@ const std::string opaque_mark(opaque_marker_name);
 
 std::string last(const ImagePath& path) { return std::string(path.name()); }
 
+// On an overlay nobody may make the device 0:0. No driver has this number, nor will: major 0 is of file systems.
+const dev_t stand_in_for_whiteout = ::makedev(0, 0xfffff);
+
 }  // namespace
 
 const char* opaque_attribute(OverlaySpelling spelling) noexcept {
@@ -42,7 +45,9 @@ bool keeps_devices(OverlaySpelling spelling) noexcept {
     return spelling == OverlaySpelling::trusted || spelling == OverlaySpelling::single;
 }
 
-bool is_whiteout(const struct stat& status) noexcept { return S_ISCHR(status.st_mode) && status.st_rdev == 0; }
+bool is_whiteout(const struct stat& status) noexcept {
+    return S_ISCHR(status.st_mode) && (status.st_rdev == 0 || status.st_rdev == stand_in_for_whiteout);
+}
 
 bool is_opaque_mark(std::string_view name, OverlaySpelling spelling) noexcept {
     return spelling == OverlaySpelling::plain && name == opaque_marker_name;
@@ -128,7 +133,11 @@ void clear_opaque(int directory, OverlaySpelling spelling) {
 }
 
 void make_whiteout(int parent, const ImagePath& path) {
-    if (::mknodat(parent, last(path).c_str(), S_IFCHR, 0) < 0) throw_errno("make whiteout", path.absolute());
+    const std::string name = last(path);
+    const auto make = [&](dev_t device) { return ::mknodat(parent, name.c_str(), S_IFCHR, device) == 0; };
+    // The last for its reason: that the other was refused says nothing of a disk that is full.
+    if (make(0) || make(stand_in_for_whiteout) || make(0)) return;
+    throw_errno("make whiteout", path.absolute());
 }
 
 void make_raw_directory(int parent, const ImagePath& path) {

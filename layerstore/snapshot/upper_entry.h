@@ -19,7 +19,8 @@
 namespace imgbuild::layerstore {
 
 /// True for the character device 0:0, which is how overlay spells a removal, and the plain spelling its opaque marks,
-/// too: see is_opaque_mark().
+/// too: see is_opaque_mark(). Where the store itself lies on an overlay, which allows nobody that device, 0:1048575
+/// stands for it.
 bool is_whiteout(const struct stat& status) noexcept;
 /// The kind of what has that mode; a socket is a file: an empty one stands for it.
 EntryKind kind_of(mode_t mode) noexcept;
