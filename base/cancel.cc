@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <ctime>
 
 #include "base/error.h"
 
@@ -16,13 +17,24 @@ namespace imgbuild {
 namespace {
 
 std::atomic<int> asked_by{0};
+std::atomic<std::int64_t> asked_at{0};  // as nanoseconds() has it
 std::atomic<int> event{-1};
+thread_local std::int64_t grace_of_thread = 0;  // nanoseconds
+
+// Async-signal-safe.
+std::int64_t nanoseconds() noexcept {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
 
 }  // namespace
 
 void request_cancel(int signal) noexcept {
     int saved = errno;
     int nobody = 0;
+    std::int64_t never = 0;
+    asked_at.compare_exchange_strong(never, nanoseconds());
     asked_by.compare_exchange_strong(nobody, signal);
     std::uint64_t one = 1;
     if (event >= 0 && ::write(event, &one, sizeof one) < 0) {
@@ -31,8 +43,16 @@ void request_cancel(int signal) noexcept {
     errno = saved;
 }
 
-int cancel_signal() noexcept { return asked_by; }
-int cancel_fd() noexcept { return event; }
+int cancel_signal() noexcept {
+    const int signal = asked_by;
+    if (signal == 0 || grace_of_thread == 0) return signal;
+    return nanoseconds() - asked_at < grace_of_thread ? 0 : signal;
+}
+
+int cancel_fd() noexcept { return grace_of_thread == 0 ? event.load() : -1; }
+
+CancelGrace::CancelGrace(std::chrono::nanoseconds grace) noexcept { grace_of_thread = grace.count(); }
+CancelGrace::~CancelGrace() { grace_of_thread = 0; }
 
 void install_cancel_handlers() {
     event = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -308,6 +308,12 @@ std::string compress_chunk(std::string_view chunk, Compression compression, int 
     return packed;
 }
 
+std::uint64_t accident_sum(std::string_view bytes) noexcept {
+    constexpr std::uint32_t first_crc = 0, first_adler = 1;
+    const std::uint64_t crc = libdeflate_crc32(first_crc, bytes.data(), bytes.size());
+    return crc << 32 | libdeflate_adler32(first_adler, bytes.data(), bytes.size());
+}
+
 std::string decompress_chunk(std::string_view packed, Compression compression, std::size_t size) {
     if (compression == Compression::none && packed.size() == size) return std::string(packed);
     std::string out(size, '\0');

@@ -53,6 +53,11 @@ class Limits:
         script = 'tar -cf - -C "$1" . | tee >(openssl dgst -sha256 >"$2.sum") | zstd -q -3 -T2 -f -o "$2"'
         return self.must("bash", "-c", script, "bash", folder, self.path("pipe.zst"))
 
+    def copying(self, *files):
+        """Reading, hashing and writing the same bytes once with plain tools, one file after the other."""
+        script = 'for file; do tee >(openssl dgst -sha256 >/dev/null) <"$file" >"$0"; done'
+        return self.must("bash", "-c", script, self.path("copied"), *files)
+
     def walk(self, folder):
         """One stat for each file, on all processors."""
         program = self.path("stat_all")

@@ -18,7 +18,7 @@ namespace {
 constexpr std::string_view answer_name = "answer";
 // As the clients of the service's makers cut what they send.
 constexpr std::uint64_t most_piece_bytes = 32 << 20;
-constexpr std::size_t most_answer_bytes = 64 * 1024;
+constexpr std::size_t longest_answer = 64 * 1024;
 // By which the service tells a rule from a race.
 constexpr std::string_view denied_words = "denied";
 
@@ -94,7 +94,7 @@ ActionsCache::Answer ActionsCache::call(const std::string& method, const Url& ur
         MemoryWriter content;
         Answer answer{client_.send(request,
                                    [&](const HttpReply&, std::span<const std::byte> bytes) {
-                                       if (content.bytes().size() + bytes.size() > most_answer_bytes)
+                                       if (content.bytes().size() + bytes.size() > longest_answer)
                                            refuse_answer("answers more than anybody asked");
                                        content.write(bytes);
                                    }),

@@ -77,6 +77,14 @@ bool lacks_trust(CURLcode code) noexcept {
     return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE;
 }
 
+// As docker lays them out. libcurl keeps a copy of each name.
+void set_certificates(CURL* handle, const std::string& folder) {
+    curl_easy_setopt(handle, CURLOPT_CAINFO_BLOB, nullptr);
+    curl_easy_setopt(handle, CURLOPT_CAINFO, (folder + "/ca.pem").c_str());
+    curl_easy_setopt(handle, CURLOPT_SSLCERT, (folder + "/cert.pem").c_str());
+    curl_easy_setopt(handle, CURLOPT_SSLKEY, (folder + "/key.pem").c_str());
+}
+
 }  // namespace
 
 struct HttpClient::Exchange {
@@ -146,6 +154,12 @@ void HttpClient::prepare(const HttpRequest& request, Exchange& exchange) {
         curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, request.method.c_str());
     set_proxy(handle, request.url);
     if (request.url.is_secure()) set_tls(request.url);
+    if (!request.unix_socket.empty()) {
+        curl_easy_setopt(handle, CURLOPT_PROXY, "");
+        curl_easy_setopt(handle, CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
+    }
+    if (!request.certificates.empty()) set_certificates(handle, request.certificates);
+    if (request.is_local_service) curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 0L);
 }
 
 void HttpClient::use_tls(TlsChooser chooser) {

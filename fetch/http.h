@@ -52,6 +52,9 @@ struct HttpRequest {
     std::string method = "GET";        ///< GET, HEAD, POST, PUT, PATCH or DELETE
     BodySource body = nullptr;         ///< for POST, PUT and PATCH, which send an empty one without it
     std::uint64_t body_size = 0;       ///< bytes
+    std::string unix_socket = {};      ///< where the server listens, whatever host the URL names; empty: by the URL
+    std::string certificates = {};     ///< a folder with ca.pem, cert.pem and key.pem, for this server; may be empty
+    bool is_local_service = false;     ///< may take as long as it likes over what it was given
 
     bool has_body() const noexcept { return method == "POST" || method == "PUT" || method == "PATCH"; }
 };

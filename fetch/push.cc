@@ -37,6 +37,17 @@ Url with_query(const Url& url, const std::string& query) {
     return Url::parse(url.text + (url.text.find('?') == std::string::npos ? "?" : "&") + query);
 }
 
+// What HEAD says.
+bool is_there(RegistrySession& session, const RegistryRequest& request) {
+    const HttpReply reply = session.send(request);
+    if (is_success(reply)) return true;
+    // Some registries know no HEAD; the upload tells what else is wrong.
+    if (is_lost(reply) || (reply.failure.empty() && reply.status >= 400 && reply.status < 500 && reply.status != 401 &&
+                           reply.status != 403 && reply.status != 429))
+        return false;
+    refuse_reply(reply, request.subject);
+}
+
 class Upload {
   public:
     Upload(RegistrySession& session, const BlobUpload& blob)
@@ -222,14 +233,15 @@ HttpReply put_manifest(RegistrySession& session, const ManifestUpload& manifest,
 }  // namespace
 
 bool has_blob(RegistrySession& session, const Digest& digest) {
-    const HttpReply reply = session.send(
-        {{.url = session.url("blobs/" + digest.text()), .method = "HEAD"}, session.subject("blob", digest.text())});
-    if (is_success(reply)) return true;
-    // Some registries know no HEAD; the upload tells what else is wrong.
-    if (is_lost(reply) || (reply.failure.empty() && reply.status >= 400 && reply.status < 500 && reply.status != 401 &&
-                           reply.status != 403 && reply.status != 429))
-        return false;
-    refuse_reply(reply, session.subject("blob", digest.text()));
+    return is_there(session, {{.url = session.url("blobs/" + digest.text()), .method = "HEAD"},
+                              session.subject("blob", digest.text())});
+}
+
+bool has_manifest(RegistrySession& session, const Digest& digest) {
+    RegistryRequest request{{.url = session.url("manifests/" + digest.text()), .method = "HEAD"},
+                            session.subject("manifest", digest.text())};
+    request.http.headers = {accept_manifests()};
+    return is_there(session, request);
 }
 
 UploadOutcome upload_blob(RegistrySession& session, const BlobUpload& blob) { return Upload(session, blob).run(); }

@@ -31,6 +31,9 @@ enum class UploadOutcome {
 /// True if the repository has the blob.
 bool has_blob(RegistrySession& session, const Digest& digest);
 
+/// True if the repository has the manifest.
+bool has_manifest(RegistrySession& session, const Digest& digest);
+
 /// Brings a blob to the repository that it does not have. Errors as transfer(), and Error{corrupt} where `bytes` are
 /// not those of the digest.
 UploadOutcome upload_blob(RegistrySession& session, const BlobUpload& blob);

@@ -59,6 +59,13 @@ RegistrySession::RegistrySession(HttpClient& client, Endpoint endpoint, std::vec
       endpoint_(settled(client, std::move(endpoint))),
       authorizer_(client, access_to(endpoint_, std::move(scopes), std::move(find_credential))) {}
 
+RegistrySession session_to_push(HttpClient& client, const layerstore::Reference& repository,
+                                std::vector<std::string> more_scopes) {
+    Endpoint endpoint = find_route(Surroundings::of_process(), repository, Purpose::push).endpoints.front();
+    more_scopes.insert(more_scopes.begin(), fmt::format("repository:{}:pull,push", endpoint.reference.repository));
+    return RegistrySession(client, std::move(endpoint), std::move(more_scopes));
+}
+
 Url RegistrySession::url(const std::string& rest) const {
     std::string text = fmt::format("{}/{}/{}", endpoint_.base.text, endpoint_.reference.repository, rest);
     if (!endpoint_.name_space.empty()) text += "?ns=" + percent_encoded(endpoint_.name_space);

@@ -16,9 +16,6 @@
 
 namespace imgbuild::fetch {
 
-/// What pushing to `repository` is allowed by: "repository:team/app:pull,push".
-std::string push_scope(const std::string& repository);
-
 /// One request; what failed is told by its reply.
 struct RegistryRequest {
     HttpRequest http;
@@ -57,5 +54,10 @@ class RegistrySession {
     Endpoint endpoint_;
     RegistryAuthorizer authorizer_;
 };
+
+/// Where the configuration has `repository` pushed to, with the rights to do so and `more_scopes`. Errors as
+/// find_route().
+RegistrySession session_to_push(HttpClient& client, const layerstore::Reference& repository,
+                                std::vector<std::string> more_scopes = {});
 
 }  // namespace imgbuild::fetch

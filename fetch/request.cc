@@ -13,9 +13,11 @@
 #include "fetch/accounts/credential_search.h"
 #include "fetch/accounts/login.h"
 #include "fetch/actions_request.h"
+#include "fetch/engine_request.h"
 #include "fetch/explain.h"
 #include "fetch/git.h"
 #include "fetch/push.h"
+#include "fetch/referrers.h"
 #include "fetch/registries/route.h"
 #include "fetch/registries/short_names.h"
 #include "fetch/registry.h"
@@ -105,14 +107,6 @@ Json carry_out_git(const std::string& kind, const Json& request) {
 // The repository alone; the tag is only there because a reference has one.
 layerstore::Reference repository_of(const Json& request) { return reference_of(request, "latest"); }
 
-// Besides the scope of the repository itself.
-RegistrySession session_to_push(HttpClient& client, const layerstore::Reference& repository,
-                                std::vector<std::string> more_scopes = {}) {
-    Endpoint endpoint = find_route(Surroundings::of_process(), repository, Purpose::push).endpoints.front();
-    more_scopes.insert(more_scopes.begin(), push_scope(endpoint.reference.repository));
-    return RegistrySession(client, std::move(endpoint), std::move(more_scopes));
-}
-
 Digest digest_of(const Json& request) { return Digest::parse_or_throw(required_string(request, "digest", what)); }
 
 std::vector<std::string> strings_of(const Json& request, const char* member) {
@@ -125,12 +119,12 @@ std::vector<std::string> strings_of(const Json& request, const char* member) {
     return strings;
 }
 
-Json carry_out_missing_blobs(HttpClient& client, const Json& request) {
+Json carry_out_missing(HttpClient& client, const Json& request, bool (*has)(RegistrySession&, const Digest&)) {
     const auto repository = repository_of(request);
     RegistrySession session = session_to_push(client, repository);
     Json missing = Json::array();
     for (const std::string& text : strings_of(request, "digests"))
-        if (!has_blob(session, Digest::parse_or_throw(text))) missing.push_back(text);
+        if (!has(session, Digest::parse_or_throw(text))) missing.push_back(text);
     return Json{{"missing", std::move(missing)}};
 }
 
@@ -193,6 +187,13 @@ Json carry_out_replace_manifest(HttpClient& client, const Json& request) {
     RegistrySession session = session_to_push(client, repository);
     const ReplaceOutcome outcome = replace_manifest(session, manifest, expected);
     return Json{{"replaced", outcome.replaced}, {"milliseconds", outcome.window_milliseconds}};
+}
+
+Json carry_out_referrers(HttpClient& client, const Json& request, ByteWriter& out) {
+    const Referrers found =
+        fetch_referrers(client, repository_of(request), digest_of(request), says(request, "tagOnly"));
+    out.write(as_bytes(found.index));
+    return Json{{"source", found.source}};
 }
 
 std::string domain_of(const Json& request) {
@@ -292,9 +293,12 @@ Json carry_out(std::string_view text, ByteWriter& out) {
     if (kind == "login") return carry_out_login(client, request);
     if (kind == "http") return carry_out_http(client, request, out);
     if (kind.starts_with("actions-")) return carry_out_actions(client, kind, request, out);
+    if (kind.starts_with("engine-")) return carry_out_engine(client, kind, request, out);
     if (kind == "manifest") return carry_out_manifest(client, request, out);
     if (kind == "blob") return carry_out_blob(client, request, out);
-    if (kind == "missing-blobs") return carry_out_missing_blobs(client, request);
+    if (kind == "missing-blobs") return carry_out_missing(client, request, has_blob);
+    if (kind == "missing-manifests") return carry_out_missing(client, request, has_manifest);
+    if (kind == "referrers") return carry_out_referrers(client, request, out);
     if (kind == "push-blob") return carry_out_push_blob(client, request);
     if (kind == "push-manifest") return carry_out_push_manifest(client, request);
     if (kind == "replace-manifest") return carry_out_replace_manifest(client, request);

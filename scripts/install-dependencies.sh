@@ -17,6 +17,7 @@ build_packages=(
 )
 test_packages=(
   skopeo umoci crun podman buildah           # the judges
+  diffoscope-minimal                         # a judge of differences
   docker-registry mmdebstrap debian-archive-keyring ca-certificates openssl zstd
   slirp4netns passt
   strace bzip2 xz-utils
@@ -24,6 +25,8 @@ test_packages=(
   git                                        # to find what the lint checks
   clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
 )
+# One more judge; where docker came from docker itself, its containerd is there, and Debian's would push it out.
+command -v containerd >/dev/null || test_packages+=(containerd)
 
 purpose=${1:-build}
 case $purpose in

@@ -22,27 +22,32 @@ Digest applied_key(const Tree& root, const DeltaId& delta) {
     return KeyHasher("apply").add("root", root.id().value).add("delta", delta.value).finish();
 }
 
-StepKey pack_key(const PackKey& key) {
-    StepKey parts("pack");
-    parts.add("delta", key.delta.value);
-    parts.add("time", fmt::format("{}.{:09}", key.time.seconds, key.time.nanoseconds));
-    parts.add("compression", name_of(key.options.compression));
-    parts.add("level", std::to_string(key.options.level));
-    parts.add("compressor", compressor_version(key.options.compression));
-    return parts;
+void add_packing(StepKey& parts, const layerstore::FileTime& time, const layerstore::PackOptions& options) {
+    parts.add("time", fmt::format("{}.{:09}", time.seconds, time.nanoseconds));
+    parts.add("compression", name_of(options.compression));
+    parts.add("level", std::to_string(options.level));
+    parts.add("compressor", compressor_version(options.compression));
 }
 
-// Who wrote it may have noted no cost.
-StepMemo read_step_memo(WireReader& reader) {
-    StepMemo memo{DeltaId{reader.digest()}, {}};
+StepMemo step_memo(const layerstore::StepValue& value) {
     constexpr std::uint64_t most = std::numeric_limits<std::int32_t>::max();
-    if (!reader.at_end()) memo.cost = std::chrono::milliseconds(std::min(reader.varint(), most));
-    return memo;
+    return {value.delta, std::chrono::milliseconds(std::min(value.cost, most))};
 }
 
 }  // namespace
 
-Digest pack_key_of(const PackKey& key) { return pack_key(key).digest(); }
+Digest pack_key_of(const PackKey& key) {
+    StepKey parts("pack");
+    parts.add("delta", key.delta.value);
+    add_packing(parts, key.time, key.options);
+    return parts.digest();
+}
+
+Digest packing_of(const layerstore::FileTime& time, const layerstore::PackOptions& options) {
+    StepKey parts("packing");
+    add_packing(parts, time, options);
+    return parts.digest();
+}
 
 template <class Decode>
 auto Memos::find(MemoKind kind, const Digest& key, Decode decode)
@@ -60,19 +65,28 @@ auto Memos::find(MemoKind kind, const Digest& key, Decode decode)
     }
 }
 
-std::optional<StepMemo> Memos::find_step(MemoKind kind, const StepKey& key) {
-    auto memo = find(kind, key.digest(), read_step_memo);
-    return memo && records_.has_delta(memo->delta) ? memo : std::nullopt;
+std::optional<KnownStep> Memos::find_step(MemoKind kind, const StepKey& key, const Tree& root, const Digest& packing) {
+    std::optional<layerstore::StepRecord> record = records_.find_step(kind, key.digest(), packing);
+    if (!record || !record->has_delta) return std::nullopt;
+    KnownStep step{step_memo(record->value), std::nullopt, std::move(record->packed)};
+    const auto& applied = record->value.applied;
+    if (applied && applied->root == root.id()) step.tree = Tree::from_ref(applied->result, records_);
+    return step;
+}
+
+bool Memos::has_step(MemoKind kind, const StepKey& key) {
+    const std::optional<layerstore::StepRecord> record = records_.find_step(kind, key.digest(), {});
+    return record && record->has_delta;
 }
 
 void Memos::put_step(MemoKind kind, const StepKey& key, const StepMemo& memo, std::string_view encoded,
                      const AppliedDelta& applied) {
-    WireWriter value;
-    value.digest(memo.delta.value).varint(static_cast<std::uint64_t>(memo.cost.count()));
+    const layerstore::StepValue value{
+        memo.delta, static_cast<std::uint64_t>(memo.cost.count()), {{applied.root.id(), applied.result.ref()}}};
     Records::Transaction transaction(records_);
     records_.save_delta(memo.delta, encoded);
-    put_applied(applied.root, memo.delta, applied.result);
-    records_.put_memo(kind, key.digest(), value.bytes(), key.preimage());
+    records_.save_tree(applied.result);
+    records_.put_memo(kind, key.digest(), value.encode(), key.preimage());
 }
 
 std::optional<Tree> Memos::find_applied(const Tree& root, const DeltaId& delta) {
@@ -87,18 +101,16 @@ void Memos::put_applied(const Tree& root, const DeltaId& delta, const Tree& resu
                       WireWriter().text(Records::encode_ref(result.ref())).take(), "");
 }
 
-std::optional<layerstore::LayerRecord> Memos::find_packed(const PackKey& key) {
-    auto blob = find(MemoKind::pack, pack_key(key).digest(), [](WireReader& reader) { return reader.digest(); });
-    return blob ? records_.find_layer(*blob) : std::nullopt;
+std::optional<layerstore::LayerRecord> Memos::find_packed(const DeltaId& delta, const Digest& packing) {
+    return records_.find_packed(delta, packing);
 }
 
-void Memos::put_packed(const PackKey& key, const layerstore::LayerRecord& layer,
+void Memos::put_packed(const Digest& packing, const layerstore::LayerRecord& layer,
                        std::span<const layerstore::PackedChunk> chunks) {
-    StepKey parts = pack_key(key);
     Records::Transaction transaction(records_);
     records_.save_layer(layer);
     records_.save_chunks(layer.blob.digest, chunks);
-    records_.put_memo(MemoKind::pack, parts.digest(), WireWriter().digest(layer.blob.digest).take(), parts.preimage());
+    records_.save_packed(packing, layer);
 }
 
 std::optional<ImageContent> Memos::find_image(const Digest& manifest) {

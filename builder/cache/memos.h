@@ -46,6 +46,14 @@ struct AppliedDelta {
     const layerstore::Tree& result;
 };
 
+/// A step that was done before, as its record alone tells it.
+struct KnownStep {
+    StepMemo memo;
+    std::optional<layerstore::Tree> tree;  ///< on the root that was asked about
+    std::optional<layerstore::LayerRecord>
+        packed;  ///< its layer, packed as was asked; its blob need not stand any more
+};
+
 /// How a delta is to be packed.
 struct PackKey {
     DeltaId delta;
@@ -53,15 +61,20 @@ struct PackKey {
     layerstore::PackOptions options;
 };
 
-/// What find_packed() looks for: the digest of all parts.
+/// Of a layer, all that its bytes depend on: what caches of others call it by.
 Digest pack_key_of(const PackKey& key);
+/// The same but for the delta: what all layers of a build have in common.
+Digest packing_of(const layerstore::FileTime& time, const layerstore::PackOptions& options);
 
 class Memos {
   public:
     /// `records` is borrowed.
     explicit Memos(layerstore::Records& records) : records_(records) {}
 
-    std::optional<StepMemo> find_step(layerstore::MemoKind kind, const StepKey& key);
+    /// One read. `root` is what the step would be done on, `packing` a packing_of().
+    std::optional<KnownStep> find_step(layerstore::MemoKind kind, const StepKey& key, const layerstore::Tree& root,
+                                       const Digest& packing);
+    bool has_step(layerstore::MemoKind kind, const StepKey& key);
     /// Keeps a step's delta, which `encoded` is, the tree that came out, and the step's memo, all or none.
     void put_step(layerstore::MemoKind kind, const StepKey& key, const StepMemo& memo, std::string_view encoded,
                   const AppliedDelta& applied);
@@ -71,9 +84,9 @@ class Memos {
     std::optional<layerstore::Tree> find_applied(const layerstore::Tree& root, const DeltaId& delta);
     void put_applied(const layerstore::Tree& root, const DeltaId& delta, const layerstore::Tree& result);
 
-    std::optional<layerstore::LayerRecord> find_packed(const PackKey& key);
+    std::optional<layerstore::LayerRecord> find_packed(const DeltaId& delta, const Digest& packing);
     /// `chunks` are those of the layer that later ones may use again.
-    void put_packed(const PackKey& key, const layerstore::LayerRecord& layer,
+    void put_packed(const Digest& packing, const layerstore::LayerRecord& layer,
                     std::span<const layerstore::PackedChunk> chunks);
 
     std::optional<ImageContent> find_image(const Digest& manifest);

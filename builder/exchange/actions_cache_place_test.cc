@@ -145,3 +145,36 @@ TEST_CASE("what the service says of a refusal is told, and never the token") {
     CHECK(refusal.find("access denied (HTTP 403) (the service says: no scopes for …)") != std::string::npos);
     CHECK(refusal.find("t0ken") == std::string::npos);
 }
+
+TEST_CASE("answers that no service gives are refused, and a cache that is full of them is none") {
+    const std::pair<std::string, std::string> wrong[] = {
+        {"no JSON", "its answer is no JSON"},
+        {R"({"ok":true})", "makes an entry without an address"},
+        {R"({"ok":true,"signed_upload_url":"ftp://127.0.0.1/x?sig=t0ken"})", "only http and https are fetched"},
+        {R"({"ok":false,"message":"cache write denied: read only"})", "cache write denied: read only"},
+        {"[\"" + std::string(100'000, 'x') + "\"]", "answers more than anybody asked"},
+    };
+    for (const auto& [answer, complaint] : wrong) {
+        CAPTURE(complaint);
+        Service service;
+        service.override = [&](const StubRequest& request, StubReply& reply) {
+            if (request.target.ends_with("/CreateCacheEntry")) reply.send(200, "", answer);
+            return request.target.ends_with("/CreateCacheEntry");
+        };
+        const auto cache = actions_cache_target(service.place());
+        const std::string refusal = said([&] { cache->change_manifest([](const auto&) { return "manifest"; }); });
+        CHECK(refusal.find(complaint) != std::string::npos);
+        CHECK(refusal.find("t0ken") == std::string::npos);
+    }
+}
+
+TEST_CASE("an entry that is not as long as its blob is an error") {
+    Service service;
+    const auto cache = actions_cache_target(service.place());
+    const layerstore::Descriptor blob{.media_type = "layer", .digest = Sha256::of("bytes"), .size = 5};
+    for (const char* entry : {"byte", "bytes and more"}) {
+        service.entries[fmt::format("imgbuild-blob-{}#1", blob.digest.hex())] = entry;
+        MemoryWriter out;
+        CHECK(said([&] { cache->read_blob(blob, out); }).find("the Actions cache at 127.0.0.1") != std::string::npos);
+    }
+}

@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include <future>
+#include <utility>
 
+#include "base/cancel.h"
 #include "base/error.h"
 #include "builder/exchange/record_blobs.h"
 #include "builder/fetch/helper_program.h"
@@ -14,6 +16,9 @@ namespace imgbuild::builder {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// Who stops jobs waits about twice as long before he kills them.
+constexpr std::chrono::seconds time_to_say_it{5};
 
 layerstore::Descriptor describe_records(std::string_view bytes) {
     return {.media_type = "application/octet-stream", .digest = Sha256::of(bytes), .size = bytes.size()};
@@ -77,6 +82,8 @@ void CacheExport::finish(bool succeeded) {
 }
 
 void CacheExport::work() {
+    // A build that is stopped says what it came to. The layers that are still on their way it leaves.
+    const CancelGrace grace(time_to_say_it);
     try {
         const CacheContent there = read(target_.place->read_manifest());
         at_start_ = CacheUses::of(there);
@@ -98,13 +105,24 @@ void CacheExport::work() {
             }
             is_dirty_ = false;
             lock.unlock();
-            const CacheChanges mine = changes(is_last && succeeded_);
-            publish(mine);
-            if (is_last) return settle(mine);
+            if (publish_unless_interrupted(is_last) && is_last) return;
         }
     } catch (...) {
         const Lock lock(mutex_);
         failure_ = std::current_exception();
+    }
+}
+
+// A signal to all of our processes ends a helper at work once: false where it has to be done again.
+bool CacheExport::publish_unless_interrupted(bool is_last) {
+    try {
+        const CacheChanges mine = changes(is_last && succeeded_);
+        publish(mine);
+        if (is_last) settle(mine);
+        return true;
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::interrupted || std::exchange(was_interrupted_, true)) throw;
+        return false;
     }
 }
 
@@ -120,9 +138,15 @@ void CacheExport::upload_some(Lock& lock) {
     for (const auto& entry : batch) running.push_back(uploads_.submit([&] { upload(entry.second); }));
     // All are waited for, also behind one that failed: they borrow what is ours.
     for (std::future<void>& one : running) one.wait();
-    for (std::future<void>& one : running) one.get();
-    lock.lock();
-    for (const auto& [delta, layer] : batch) layers_.emplace(delta, layer);
+    try {
+        for (std::future<void>& one : running) one.get();
+        lock.lock();
+        for (const auto& [delta, layer] : batch) layers_.emplace(delta, layer);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::interrupted) throw;
+        lock.lock();
+        waiting_.clear();
+    }
 }
 
 void CacheExport::upload(const CachedLayer& layer) {

@@ -66,6 +66,7 @@ class CacheExport {
     void work();
     void upload_some(Lock& lock);
     void upload(const CachedLayer& layer);
+    bool publish_unless_interrupted(bool is_last);
     void publish(const CacheChanges& mine);
     void settle(const CacheChanges& mine);
     void restore(StepRecords& steps);
@@ -102,6 +103,7 @@ class CacheExport {
     std::map<Digest, layerstore::Descriptor> exported_bases_;  ///< records that this build put there
     std::pair<Digest, StepRecords> latest_steps_;  ///< what was read or written last, by the digest of its blob
     std::chrono::steady_clock::time_point published_;
+    bool was_interrupted_ = false;
     std::optional<std::chrono::steady_clock::time_point> added_;  ///< when a record went there last that was not yet
     std::thread thread_;
 };

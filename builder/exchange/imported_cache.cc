@@ -16,11 +16,16 @@ using layerstore::Descriptor;
 
 const StepRecord* ImportedCache::find_step(const StepName& name) {
     load();
+    if (const StepRecord* known = find_known(name)) return known;
+    if (name.first != layerstore::MemoKind::run || !is_time_to_look()) return nullptr;
+    look_again();
+    return find_known(name);
+}
+
+const StepRecord* ImportedCache::find_known(const StepName& name) {
     const std::lock_guard lock(mutex_);
-    if (dropped_) return nullptr;
-    auto found = steps_.find(name);
-    if (found == steps_.end() && name.first == layerstore::MemoKind::run && look_again()) found = steps_.find(name);
-    return found == steps_.end() ? nullptr : &found->second;
+    const auto found = steps_.find(name);
+    return dropped_ || found == steps_.end() ? nullptr : &found->second;
 }
 
 std::vector<const StepRecord*> ImportedCache::latest_steps(layerstore::MemoKind kind, std::string_view prefix,
@@ -123,11 +128,11 @@ void ImportedCache::load() {
             const std::optional<std::string> document = source_.place->read_manifest();
             const auto cache = document ? CacheManifest::parse(*document, name()) : std::nullopt;
             may_grow_ = !document || cache;
-            if (!document)
+            if (!document && !source_.may_be_missing)
                 warnings_.push_back(fmt::format("{}: nothing stands there yet", name()));
             else if (cache)
-                take(*cache);
-            else
+                take(*cache, read_steps(*cache));
+            else if (document)
                 load_inline(*document);
         } catch (const Error& error) {
             if (error.kind() == ErrorKind::interrupted) throw;
@@ -136,10 +141,11 @@ void ImportedCache::load() {
     });
 }
 
-void ImportedCache::take(const CacheManifest& cache) {
-    if (cache.steps->digest == steps_digest_) return;
-    StepRecords steps =
-        decode_steps(read_record_blob(*source_.place, *cache.steps, max_record_blob_bytes, store_.blobs()), name());
+StepRecords ImportedCache::read_steps(const CacheManifest& cache) {
+    return decode_steps(read_record_blob(*source_.place, *cache.steps, max_record_blob_bytes, store_.blobs()), name());
+}
+
+void ImportedCache::take(const CacheManifest& cache, StepRecords steps) {
     add_steps(std::move(steps));
     for (const auto& [image, base] : cache.bases) base_blobs_.emplace(image, base.records);
     steps_digest_ = cache.steps->digest;
@@ -153,21 +159,31 @@ void ImportedCache::add_steps(StepRecords steps) {
     }
 }
 
-// True if it says more than before.
-bool ImportedCache::look_again() {
+// For one thread at a time, and not all the time.
+bool ImportedCache::is_time_to_look() {
+    const std::lock_guard lock(mutex_);
     const auto now = std::chrono::steady_clock::now();
-    if (!may_grow_ || now < looked_ + source_.place->pause()) return false;
+    if (dropped_ || !may_grow_ || now < looked_ + source_.place->pause()) return false;
     looked_ = now;
-    const std::size_t known = steps_.size();
+    return true;
+}
+
+// Nobody waits for a place that takes its time.
+void ImportedCache::look_again() {
     try {
         const std::optional<std::string> document = source_.place->read_manifest();
         const auto cache = document ? CacheManifest::parse(*document, name()) : std::nullopt;
-        if (cache) take(*cache);
+        std::unique_lock lock(mutex_);
+        if (!cache || cache->steps->digest == steps_digest_) return;
+        lock.unlock();
+        StepRecords steps = read_steps(*cache);
+        lock.lock();
+        take(*cache, std::move(steps));
     } catch (const Error& error) {
         if (error.kind() == ErrorKind::interrupted) throw;
+        const std::lock_guard lock(mutex_);
         may_grow_ = false;  // what was read before is as good as it was
     }
-    return steps_.size() > known;
 }
 
 // An image, or an index of images, with records in their configs.

@@ -31,6 +31,7 @@ enum class CacheTrust {
 struct CacheSource {
     std::shared_ptr<CachePlace> place;
     CacheTrust trust = CacheTrust::verify;
+    bool may_be_missing = false;  ///< that nothing stands there yet is not worth a word
 };
 
 /// One source of one build. Thread-safe. It is read when something is looked up first: its manifest and the records of
@@ -66,9 +67,12 @@ class ImportedCache {
 
   private:
     void load();
-    void take(const CacheManifest& cache);
+    StepRecords read_steps(const CacheManifest& cache);
+    void take(const CacheManifest& cache, StepRecords steps);
     void add_steps(StepRecords steps);
-    bool look_again();
+    bool is_time_to_look();
+    void look_again();
+    const StepRecord* find_known(const StepName& name);
     void load_inline(const std::string& document);
     void take_image(const std::string& manifest);
     void give_up(std::string warning);

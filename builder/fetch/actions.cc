@@ -23,7 +23,7 @@ Json request_for_actions(const char* kind, const ActionsService& service, const 
                 {"key", key}};
 }
 
-std::optional<std::string> key_of(const Json& status) {
+std::optional<std::string> key_in(const Json& status) {
     if (status.value("missing", false)) return std::nullopt;
     return required_string(status, "key", fetch_helper);
 }
@@ -34,7 +34,7 @@ std::optional<std::string> find_actions_entry(const ActionsService& service, con
     Json request = request_for_actions("actions-find", service, key.text);
     request["byPrefix"] = key.is_prefix;
     MemoryWriter no_output;
-    return key_of(detail::run_fetch(request, no_output));
+    return key_in(detail::run_fetch(request, no_output));
 }
 
 std::optional<std::string> load_actions_entry(const ActionsService& service, const ActionsKey& key, std::uint64_t limit,
@@ -43,7 +43,7 @@ std::optional<std::string> load_actions_entry(const ActionsService& service, con
     request["byPrefix"] = key.is_prefix;
     request["maxBytes"] = limit;
     if (size) request["size"] = *size;
-    return key_of(detail::run_fetch(request, out));
+    return key_in(detail::run_fetch(request, out));
 }
 
 bool save_actions_entry(const ActionsService& service, const std::string& key, const Fd& file, std::uint64_t size) {

@@ -28,12 +28,10 @@ Json ask_to_push(const Json& request, const Fd& data = Fd()) {
     return detail::run_fetch(request, no_output, data);
 }
 
-}  // namespace
-
-std::vector<Descriptor> missing_blobs(const Reference& reference, const std::vector<Descriptor>& blobs) {
+std::vector<Descriptor> missing(const char* kind, const Reference& reference, const std::vector<Descriptor>& blobs) {
     std::set<std::string> missing;
     for (std::size_t begin = 0; begin < blobs.size(); begin += most_digests) {
-        Json request = request_for("missing-blobs", reference);
+        Json request = request_for(kind, reference);
         request["digests"] = Json::array();
         for (std::size_t i = begin; i < std::min(begin + most_digests, blobs.size()); ++i)
             request["digests"].push_back(blobs[i].digest.text());
@@ -46,6 +44,16 @@ std::vector<Descriptor> missing_blobs(const Reference& reference, const std::vec
     std::ranges::copy_if(blobs, std::back_inserter(found),
                          [&](const Descriptor& blob) { return missing.contains(blob.digest.text()); });
     return found;
+}
+
+}  // namespace
+
+std::vector<Descriptor> missing_blobs(const Reference& reference, const std::vector<Descriptor>& blobs) {
+    return missing("missing-blobs", reference, blobs);
+}
+
+std::vector<Descriptor> missing_manifests(const Reference& reference, const std::vector<Descriptor>& documents) {
+    return missing("missing-manifests", reference, documents);
 }
 
 PushOutcome push_blob(const Reference& reference, const Descriptor& blob, const std::string& mount_from,
@@ -73,7 +81,7 @@ bool push_manifest(const Reference& reference, const Descriptor& manifest, std::
 
 std::optional<std::string> find_manifest(const Reference& reference, bool to_replace) {
     Json request = request_for("manifest", reference);
-    request["reference"] = reference.tag;
+    request["reference"] = reference.digest ? reference.digest->text() : reference.tag;
     request["maxBytes"] = layerstore::max_manifest_bytes;
     request["mayBeMissing"] = true;
     request["toReplace"] = to_replace;
@@ -92,6 +100,16 @@ ReplaceOutcome replace_manifest(const Reference& reference, const Descriptor& ma
     const Json status = ask_to_push(request, text_as_input(bytes));
     return {status.value("replaced", false),
             std::chrono::milliseconds(optional_integer(status, "milliseconds", fetch_helper).value_or(0))};
+}
+
+std::optional<std::string> fetch_referrers(const Reference& reference, const Digest& subject, bool by_tag) {
+    Json request = request_for("referrers", reference);
+    request["digest"] = subject.text();
+    request["tagOnly"] = by_tag;
+    MemoryWriter out;
+    const Json status = detail::run_fetch(request, out);
+    if (required_string(status, "source", fetch_helper) == "none") return std::nullopt;
+    return out.take();
 }
 
 }  // namespace imgbuild::builder

@@ -21,6 +21,10 @@ namespace imgbuild::builder {
 std::vector<layerstore::Descriptor> missing_blobs(const layerstore::Reference& reference,
                                                   const std::vector<layerstore::Descriptor>& blobs);
 
+/// The same for manifests and indexes.
+std::vector<layerstore::Descriptor> missing_manifests(const layerstore::Reference& reference,
+                                                      const std::vector<layerstore::Descriptor>& documents);
+
 enum class PushOutcome {
     mounted,   ///< the registry took it from its repository `mount_from`
     uploaded,  ///< it was sent
@@ -38,7 +42,7 @@ PushOutcome push_blob(const layerstore::Reference& reference, const layerstore::
 bool push_manifest(const layerstore::Reference& reference, const layerstore::Descriptor& manifest,
                    std::string_view bytes, const std::vector<std::string>& tags);
 
-/// The manifest that the tag of `reference` names; empty where there is none yet. `to_replace`: by the rights that
+/// The manifest that the digest or the tag of `reference` names; empty where there is none yet. `to_replace`: by the rights that
 /// pushing to it has.
 std::optional<std::string> find_manifest(const layerstore::Reference& reference, bool to_replace);
 
@@ -51,5 +55,10 @@ struct ReplaceOutcome {
 /// nothing, where that is empty).
 ReplaceOutcome replace_manifest(const layerstore::Reference& reference, const layerstore::Descriptor& manifest,
                                 std::string_view bytes, const std::optional<Digest>& expected);
+
+/// What a registry says of a manifest besides: the index of those that refer to it, or nothing where it has none.
+/// `by_tag` asks for the index that clients keep under a tag, else the registry's own comes first
+/// (distribution-spec 1.1, "Listing Referrers").
+std::optional<std::string> fetch_referrers(const layerstore::Reference& reference, const Digest& subject, bool by_tag);
 
 }  // namespace imgbuild::builder

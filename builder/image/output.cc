@@ -22,13 +22,6 @@ using layerstore::Image;
 
 constexpr const char* annotation_created = "org.opencontainers.image.created";
 
-// As index.json names the image: with its time.
-Descriptor listed(const Image& image) {
-    Descriptor descriptor = image.descriptor;
-    if (!image.config.created.empty()) descriptor.annotations.try_emplace(annotation_created, image.config.created);
-    return descriptor;
-}
-
 // Before anything is written: a name that is none would be found only in the end.
 void check_names(const std::vector<std::string>& names) {
     for (const std::string& name : names) static_cast<void>(layerstore::Reference::parse(name));
@@ -56,9 +49,15 @@ Directory open_layout(const std::string& path) {
 
 }  // namespace
 
+Descriptor listed_descriptor(const Image& image) {
+    Descriptor descriptor = image.descriptor;
+    if (!image.config.created.empty()) descriptor.annotations.try_emplace(annotation_created, image.config.created);
+    return descriptor;
+}
+
 void write_layout(const Image& image, const std::vector<std::string>& names, const BlobStore& blobs,
                   const std::string& path) {
-    write_layout(listed(image), names, blobs, path);
+    write_layout(listed_descriptor(image), names, blobs, path);
 }
 
 void write_layout(const Descriptor& root, const std::vector<std::string>& names, const BlobStore& blobs,
@@ -83,7 +82,7 @@ void write_image_archive(const Image& image, const std::vector<std::string>& nam
                          layerstore::ArchiveFormat format, const std::string& path) {
     check_names(names);
     Image named = image;
-    named.descriptor = listed(image);
+    named.descriptor = listed_descriptor(image);
     detail::write_to_file(path, [&](ByteWriter& out) { layerstore::write_archive(named, names, blobs, format, out); });
 }
 
@@ -91,6 +90,13 @@ void write_image_archive(const Descriptor& root, const std::vector<std::string>&
                          const std::string& path, const Image* loadable) {
     check_names(names);
     detail::write_to_file(path, [&](ByteWriter& out) { layerstore::write_archive(root, names, blobs, out, loadable); });
+}
+
+void write_image_archive(const std::vector<layerstore::ArchivedImage>& images, const BlobStore& blobs,
+                         const std::string& path) {
+    for (const layerstore::ArchivedImage& image : images) check_names(image.names);
+    const layerstore::ImageArchive archive(images, blobs);
+    detail::write_to_file(path, [&](ByteWriter& out) { archive.write(out); });
 }
 
 }  // namespace imgbuild::builder

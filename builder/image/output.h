@@ -34,12 +34,24 @@ void write_image_archive(const layerstore::Descriptor& root, const std::vector<s
                          const layerstore::BlobStore& blobs, const std::string& path,
                          const layerstore::Image* loadable = nullptr);
 
+/// Several images as one file.
+void write_image_archive(const std::vector<layerstore::ArchivedImage>& images, const layerstore::BlobStore& blobs,
+                         const std::string& path);
+
+/// What an image is called in index.json: with the time that it was made.
+layerstore::Descriptor listed_descriptor(const layerstore::Image& image);
+
 /// The file tree as a tar, `path` or "-" for standard output.
 void write_tree_archive(const layerstore::Tree& tree, layerstore::ContentSources& contents, const std::string& path);
 
+/// What becomes of files in a directory that a tree does not have.
+enum class OtherFiles { keep, remove };
+
 /// The file tree into the directory `path`, made where missing, over what stands there: files and links are replaced,
-/// directories merged, nothing is removed. Links in `path` are never followed. Owners and device nodes only as root,
-/// times always.
-void write_tree_directory(const layerstore::Tree& tree, layerstore::ContentSources& contents, const std::string& path);
+/// directories merged, and what the tree does not have stays or goes. Links in `path` are never followed. Owners and
+/// device nodes only as root, times always. Error{usage} for a directory that nobody wants emptied: the root, the home
+/// of the user, and one that we are in.
+void write_tree_directory(const layerstore::Tree& tree, layerstore::ContentSources& contents, const std::string& path,
+                          OtherFiles others = OtherFiles::keep);
 
 }  // namespace imgbuild::builder

@@ -6,8 +6,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "base/atomic_file.h"
 #include "base/cancel.h"
@@ -46,8 +50,8 @@ std::optional<struct stat> status_at(const Directory& parent, const std::string&
 // mode can lock us out and every file made changes its directory's time.
 class TreeWriter {
   public:
-    TreeWriter(const Tree& tree, layerstore::ContentSources& contents, const Directory& target)
-        : tree_(tree), contents_(contents), target_(target) {}
+    TreeWriter(const Tree& tree, layerstore::ContentSources& contents, const Directory& target, OtherFiles others)
+        : tree_(tree), contents_(contents), target_(target), others_(others) {}
 
     void write() {
         fill(target_, ImagePath(), *tree_.below());
@@ -56,6 +60,7 @@ class TreeWriter {
 
   private:
     void fill(const Directory& here, const ImagePath& path, const Subtree& below) {
+        if (others_ == OtherFiles::remove) remove_others(here, below);
         for (const Child& child : below.children()) {
             throw_if_cancelled();
             const ImagePath child_path = path.child(child.name);
@@ -63,6 +68,15 @@ class TreeWriter {
                 fill(make_directory(here, child_path), child_path, *child.below);
             else
                 put(here, child_path, child.entry);
+        }
+    }
+
+    static void remove_others(const Directory& here, const Subtree& below) {
+        std::set<std::string, std::less<>> kept;
+        for (const Child& child : below.children()) kept.emplace(child.name);
+        for (const std::string& name : here.list()) {
+            throw_if_cancelled();
+            if (!kept.contains(name)) here.remove_tree(name);
         }
     }
 
@@ -97,10 +111,15 @@ class TreeWriter {
     }
 
     void put(const Directory& here, const ImagePath& path, const Entry& entry) {
-        const auto there = status_at(here, std::string(path.name()));
-        if (there && S_ISDIR(there->st_mode))
+        auto there = status_at(here, std::string(path.name()));
+        const bool is_directory = there && S_ISDIR(there->st_mode);
+        if (is_directory && others_ == OtherFiles::remove) {
+            here.remove_tree(path.name());
+            there.reset();
+        } else if (is_directory) {
             throw Error(ErrorKind::usage, fmt::format("{}: a directory stands there", printable(path.absolute())),
                         "empty the destination, or name another one");
+        }
         const layerstore::LinkGroup* group = entry.is_file() ? tree_.links_of(path) : nullptr;
         if (entry.is_file() && (!group || group->front() == path)) {
             write_file(here, path, entry);
@@ -170,12 +189,27 @@ class TreeWriter {
     layerstore::ContentSources& contents_;
     StreamBlock block_;
     const Directory& target_;
+    const OtherFiles others_;
     const bool is_root_ = ::geteuid() == 0;
 };
 
-void fill_directory(const Tree& tree, layerstore::ContentSources& contents, const std::string& path) {
+void fill_directory(const Tree& tree, layerstore::ContentSources& contents, const std::string& path,
+                    OtherFiles others) {
     const Directory target = Directory::create_host(path);
-    with_context("write to " + printable(path), [&] { TreeWriter(tree, contents, target).write(); });
+    with_context("write to " + printable(path), [&] { TreeWriter(tree, contents, target, others).write(); });
+}
+
+// A slip in a script should not cost more than a build.
+void refuse_to_empty(const std::string& path) {
+    std::error_code problem;
+    const std::filesystem::path place = std::filesystem::weakly_canonical(path, problem);
+    const std::filesystem::path here = std::filesystem::current_path(problem);
+    const char* home = std::getenv("HOME");
+    const auto relative = here.lexically_relative(place);
+    const bool holds_us = !relative.empty() && *relative.begin() != "..";
+    if (!holds_us && place != "/" && !(home && place == std::filesystem::weakly_canonical(home, problem))) return;
+    throw Error(ErrorKind::usage, fmt::format("write to {}: is not emptied for a result", printable(path)),
+                "name a directory of the result's own, or leave mode=delete out");
 }
 
 // True if nothing stood at `path` and the directory there is ours alone now.
@@ -206,11 +240,13 @@ void write_tree_archive(const Tree& tree, layerstore::ContentSources& contents, 
                           [&](ByteWriter& out) { layerstore::write_layer(layerstore::as_delta(tree), contents, out); });
 }
 
-void write_tree_directory(const Tree& tree, layerstore::ContentSources& contents, const std::string& path) {
+void write_tree_directory(const Tree& tree, layerstore::ContentSources& contents, const std::string& path,
+                          OtherFiles others) {
     detail::require_destination(path);
+    if (others == OtherFiles::remove) refuse_to_empty(path);
     const bool is_ours = make_missing(path);
     try {
-        fill_directory(tree, contents, path);
+        fill_directory(tree, contents, path, others);
     } catch (const Error&) {
         if (is_ours) discard(path);
         throw;

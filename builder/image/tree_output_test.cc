@@ -227,3 +227,37 @@ TEST_CASE("tree: links in the destination lead nowhere, but the destination may 
         CHECK(S_ISDIR(place.status("new").st_mode));
     });
 }
+
+TEST_CASE("what the tree does not have stays, or goes where that is asked for, also links to what is outside") {
+    Place place;
+    place.file("/kept", "new");
+    place.directory("/folder");
+    place.file("/folder/kept", "new");
+    place.file("/was-a-folder", "file");
+    place.write();
+    const auto put_strangers = [&] {
+        const Directory folder = place.folder();
+        write_file_atomically(folder, "stranger", "x", Durability::none);
+        write_file_atomically(folder.make_directory(at("/folder/deep")), "stranger", "x", Durability::none);
+        REQUIRE(::symlinkat("..", folder.fd(), "way-out") == 0);
+    };
+    put_strangers();
+    place.write();
+    for (const char* path : {"/stranger", "/folder/deep/stranger", "/way-out"}) CHECK(place.exists(path));
+    place.folder().remove_tree("was-a-folder");
+    write_file_atomically(place.folder().make_directory(at("/was-a-folder")), "x", "x", Durability::none);
+    const Directory outside = Directory::open_host(place.scratch.path());
+    write_file_atomically(outside, "beside", "x", Durability::none);
+    write_tree_directory(place.tree(), place.contents, place.out, OtherFiles::remove);
+    for (const char* path : {"/stranger", "/folder/deep", "/way-out"}) CHECK_FALSE(place.exists(path));
+    CHECK(place.read("/folder/kept") == "new");
+    CHECK(place.read("/was-a-folder") == "file");
+    CHECK(outside.status(at("/beside")));
+}
+
+TEST_CASE("nobody's root, home or working directory is emptied for a result") {
+    Place place;
+    for (const char* path : {"/", ".", ".."})
+        CHECK(refusal([&] { write_tree_directory(place.tree(), place.contents, path, OtherFiles::remove); })
+                  .ends_with("is not emptied for a result"));
+}

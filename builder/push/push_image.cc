@@ -7,12 +7,15 @@
 #include <algorithm>
 #include <future>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "base/directory.h"
 #include "base/error.h"
 #include "base/task_pool.h"
+#include "builder/fetch/documents.h"
 #include "builder/fetch/push.h"
+#include "builder/push/referrers.h"
 #include "layerstore/image/image.h"
 #include "layerstore/image/layout.h"
 #include "layerstore/image/reference.h"
@@ -27,17 +30,12 @@ using layerstore::Reference;
 struct ImageParts {
     std::vector<Descriptor> layers;
     std::vector<Descriptor> configs;
-    std::vector<Descriptor> documents;  ///< what names comes behind what it names; the root is last
 };
 
 // The bytes of such a layer are where its manifest says, and must not be copied.
 bool stays_elsewhere(const Descriptor& blob) {
     return blob.media_type.find(".foreign.") != std::string::npos ||
            blob.media_type.find(".nondistributable.") != std::string::npos;
-}
-
-bool is_document(const Descriptor& blob) {
-    return layerstore::is_index(blob.media_type) || layerstore::is_manifest(blob.media_type);
 }
 
 // The bytes are checked by whom they are sent to. O_NONBLOCK: what took the file's place must not hang us.
@@ -52,17 +50,26 @@ Fd open_blob(const layerstore::BlobStore& blobs, const Descriptor& blob, const s
     return *std::move(file);
 }
 
-ImageParts image_parts(const PushSource& source, const std::string& what) {
-    ImageParts parts;
+// All manifests and indexes; what names comes behind what it names, the root is last.
+std::vector<Descriptor> documents_of(const PushSource& source, const std::string& what) {
+    std::vector<Descriptor> documents;
     layerstore::for_each_blob(source.blobs, source.root, what, [&](const Descriptor& blob) {
-        if (is_document(blob))
-            parts.documents.push_back(blob);
-        else if (layerstore::is_image_config(blob.media_type))
-            parts.configs.push_back(blob);
-        else if (!stays_elsewhere(blob))
-            parts.layers.push_back(blob);
+        if (is_document(blob.media_type)) documents.push_back(blob);
     });
-    std::ranges::reverse(parts.documents);
+    std::ranges::reverse(documents);
+    return documents;
+}
+
+// What some of an image's documents name.
+ImageParts parts_of(const PushSource& source, const std::vector<Descriptor>& documents, const std::string& what) {
+    ImageParts parts;
+    std::set<Digest> seen;
+    const auto take = [&](const Descriptor& blob) {
+        if (is_document(blob.media_type) || stays_elsewhere(blob) || !seen.insert(blob.digest).second) return;
+        (layerstore::is_image_config(blob.media_type) ? parts.configs : parts.layers).push_back(blob);
+    };
+    for (const Descriptor& document : documents)
+        if (!layerstore::is_index(document.media_type)) layerstore::for_each_blob(source.blobs, document, what, take);
     return parts;
 }
 
@@ -72,16 +79,26 @@ class Push {
     Push(const PushSource& source, const Reference& repository, std::string known)
         : source_(source), repository_(repository), known_(std::move(known)) {}
 
-    PushReport run(const ImageParts& parts, const std::vector<std::string>& tags, std::size_t jobs) {
+    PushReport run(const std::vector<Descriptor>& documents, const std::vector<std::string>& tags, std::size_t jobs) {
+        const std::string what = "push " + repository_.name();
         report_.repository = repository_.name();
         report_.tags = tags;
+        // A manifest that is there has everything behind it.
+        const std::vector<Descriptor> missing = missing_manifests(repository_, documents);
+        const ImageParts all = parts_of(source_, documents, what);
+        const ImageParts parts = parts_of(source_, missing, what);
+        report_.present = all.layers.size() + all.configs.size() - parts.layers.size() - parts.configs.size();
         push_all(parts.layers, jobs);
         push_all(parts.configs, jobs);
-        for (const Descriptor& document : parts.documents) {
-            const std::string bytes =
-                source_.blobs.read(document.digest, layerstore::max_manifest_bytes, "push " + repository_.name());
+        for (const Descriptor& document : documents) {
             const bool is_root = document.digest == source_.root.digest;
-            push_manifest(repository_, document, bytes, is_root ? tags : std::vector<std::string>{});
+            const bool is_missing = std::ranges::find(missing, document.digest, &Descriptor::digest) != missing.end();
+            const std::string bytes = source_.blobs.read(document.digest, layerstore::max_manifest_bytes, what);
+            const auto subject = subject_of(bytes, what);
+            if (!is_root && !is_missing && !subject) continue;
+            const bool lists_referrers =
+                push_manifest(repository_, document, bytes, is_root ? tags : std::vector<std::string>{});
+            if (subject && !lists_referrers) note_referrer(repository_, document, bytes, subject->digest);
         }
         return report_;
     }
@@ -160,14 +177,14 @@ void push_image(const PushSource& source, const std::vector<std::string>& names,
         if (!options.by_digest && !reference.tag.empty()) target->second.push_back(reference.tag);
     }
     if (targets.empty()) return;
-    const ImageParts parts = image_parts(source, "push " + names.front());
+    const std::vector<Descriptor> documents = documents_of(source, "push " + names.front());
     std::vector<Reference> pushed;
     for (const auto& target : targets) {
         const Reference& reference = target.first;
         const auto earlier = std::ranges::find(pushed, reference.domain, &Reference::domain);
         const std::string known = earlier == pushed.end() ? std::string() : earlier->repository;
         done(with_context("push",
-                          [&] { return Push(source, reference, known).run(parts, target.second, options.jobs); }));
+                          [&] { return Push(source, reference, known).run(documents, target.second, options.jobs); }));
         pushed.push_back(reference);
     }
 }

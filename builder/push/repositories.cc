@@ -11,6 +11,7 @@ void KnownRepositories::add(const std::string& name, const layerstore::Manifest&
     const std::lock_guard lock(mutex_);
     try {
         const auto reference = layerstore::Reference::parse(name);
+        repositories_.insert_or_assign({reference.domain, manifest.config.digest}, reference.repository);
         for (const layerstore::Descriptor& layer : manifest.layers)
             repositories_.insert_or_assign({reference.domain, layer.digest}, reference.repository);
     } catch (const Error&) {

@@ -6,8 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "builder/fetch/fetch.h"
-#include "builder/resolve/detail/registry_image.h"
+#include "builder/fetch/documents.h"
 #include "builder/resolve/image_finder.h"
 
 namespace imgbuild::builder::detail {

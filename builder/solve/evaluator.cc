@@ -117,15 +117,25 @@ std::unique_ptr<NodeResult> Evaluator::known_step(MemoKind kind, const StepKey& 
         looked_up_.insert(key.preimage());
     }
     if (ignores_cache(node) && !was_made_here(key)) return nullptr;
-    const std::optional<StepMemo> memo = services_.memos.find_step(kind, key);
-    if (!memo) return nullptr;
-    if (kind == MemoKind::edit) services_.lease.add(memo->delta);  // of a RUN has_bytes() does
-    std::optional<layerstore::Tree> tree = services_.memos.find_applied(inputs.front()->tree, memo->delta);
-    if (!tree) {
-        tree = layerstore::apply(inputs.front()->tree, services_.load_delta(memo->delta));
-        services_.memos.put_applied(inputs.front()->tree, memo->delta, *tree);
+    const layerstore::Tree& root = inputs.front()->tree;
+    std::optional<KnownStep> known = services_.memos.find_step(kind, key, root, services_.packing);
+    if (!known) return nullptr;
+    const DeltaId& delta = known->memo.delta;
+    // First leased, then looked for: what was there before may be gone.
+    if (known->packed) {
+        services_.lease.add(delta, known->packed->blob.digest);
+        if (services_.store.blobs().size(known->packed->blob.digest) != known->packed->blob.size) known->packed.reset();
+    } else {
+        services_.lease.add(delta);
     }
-    return step_result(node, inputs, *memo, std::move(*tree));
+    if (!known->tree) known->tree = services_.memos.find_applied(root, delta);
+    if (!known->tree) {
+        known->tree = layerstore::apply(root, services_.load_delta(delta));
+        services_.memos.put_applied(root, delta, *known->tree);
+    }
+    auto result = step_result(node, inputs, known->memo, std::move(*known->tree));
+    result->packed = std::move(known->packed);
+    return result;
 }
 
 std::unique_ptr<NodeResult> Evaluator::look_up(const PlanNode& node, const Inputs& inputs) {
@@ -160,7 +170,8 @@ std::unique_ptr<NodeResult> Evaluator::look_up_run(const PlanNode& node, const R
     const Vouchers allowed = services_.imported.vouchers_of(inputs);
     if (allowed == known_here) {
         auto result = known_step(MemoKind::run, key, node, inputs);
-        if (result && services_.has_bytes(result->stack.back().delta, trust_ == Trust::bytes)) return result;
+        if (result && (result->packed || services_.has_bytes(result->stack.back().delta, trust_ == Trust::bytes)))
+            return result;
     }
     if (ignores_cache(node)) return nullptr;
     std::optional<ImportedResults::Run> claimed = services_.imported.find_run(key, inputs.front()->tree, allowed);
@@ -336,6 +347,7 @@ Evaluated Evaluator::run(const PlanNode& node, const Inputs& inputs, const StepE
 void Evaluator::keep(MemoKind kind, const StepKey& key, const StepMemo& memo, std::string_view encoded,
                      const AppliedDelta& applied) {
     if (keeping_ == Keeping::nothing) return;
+    services_.store.sync_before_record();
     services_.memos.put_step(kind, key, memo, encoded, applied);
     const std::lock_guard lock(mutex_);
     made_.insert(key.preimage());

@@ -217,7 +217,7 @@ void ImportedResults::verify_run(const NodeResult& result) {
 // What a command of this store came to stays what it is.
 void ImportedResults::keep_run(const NodeResult& result) {
     const StepKey key = key_of_run(std::get<RunCommand>(result.node->operation), result.inputs, services_.options.run);
-    if (services_.memos.find_step(MemoKind::run, key)) return;
+    if (services_.memos.has_step(MemoKind::run, key)) return;
     const DeltaId& delta = result.stack.back().delta;
     services_.memos.put_step(MemoKind::run, key, {delta, result.cost}, services_.load_delta(delta).encode(),
                              {result.inputs.front()->tree, result.tree});
@@ -257,7 +257,7 @@ std::optional<layerstore::LayerRecord> ImportedResults::bring_packed(const Stack
     if (is_edit ? !has_claimed_sources(layer) : layer.origin->vouchers == known_here) return std::nullopt;
     auto record = bring(layer, pack_key_of(key));
     if (!record) return std::nullopt;
-    services_.memos.put_packed(key, *record, {});
+    services_.memos.put_packed(services_.packing, *record, {});
     if (!is_edit) keep_run(*layer.origin);
     return record;
 }

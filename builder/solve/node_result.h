@@ -6,11 +6,13 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/digest.h"
 #include "builder/plan/build_plan.h"
+#include "layerstore/store/records.h"
 #include "layerstore/tree/content_source.h"
 #include "layerstore/tree/tree.h"
 
@@ -42,6 +44,8 @@ struct NodeResult {
     std::shared_ptr<layerstore::ContentSource> own_contents;
     /// Of what came from elsewhere, which bytes: a commit, or "sha256:HEX" of a file; else empty.
     std::string revision;
+    /// The layer of this node's step, where the record of the step told of it and its blob stands in the store, leased.
+    std::optional<layerstore::LayerRecord> packed;
     Vouchers vouchers = known_here;  ///< of this node's own work; of its inputs' they have their own
 };
 

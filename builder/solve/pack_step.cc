@@ -15,7 +15,8 @@ PackKey key_of_packing(const StackLayer& layer, const Services& services) {
 }
 
 std::optional<FinishedLayer> find_packed(const StackLayer& layer, Services& services) {
-    std::optional<layerstore::LayerRecord> record = services.memos.find_packed(key_of_packing(layer, services));
+    if (layer.origin->packed) return finished(*layer.origin->packed);
+    const auto record = services.memos.find_packed(layer.delta, services.packing);
     if (!record) return std::nullopt;
     services.lease.add(record->blob.digest);
     if (services.store.blobs().size(record->blob.digest) != record->blob.size) return std::nullopt;
@@ -36,7 +37,8 @@ FinishedLayer pack(const StackLayer& layer, Services& services, FileContents& co
         {std::string(layerstore::oci_layer_type(key.options.compression)), blob->commit(), blob->size()},
         packed.diff_id,
         layer.delta};
-    services.memos.put_packed(key, record, packed.chunks);
+    services.store.sync_before_record();
+    services.memos.put_packed(services.packing, record, packed.chunks);
     return finished(record);
 }
 

@@ -52,6 +52,7 @@ Services::Services(layerstore::Store& of_store, layerstore::Store::Lease& of_lea
       lease(of_lease),
       records(of_store.records()),
       memos(records),
+      packing(packing_of(of_options.file_time, of_options.packing)),
       imported(*this, of_options.imports),
       sandbox(of_store, of_options.root_mode, notices),
       workers(available_processors()) {}

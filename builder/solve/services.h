@@ -67,6 +67,7 @@ struct Services {
     layerstore::Store::Lease& lease;
     layerstore::Records& records;
     Memos memos;
+    const Digest packing;  ///< packing_of() this build
     Notices notices;
     FetchListener fetches{[this](const std::string& note) { notices.tell_once(note); }};
     ImportedResults imported;

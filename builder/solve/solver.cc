@@ -24,13 +24,11 @@
 namespace imgbuild::builder {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 struct NodeState {
     std::vector<NodeId> users;
     std::size_t missing_inputs = 0;
     std::size_t chain = 0;  ///< nodes on the longest way to the end
-    Clock::time_point started;
+    std::chrono::steady_clock::time_point started;
     std::vector<std::string> causes;  ///< why it was done
 };
 
@@ -87,10 +85,11 @@ class Solver {
         look_at_failure();
         throw_failure();
         if (not_cached_) return *not_cached_;
-        Solved solved{.images = {}, .revisions = {}, .steps = steps_, .cached_steps = cached_steps_};
+        Solved solved{.images = {}, .revisions = {}, .contents = {}, .steps = steps_, .cached_steps = cached_steps_};
         for (const PlannedImage& image : plan_.images) solved.images.push_back(solved_image(image));
         tell_caches();
         for (const auto& result : ground_->results) solved.revisions.push_back(result->revision);
+        for (const auto& result : ground_->results) solved.contents.push_back(result->tree.content_id());
         return solved;
     }
 
@@ -168,7 +167,7 @@ class Solver {
             return;
         }
         observer_.started(id);
-        nodes_[id].started = Clock::now();
+        nodes_[id].started = std::chrono::steady_clock::now();
         ++running_steps_;
         jobs_.submit([this, id, &node, inputs = std::move(inputs)] { evaluate(id, node, inputs); });
     }
@@ -221,7 +220,7 @@ class Solver {
         if (evaluated.cached)
             observer_.cached(id);
         else
-            observer_.finished(id, Clock::now() - nodes_[id].started, evaluated.detail);
+            observer_.finished(id, std::chrono::steady_clock::now() - nodes_[id].started, evaluated.detail);
         take(id, std::move(evaluated.result), evaluated.cached);
     }
 

@@ -124,6 +124,7 @@ struct SolvedImage {
 struct Solved {
     std::vector<SolvedImage> images;     ///< as BuildPlan::images
     std::vector<std::string> revisions;  ///< by node: of what came from elsewhere a commit, or "sha256:HEX"; else empty
+    std::vector<ContentId> contents;     ///< by node: of its files
     std::size_t steps = 0;
     std::size_t cached_steps = 0;
 };

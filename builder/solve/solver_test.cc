@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sqlite3.h>
 
 #include <algorithm>
 
@@ -76,6 +77,13 @@ struct Build {
 
     void file(const std::string& name, std::string_view bytes) const {
         write_file_atomically(context, name, bytes, Durability::none);
+    }
+
+    void sql(const char* statement) const {
+        sqlite3* handle = nullptr;
+        REQUIRE(sqlite3_open((store_path + "/store.db").c_str(), &handle) == SQLITE_OK);
+        CHECK(sqlite3_exec(handle, statement, nullptr, nullptr, nullptr) == SQLITE_OK);
+        sqlite3_close(handle);
     }
 
     std::variant<Solved, NotCached> run(const std::string& text) {
@@ -231,6 +239,37 @@ TEST_CASE("a layer whose blob is gone is packed again to the same bytes") {
     CHECK(build.missing_blobs.empty());
 }
 
+TEST_CASE("a step that is found on a base with other times is put on that one") {
+    Build build;
+    build.file("a", "alpha");
+    const std::string text = "FROM scratch\nCOPY a /a\nWORKDIR /b\n";
+    build.image(text);
+    auto memos_of = [&](layerstore::Records& records, layerstore::MemoKind kind) {
+        std::vector<layerstore::MemoRow> memos;
+        records.each_memo([&](const layerstore::MemoRow& memo) {
+            if (memo.kind == kind) memos.push_back(memo);
+        });
+        return memos;
+    };
+    {
+        // As if each had been done on a root of the same content that is another tree.
+        auto store = layerstore::Store::open(build.store_path);
+        layerstore::Records& records = store->records();
+        CHECK(memos_of(records, layerstore::MemoKind::apply).empty());
+        for (const layerstore::MemoRow& memo : memos_of(records, layerstore::MemoKind::edit)) {
+            layerstore::StepValue value = layerstore::StepValue::decode(memo.value);
+            value.applied->root = {Sha256::of("another root")};
+            records.put_memo(memo.kind, memo.key, value.encode(), records.find_memo(memo.kind, memo.key)->preimage);
+        }
+    }
+    for (int i = 0; i < 2; ++i) {
+        CHECK(build.image(text).cached_steps == 2);
+        CHECK(build.paths == std::vector<std::string>{"/a", "/b"});
+    }
+    auto store = layerstore::Store::open(build.store_path);
+    CHECK(memos_of(store->records(), layerstore::MemoKind::apply).size() == 2);
+}
+
 TEST_CASE("where tree records are gone everything is done again, to the same layers") {
     Build build;
     build.file("a", "alpha");
@@ -292,11 +331,7 @@ TEST_CASE("what goes wrong while a packed layer is looked for is told with its s
     const std::string text = "FROM scratch\nWORKDIR /work\n";
     build.image(text);
     build.options.no_cache = true;
-    build.when_open = [&] {
-        Directory store = Directory::open_host(build.store_path);
-        store.remove_tree("leases.lock");
-        store.make_directory(ImagePath().child("leases.lock"));
-    };
+    build.when_open = [&] { build.sql("DROP TABLE packed"); };
     const std::string said = refusal([&] { build.image(text); });
     CHECK(said.find("Buildfile:2:1: WORKDIR /work: packing its layer: ") != std::string::npos);
     CHECK(build.events == Lines{"started WORKDIR /work", "finished WORKDIR /work", "layers failed WORKDIR /work"});

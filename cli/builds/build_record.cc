@@ -102,6 +102,35 @@ Json encode_step(const RecordedStep& step) {
     return object;
 }
 
+Json encode_inputs(const RecordedInputs& inputs) {
+    Json object{{"flags", inputs.flags}, {"buildfileName", inputs.buildfile_name}, {"buildfile", inputs.buildfile}};
+    object["bases"] = Json::array();
+    for (const RecordedInputs::Base& base : inputs.bases)
+        object["bases"].push_back(
+            {{"reference", base.reference}, {"platform", base.platform}, {"digest", base.digest}});
+    object["contexts"] = Json::array();
+    for (const RecordedInputs::Source& source : inputs.contexts)
+        object["contexts"].push_back({{"name", source.name}, {"identity", source.identity}});
+    return object;
+}
+
+RecordedInputs decode_inputs(const Json& object) {
+    const std::string what = "build record: inputs";
+    RecordedInputs inputs;
+    if (const Json* flags = optional_array(object, "flags", what)) inputs.flags = strings_of(*flags);
+    inputs.buildfile_name = required_string(object, "buildfileName", what);
+    inputs.buildfile = required_string(object, "buildfile", what);
+    if (const Json* bases = optional_array(object, "bases", what))
+        for (const Json& base : *bases)
+            inputs.bases.push_back({required_string(base, "reference", what), required_string(base, "platform", what),
+                                    required_string(base, "digest", what)});
+    if (const Json* contexts = optional_array(object, "contexts", what))
+        for (const Json& source : *contexts)
+            inputs.contexts.push_back(
+                {required_string(source, "name", what), required_string(source, "identity", what)});
+    return inputs;
+}
+
 }  // namespace
 
 std::size_t BuildRecord::count_steps() const noexcept {
@@ -120,6 +149,8 @@ std::string BuildRecord::encode() const {
                 {"context", context},
                 {"succeeded", succeeded ? 1 : 0}};
     if (!result.empty()) object["result"] = result;
+    if (!images.empty()) object["images"] = images;
+    if (inputs) object["inputs"] = encode_inputs(*inputs);
     object["steps"] = Json::array();
     for (const RecordedStep& step : steps) object["steps"].push_back(encode_step(step));
     return write_json(object) + "\n";
@@ -136,6 +167,8 @@ BuildRecord BuildRecord::decode(std::string_view json) {
     record.context = required_string(object, "context", what);
     record.succeeded = required_integer(object, "succeeded", what) != 0;
     record.result = optional_string(object, "result", what).value_or("");
+    if (const Json* images = optional_array(object, "images", what)) record.images = strings_of(*images);
+    if (const Json* inputs = optional_object(object, "inputs", what)) record.inputs = decode_inputs(*inputs);
     if (const Json* list = optional_array(object, "steps", what))
         for (const Json& step : *list) record.steps.push_back(decode_step(step, record.steps.size()));
     return record;

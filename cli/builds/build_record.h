@@ -42,6 +42,26 @@ struct RecordedStep {
     std::optional<std::vector<std::string>> environment;
 };
 
+/// What a build took in, so that `imgbuild verify` can ask for it again.
+struct RecordedInputs {
+    std::vector<std::string>
+        flags;                   ///< BuildOptions::request and what became of the rest; no values of build arguments
+    std::string buildfile_name;  ///< as messages call it; the whole path of a file of this machine
+    std::string buildfile;       ///< its text; empty where it is long
+    struct Base {
+        std::string reference, platform, digest;
+        friend bool operator==(const Base&, const Base&) = default;
+    };
+    std::vector<Base> bases;
+    struct Source {
+        std::string name;      ///< of a context, or the step that fetches
+        std::string identity;  ///< digest of what steps saw of it, or a commit
+        friend bool operator==(const Source&, const Source&) = default;
+    };
+    std::vector<Source> contexts;  ///< in the order of the plan
+    friend bool operator==(const RecordedInputs&, const RecordedInputs&) = default;
+};
+
 struct BuildRecord {
     std::string id;            ///< its file's name; empty before it is saved
     std::int64_t started = 0;  ///< milliseconds since 1970
@@ -49,6 +69,8 @@ struct BuildRecord {
     std::string context;
     std::string result;  ///< digest of the image or index; empty where there is none
     bool succeeded = false;
+    std::vector<std::string> images;  ///< digests of the manifests
+    std::optional<RecordedInputs> inputs;
     std::vector<RecordedStep> steps;  ///< in the order in which they began
 
     std::size_t count_steps() const noexcept;

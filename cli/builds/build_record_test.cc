@@ -30,6 +30,12 @@ BuildRecord sample() {
     record.steps[2].error = "exit status 2";
     record.steps[2].end = Json{{"exit_code", 2}, {"cause", "exit"}};
     record.steps[2].log = "/store/logs/a.log";
+    record.images = {"sha256:01"};
+    record.inputs = RecordedInputs{.flags = {"--label=a=b", "--build-arg=WORD"},
+                                   .buildfile_name = "/c/Buildfile",
+                                   .buildfile = "FROM busybox\n",
+                                   .bases = {{"busybox", "linux/amd64", "sha256:02"}},
+                                   .contexts = {{"", "sha256:03"}}};
     return record;
 }
 
@@ -48,6 +54,8 @@ TEST_CASE("a record of a build is read as it was written") {
     CHECK(record.steps.at(1).deltas == std::vector<std::string>{"aa", "bb"});
     CHECK(record.steps.at(1).environment == std::vector<std::string>{"A=b"});
     CHECK_FALSE(record.steps.at(2).environment);
+    CHECK(record.images == std::vector<std::string>{"sha256:01"});
+    CHECK(record.inputs == sample().inputs);
     CHECK(test::refusal([] { BuildRecord::decode("{}"); }) == "invalid_input: build record: version: missing");
 }
 

@@ -15,6 +15,7 @@
 #include "builder/fetch/fetch_listener.h"
 #include "cli/builds/recorder.h"
 #include "cli/builds/summary.h"
+#include "cli/commands/build_request.h"
 #include "cli/commands/call.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/delivery.h"
@@ -90,13 +91,24 @@ void end_exports(const BuildOptions& options, const builder::SolveOptions& solve
             tell(fmt::format("warning: {}\n", printable(warning)));
 }
 
+struct Made {
+    Product product;
+    RecordedInputs inputs;                      ///< for who wants to build it again
+    std::optional<builder::NotCached> missing;  ///< what --require-cached did not find; then there is no product
+};
+
 // For `imgbuild builds`, `explain` and `advise`, and for --profile.
 BuildRecord keep_record(const BuildOptions& options, const Recorder& recorder, layerstore::Store& store,
-                        const Product* product) {
+                        const Made* made) {
     BuildRecord record = recorder.record();
     record.context = printable(context_to_keep(options.context));
-    record.succeeded = product != nullptr;
-    if (product && product->descriptor()) record.result = product->descriptor()->digest.text();
+    record.succeeded = made != nullptr;
+    if (made) {
+        if (made->product.descriptor()) record.result = made->product.descriptor()->digest.text();
+        for (const layerstore::Image& image : made->product.images)
+            record.images.push_back(image.descriptor.digest.text());
+        record.inputs = made->inputs;
+    }
     save_record(store, record);
     if (options.profile) write_host_file(*options.profile, record.trace());
     return record;
@@ -118,7 +130,7 @@ void print_result(const BuildOptions& options, const builder::BuildPlan& plan, c
         for (std::size_t i = 0; i < product.images.size(); ++i)
             tell(fmt::format("image {} {}\n", product.images[i].descriptor.digest.text(),
                              plan.images[i].platform.text()));
-    for (const std::string& name : options.names) tell(fmt::format("named {}\n", printable(name)));
+    for (const std::string& name : stored_names(options)) tell(fmt::format("named {}\n", printable(name)));
 }
 
 void tell_work() {
@@ -142,18 +154,16 @@ struct Job {
     std::time_t started;
 };
 
-struct Made {
-    Product product;
-    std::optional<builder::NotCached> missing;  ///< what --require-cached did not find; then there is no product
-};
-
 Made make_once(const Job& job, Progress& progress) {
     const auto result = builder::solve(job.plan, job.solve_options, job.store, job.lease, progress);
     progress.finish();
-    if (const auto* missing = std::get_if<builder::NotCached>(&result)) return {.missing = *missing};
+    if (const auto* missing = std::get_if<builder::NotCached>(&result))
+        return {.product = {}, .inputs = {}, .missing = *missing};
     const auto& solved = std::get<builder::Solved>(result);
     const Attestations attestations(job.options, job.input, job.plan, solved, job.started);
-    Made made{.product = make_product(job.options, job.plan, solved, attestations, job.store)};
+    Made made{.product = make_product(job.options, job.plan, solved, attestations, job.store),
+              .inputs = recorded_inputs(job.options, job.input, job.plan, solved),
+              .missing = {}};
     deliver(job.options, made.product, job.plan, solved, attestations, job.store);
     return made;
 }
@@ -224,7 +234,7 @@ int build(BuildOptions options) {
     if (made.missing) return tell_not_cached(plan, *made.missing);
     const Product& product = made.product;
     write_report(options, product);
-    const BuildRecord record = keep_record(options, *progress, *store, &product);
+    const BuildRecord record = keep_record(options, *progress, *store, &made);
     print_result(options, plan, product);
     tell_summary(options, record);
     tell_advice(options, advice, input.source);

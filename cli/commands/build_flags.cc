@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/commands/build_flags.h"
 
+#include <utility>
+
 namespace imgbuild::cli {
 namespace {
 
 void declare_input(OptionSet& options, BuildFlags& flags) {
-    options.positional("CONTEXT", flags.context);
     options.value("-f,--file", flags.file, "FILE",
                   "the Buildfile (- is standard input; else Buildfile, Containerfile or Dockerfile in CONTEXT)");
     options.value("--target", flags.target, "STAGE", "the stage to build (else the last)");
@@ -21,22 +22,27 @@ void declare_input(OptionSet& options, BuildFlags& flags) {
     options.flag("--offline", flags.offline, "use no network for images and files");
 }
 
-void declare_output(OptionSet& options, BuildFlags& flags) {
-    options.list("-t,--tag", flags.tags, "NAME", "a name for the image");
+// A result that is only compared goes nowhere: such flags have nothing to say then.
+void declare_output(OptionSet& options, BuildFlags& flags, bool is_delivered) {
+    if (is_delivered) options.list("-t,--tag", flags.tags, "NAME", "a name for the image");
     options.list("-o,--output", flags.outputs, "OUTPUT",
                  "type=oci|docker|image|registry|local|tar|cacheonly,dest=PATH,…; a directory; or - for a tar");
-    options.flag("--push", flags.push, "put the image into the registries that its names speak of");
-    options.flag("--load", flags.load, "put the image into the store as well");
+    if (is_delivered) {
+        options.flag("--push", flags.push, "put the image into the registries that its names speak of");
+        options.flag("--load", flags.load, "put the image into the docker or podman of this machine as well");
+    }
     options.list("--label", flags.labels, "NAME=VALUE", "a label of the image");
     options.list(
         "--annotation", flags.annotations, "[TYPE:]NAME=VALUE",
         "an annotation of manifests; TYPE is manifest[PLATFORM], manifest-descriptor[PLATFORM], index or index-descriptor");
-    options.value("--iidfile", flags.iidfile, "FILE", "write the digest there");
-    options.value("--metadata-file", flags.metadata_file, "FILE", "write what was made there, as JSON");
-    options.flag("-q,--quiet", flags.quiet, "print the digest alone, and no progress");
+    if (is_delivered) options.value("--iidfile", flags.iidfile, "FILE", "write the digest there");
+    if (is_delivered)
+        options.value("--metadata-file", flags.metadata_file, "FILE", "write what was made there, as JSON");
+    if (is_delivered) options.flag("-q,--quiet", flags.quiet, "print the digest alone, and no progress");
     options.value("--progress", flags.progress, "MODE", "auto, tty, plain, rawjson or quiet");
     options.value("--created", flags.created, "git", "SOURCE_DATE_EPOCH is the time of the commit that CONTEXT is at");
     options.value("--timestamps", flags.timestamps, "fixed", "times in layers: always SOURCE_DATE_EPOCH, or 1980");
+    if (!is_delivered) return;
     options.word("--provenance", flags.provenance, "true",
                  "say how it was made: mode=min|max,version=v1|v0.2,builder-id=ID,… (docs/attestations.md)");
     options.word("--sbom", flags.sbom, "true", "say what is in it: generator=IMAGE, which scans the result");
@@ -57,7 +63,7 @@ void declare_limits(OptionSet& options, LimitFlags& limits) {
     options.value("--step-timeout", limits.step_timeout, "DURATION", "kill a RUN that takes longer, as in 90s or 1h");
 }
 
-void declare_running(OptionSet& options, BuildFlags& flags) {
+void declare_running(OptionSet& options, BuildFlags& flags, bool is_delivered) {
     options.list("--secret", flags.secrets, "id=ID[,src=FILE][,env=NAME]", "for RUN --mount=type=secret");
     options.list("--ssh", flags.ssh, "ID[=SOCKET]", "an agent's socket for RUN --mount=type=ssh");
     options.value("--network", flags.network, "MODE", "of RUN: default, none or host");
@@ -66,22 +72,48 @@ void declare_running(OptionSet& options, BuildFlags& flags) {
     options.value("--shm-size", flags.shm_size, "SIZE", "of /dev/shm in RUN (64m)");
     options.list("--ulimit", flags.ulimits, "NAME=SOFT[:HARD]", "a limit in RUN");
     declare_limits(options, flags.limits);
-    options.word("--on-failure", flags.on_failure, "shell", "open a shell in the state that a failed RUN left");
+    if (is_delivered)
+        options.word("--on-failure", flags.on_failure, "shell", "open a shell in the state that a failed RUN left");
     options.value("--jobs", flags.jobs, "N", "steps at once (as many as there are processors)");
     options.word("--no-cache", flags.no_cache, "true", "do every step again; with LINE,… those of these lines");
     options.list("--no-cache-filter", flags.no_cache_filters, "STAGES", "do the steps of these stages again");
+    options.flag("--explain", flags.explain,
+                 "say of each step why it is done (plan: what would be done and why, not as JSON)");
+    if (!is_delivered) return;
     options.list("--cache-from", flags.cache_from, "type=TYPE,…",
                  "take results from registry,ref=REF, local,src=DIR or gha; trust=verify|accept (docs/caching.md)");
     options.list("--cache-to", flags.cache_to, "type=TYPE,…",
                  "put results to registry,ref=REF, local,dest=DIR, gha or inline; mode=min|max, ignore-error=BOOL");
     options.word("--require-cached", flags.require_cached, "true",
                  "end with status 5 rather than do a step; with STAGE,… one of these stages");
-    options.flag("--explain", flags.explain,
-                 "say of each step why it is done (plan: what would be done and why, not as JSON)");
     options.value("--profile", flags.profile, "FILE", "write what took how long there, for trace viewers");
     options.flag("--check", flags.check, "only say what could be better");
     options.value("--call", flags.call, "METHOD[,format=json]",
                   "build, check, outline (what the target takes) or targets (the stages)");
+}
+
+void declare_verify(OptionSet& options, BuildFlags& flags) {
+    options.positional("IMAGE|CONTEXT", flags.image);
+    options.positional("CONTEXT", flags.context, false);
+    options.flag("--twice", flags.twice, "build CONTEXT twice under different conditions, and compare the two");
+    options.value("--format", flags.format, "FORMAT", "of the report: text (the default), json or html");
+    options.value("--html", flags.html, "FILE", "write the report there as well, as one page");
+    options.value("--second-store", flags.second_store, "DIR",
+                  "where the second build is made (else beside the store): another file system lists directories in "
+                  "another order");
+}
+
+std::pair<std::string, std::string> usage_of(const std::string& command) {
+    if (command == "verify")
+        return {"verify [flags] IMAGE [CONTEXT] | verify --twice [flags] CONTEXT",
+                "Builds again what IMAGE was built from, as far as that was recorded, or with the same flags as build, "
+                "and says whether it is the same and what differs; exit status 4 where it does"};
+    if (command == "plan")
+        return {"plan [flags] CONTEXT",
+                "Prints what a build with the same flags would do and what it would find, as JSON"};
+    return {command + " [flags] CONTEXT",
+            "Builds an image from a Buildfile and a CONTEXT: a directory, a tar, an URL, a git repository, or - for a "
+            "tar or Buildfile on standard input"};
 }
 
 // What users of other builders may try and would miss silently.
@@ -92,15 +124,15 @@ void declare_unsupported(OptionSet& options) {
 }  // namespace
 
 bool read_build_flags(const std::string& command, Arguments arguments, BuildFlags& flags) {
-    const bool is_plan = command == "plan";
-    OptionSet options(
-        command + " [flags] CONTEXT",
-        is_plan ? "Prints what a build with the same flags would do and what it would find, as JSON"
-                : "Builds an image from a Buildfile and a CONTEXT: a directory, a tar, an URL, a git repository, or - "
-                  "for a tar or Buildfile on standard input");
+    const auto [usage, summary] = usage_of(command);
+    OptionSet options(usage, summary);
+    if (command == "verify")
+        declare_verify(options, flags);
+    else
+        options.positional("CONTEXT", flags.context);
     declare_input(options, flags);
-    declare_output(options, flags);
-    declare_running(options, flags);
+    declare_output(options, flags, command != "verify");
+    declare_running(options, flags, command != "verify");
     declare_unsupported(options);
     add_common(options, flags.common, CommonScope::sandbox);
     return parse_or_help(options, arguments);

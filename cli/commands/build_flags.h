@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The flags of build and plan as they stand on the command line; build_options reads their values.
+// The flags of build, plan and verify as they stand on the command line; build_options reads their values.
 
 #include <optional>
 #include <string>
@@ -26,6 +26,10 @@ struct BuildFlags {
     std::vector<std::string> tags, platforms, build_args, build_arg_files, build_contexts, labels, annotations, outputs;
     std::vector<std::string> allow, no_cache_filters, secrets, ssh, add_hosts, ulimits, attests, cache_from, cache_to;
     bool load = false, push = false, offline = false, check = false, quiet = false, explain = false;
+
+    // Of verify alone.
+    std::optional<std::string> image, format, html, second_store;
+    bool twice = false;
 };
 
 /// Fills `flags`; false when help was asked for, which was then printed. Error{usage} as OptionSet::parse().

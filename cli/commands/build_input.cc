@@ -84,9 +84,9 @@ class InputReader {
     }
 
     BuildInput read_local(const std::string& directory) {
-        const std::string file = options_.file ? *options_.file : find_buildfile(directory);
-        BuildInput input{read_beside(directory, file), {}, {}, {}, {}};
-        const bool has_path = file != "-" && !parser::is_http_url(file);
+        const std::string file = options_.file ? *options_.file : options_.source ? "" : find_buildfile(directory);
+        BuildInput input{options_.source ? *options_.source : read_beside(directory, file), {}, {}, {}, {}};
+        const bool has_path = !file.empty() && file != "-" && !parser::is_http_url(file);
         input.contexts.emplace("", read_directory(directory, has_path ? file : "", options_.git_modes));
         return input;
     }
@@ -101,7 +101,7 @@ class InputReader {
     BuildInput read_elsewhere(builder::RemoteContext place) {
         const std::string name = builder::name_of(place);
         std::shared_ptr<const builder::ContextTree> loaded = loader().load(place);
-        BuildInput input{find_source(*loaded, name), {}, {}, {}, {}};
+        BuildInput input{options_.source ? *options_.source : find_source(*loaded, name), {}, {}, {}, {}};
         input.fetched = fmt::format("{}: {}{}", name, loaded->detail, loaded->cached ? ", as before" : "");
         input.contexts.emplace("", builder::ContextElsewhere{std::move(place), std::move(loaded)});
         return input;

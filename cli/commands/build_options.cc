@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/commands/build_flags.h"
+#include "cli/commands/build_request.h"
 #include "cli/commands/run_options.h"
 #include "cli/common/input.h"
 #include "cli/common/option_values.h"
@@ -174,6 +175,9 @@ OutputOption further_output(const BuildOptions& options, OutputOption::Kind kind
     output.kind = kind;
     output.destination.clear();
     output.push = kind == OutputOption::Kind::registry;
+    output.push_by_digest = output.push_by_digest && output.push;
+    output.keep = true;
+    output.annotations.clear();
     return output;
 }
 
@@ -187,8 +191,8 @@ void add_flagged_outputs(BuildOptions& options, const BuildFlags& flags) {
     } else if (flags.push && count(Kind::registry) == 0) {
         options.outputs.push_back(further_output(options, Kind::registry));
     }
-    if (options.outputs.empty() || (flags.load && count(Kind::store) == 0))
-        options.outputs.push_back(further_output(options, Kind::store));
+    if (flags.load && count(Kind::engine) == 0) options.outputs.push_back(further_output(options, Kind::engine));
+    if (options.outputs.empty()) options.outputs.push_back(further_output(options, Kind::store));
 }
 
 void refuse_push_without_name(const BuildOptions& options) {
@@ -198,7 +202,10 @@ void refuse_push_without_name(const BuildOptions& options) {
 }
 
 void read_outputs(BuildOptions& options, const BuildFlags& flags) {
-    for (const std::string& text : flags.outputs) options.outputs.push_back(parse_output(text));
+    for (const std::string& text : flags.outputs) {
+        options.outputs.push_back(parse_output(text));
+        for (const std::string& annotation : options.outputs.back().annotations) read_annotation(options, annotation);
+    }
     add_flagged_outputs(options, flags);
     refuse_push_without_name(options);
     check_outputs(options.outputs);
@@ -331,10 +338,7 @@ bool BuildOptions::is_multi_platform() const {
     return platforms.size() > 1 || (wanted != build_args.end() && (wanted->second == "1" || wanted->second == "true"));
 }
 
-std::optional<BuildOptions> read_build_options(const std::string& command, Arguments arguments,
-                                               const EnvironmentLookup& environment) {
-    BuildFlags flags;
-    if (!read_build_flags(command, arguments, flags)) return std::nullopt;
+BuildOptions build_options_of(const BuildFlags& flags, const EnvironmentLookup& environment) {
     BuildOptions options;
     options.common = flags.common;
     read_input(options, flags);
@@ -348,7 +352,15 @@ std::optional<BuildOptions> read_build_options(const std::string& command, Argum
     read_file_time(options, flags);
     read_solve(options, flags, environment);
     read_reporting(options, flags, environment);
+    options.request = request_of(flags);
     return options;
+}
+
+std::optional<BuildOptions> read_build_options(const std::string& command, Arguments arguments,
+                                               const EnvironmentLookup& environment) {
+    BuildFlags flags;
+    if (!read_build_flags(command, arguments, flags)) return std::nullopt;
+    return build_options_of(flags, environment);
 }
 
 }  // namespace imgbuild::cli

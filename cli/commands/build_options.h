@@ -19,6 +19,7 @@
 #include "cli/commands/output_option.h"
 #include "cli/common/common_options.h"
 #include "cli/progress/progress.h"
+#include "parser/source/source.h"
 
 namespace imgbuild::cli {
 
@@ -30,11 +31,20 @@ struct Call {
     bool ignore_status = false;  ///< ignorestatus=true: warnings of a check are no failure
 };
 
+/// The image that a name of the Buildfile stood for in an earlier build.
+struct ImagePin {
+    std::string reference;  ///< as the Buildfile has it, expanded; or a package URL, as provenance has it
+    std::string platform;   ///< of the image: "linux/amd64"
+    std::string digest;     ///< of its manifest
+    friend bool operator==(const ImagePin&, const ImagePin&) = default;
+};
+
 struct BuildOptions {
     CommonOptions common;
-    std::string context;              ///< a directory, a tar, an URL or a repository; "-" is standard input
-    std::optional<std::string> file;  ///< -f; "-" is standard input
-    bool git_modes = false;           ///< --context-modes=git
+    std::string context;                   ///< a directory, a tar, an URL or a repository; "-" is standard input
+    std::optional<std::string> file;       ///< -f; "-" is standard input
+    bool git_modes = false;                ///< --context-modes=git
+    std::optional<parser::Source> source;  ///< the Buildfile's text, where it is known: then `file` is not read
 
     // What is planned.
     std::string target;
@@ -47,6 +57,7 @@ struct BuildOptions {
     bool allow_insecure = false;
     builder::PullPolicy pull = builder::PullPolicy::missing;
     Call call;
+    std::vector<ImagePin> pins;  ///< which images names stand for, whatever they stand for today
 
     // How it is built; `solve` has no contexts, goal and places yet.
     builder::SolveOptions solve;
@@ -68,6 +79,10 @@ struct BuildOptions {
     bool explain = false;
     bool shell_on_failure = false;  ///< --on-failure=shell
 
+    /// The flags that decide the result, to be read again by read_build_flags(). Of a build argument its name alone:
+    /// the value may be a secret.
+    std::vector<std::string> request;
+
     std::vector<std::string> warnings;  ///< for people: flags that do nothing here
 
     /// True if the result is one for each of several platforms, or BUILDKIT_MULTI_PLATFORM is among the build arguments.
@@ -86,6 +101,10 @@ void set_file_time(BuildOptions& options, std::string_view epoch);
 
 /// A variable of the process's environment.
 using EnvironmentLookup = std::function<std::optional<std::string>(const std::string&)>;
+
+struct BuildFlags;
+/// What `flags`, which name a context, say. Error{usage} names the flag.
+BuildOptions build_options_of(const BuildFlags& flags, const EnvironmentLookup& environment);
 
 /// Reads the command line of `command` ("build", "plan"). Empty when it asked for help, which was then printed.
 /// Error{usage} names the flag.

@@ -184,14 +184,15 @@ TEST_CASE("jobs are at least one") {
     CHECK(refused({"--jobs=many"}) == "usage: --jobs: many: expected a number from 1 on");
 }
 
-TEST_CASE("load adds the store, which takes the layers of the other image") {
+TEST_CASE("load adds the engine, which takes the layers of the other image") {
     const BuildOptions options = read({"-o", "type=oci,dest=a,compression=zstd", "--load"});
     REQUIRE(options.outputs.size() == 2);
-    CHECK(options.outputs[1].kind == OutputOption::Kind::store);
+    CHECK(options.outputs[1].kind == OutputOption::Kind::engine);
     CHECK(options.outputs[1].destination.empty());
     CHECK(options.solve.packing.compression == Compression::zstd);
     CHECK(read({"--load"}).outputs.size() == 1);
-    CHECK(read({"--load", "-o", "type=image"}).outputs.size() == 1);
+    CHECK(read({"--load", "-o", "type=image"}).outputs.size() == 2);
+    CHECK(read({"--load", "-o", "type=docker"}).outputs.size() == 1);
 }
 
 TEST_CASE("push is of the output that goes to the store, or an output of its own, and needs a name") {
@@ -209,7 +210,7 @@ TEST_CASE("push is of the output that goes to the store, or an output of its own
 
     const BuildOptions loaded = read({"--push", "--load", "-t", "a"});
     REQUIRE(loaded.outputs.size() == 2);
-    CHECK(loaded.outputs[1].kind == Kind::store);
+    CHECK(loaded.outputs[1].kind == Kind::engine);
     CHECK_FALSE(loaded.outputs[1].push);
 
     const BuildOptions archived = read({"--push", "-o", "type=oci,dest=a,compression=zstd", "-t", "a"});

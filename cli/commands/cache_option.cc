@@ -16,7 +16,7 @@
 namespace imgbuild::cli {
 namespace {
 
-using Kind = CacheOption::Kind;
+using CacheKind = CacheOption::Kind;
 
 constexpr std::string_view from_flag = "--cache-from";
 constexpr std::string_view to_flag = "--cache-to";
@@ -85,7 +85,7 @@ std::optional<CacheOption> read_actions(CacheText& text, CacheOptions& options) 
         return std::nullopt;
     }
     CacheOption option;
-    option.kind = Kind::actions;
+    option.kind = CacheKind::actions;
     option.actions = std::move(*actions.place);
     return option;
 }
@@ -94,11 +94,11 @@ std::optional<CacheOption> read_actions(CacheText& text, CacheOptions& options) 
 std::optional<CacheOption> read_place(CacheText& text, const std::string& path_key, CacheOptions& options) {
     CacheOption option;
     if (text.type == "registry") {
-        option.kind = Kind::registry;
+        option.kind = CacheKind::registry;
         option.place = read_reference(text);
         take(text.fields, "registry.insecure");
     } else if (text.type == "local") {
-        option.kind = Kind::layout;
+        option.kind = CacheKind::layout;
         option.place = require(text, path_key);
         option.tag = take(text.fields, "tag").value_or("latest");
     } else if (text.type == "gha") {
@@ -130,7 +130,7 @@ CacheText read_text(const std::string& text, std::string_view flag, bool offline
 }
 
 void add_place(CacheOptions& options, CacheOption option, const CacheText& text) {
-    if (text.offline && option.kind != Kind::layout)
+    if (text.offline && option.kind != CacheKind::layout)
         pass_over(options, text, "--offline asks for it");
     else
         (text.flag == from_flag ? options.from : options.to).push_back(std::move(option));
@@ -170,11 +170,11 @@ void read_to(CacheText read, CacheOptions& options) {
     }
     std::optional<CacheOption> option = read_place(read, "dest", options);
     if (!option) return;
-    if (option->kind == Kind::registry && layerstore::Reference::parse(option->place).digest)
+    if (option->kind == CacheKind::registry && layerstore::Reference::parse(option->place).digest)
         refuse_value(to_flag, read.text, "a digest names what is there already", "name a tag for the cache");
     option->every_layer = every_layer;
     option->must_succeed = !may_fail;
-    if (option->kind == Kind::layout) option->begins_afresh = take_bool(read.fields, "reset", to_flag).value_or(false);
+    if (option->kind == CacheKind::layout) option->begins_afresh = take_bool(read.fields, "reset", to_flag).value_or(false);
     refuse_others(read.fields, {"type", "ref", "dest", "tag", "mode", "reset", "ignore-error"}, to_flag);
     add_place(options, std::move(*option), read);
 }
@@ -182,22 +182,22 @@ void read_to(CacheText read, CacheOptions& options) {
 // A cache of GitHub Actions is one for each branch that the job may read.
 std::vector<std::shared_ptr<builder::CachePlace>> open_sources(const CacheOption& option) {
     switch (option.kind) {
-        case Kind::layout: return {builder::layout_cache_place(option.place, option.tag)};
-        case Kind::registry:
+        case CacheKind::layout: return {builder::layout_cache_place(option.place, option.tag)};
+        case CacheKind::registry:
             return {
                 builder::registry_cache_place(layerstore::Reference::parse(option.place), builder::CacheAccess::read)};
-        case Kind::actions: return builder::actions_cache_sources(option.actions);
+        case CacheKind::actions: return builder::actions_cache_sources(option.actions);
     }
     throw Error(ErrorKind::internal, "a cache of no kind");
 }
 
 std::shared_ptr<builder::CachePlace> open_target(const CacheOption& option) {
     switch (option.kind) {
-        case Kind::layout: return builder::layout_cache_place(option.place, option.tag);
-        case Kind::registry:
+        case CacheKind::layout: return builder::layout_cache_place(option.place, option.tag);
+        case CacheKind::registry:
             return builder::registry_cache_place(layerstore::Reference::parse(option.place),
                                                  builder::CacheAccess::write);
-        case Kind::actions: return builder::actions_cache_target(option.actions);
+        case CacheKind::actions: return builder::actions_cache_target(option.actions);
     }
     throw Error(ErrorKind::internal, "a cache of no kind");
 }
@@ -217,9 +217,11 @@ std::vector<std::shared_ptr<builder::ImportedCache>> open_imports(const CacheOpt
     std::vector<std::shared_ptr<builder::ImportedCache>> imports;
     for (const CacheOption& option : options.from) {
         const auto trust = option.is_accepted ? builder::CacheTrust::accept : builder::CacheTrust::verify;
-        for (auto& place : open_sources(option))
-            imports.push_back(
-                std::make_shared<builder::ImportedCache>(builder::CacheSource{std::move(place), trust}, store));
+        const auto places = open_sources(option);
+        // A new branch has no cache of its own yet, and that of the branch that it comes from stands behind it.
+        for (const auto& place : places)
+            imports.push_back(std::make_shared<builder::ImportedCache>(
+                builder::CacheSource{place, trust, place != places.back()}, store));
     }
     return imports;
 }

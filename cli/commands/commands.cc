@@ -32,16 +32,19 @@ constexpr std::array command_table{
     Command{"debug", "", "Opens a shell in an image, or in the state of a step", run_debug},
     Command{"advise", "", "Says which steps would better stand elsewhere", run_advise},
     Command{"history", "", "Lists the instructions that an image was made by", run_history},
-    Command{"manifest", "", "Prints the bytes of an image's manifest", run_manifest},
+    Command{"manifest", "", "Puts images together to an index; prints the bytes of a manifest", run_manifest},
     Command{"pull", "", "Brings an image from its registry to the store", run_pull},
     Command{"push", "", "Puts an image of the store into its registry", run_push},
+    Command{"attach", "", "Puts files beside an image in its registry, as an artifact about it", run_attach},
+    Command{"referrers", "", "Lists what refers to an image at its registry", run_referrers},
     Command{"login", "", "Keeps a user and a password for a registry", run_login},
     Command{"logout", "", "Forgets the user and password for a registry", run_logout},
     Command{"import", "", "Makes an image of a tar with a root file system", run_import},
     Command{"export", "", "Writes the files of an image as a tar", run_export},
-    Command{"save", "", "Writes an image as an archive", run_save},
+    Command{"save", "", "Writes images as one archive", run_save},
     Command{"load", "", "Takes the images of an archive into the store", run_load},
     Command{"diff", "", "Says what tells two images apart", run_diff},
+    Command{"verify", "", "Builds an image again, or a context twice, and says what differs and why", run_verify},
     Command{"tag", "", "Gives an image one more name", run_tag},
     Command{"rm", "rmi", "Takes names, or images, out of the store", run_rm},
     Command{"du", "", "Says what takes the space of the store", run_du},
@@ -96,12 +99,14 @@ int print_help(Arguments arguments) {
 
 // How many leading arguments are options that may stand before the command word: each command takes them as well.
 std::size_t leading_options(Arguments arguments) {
+    static const std::array<std::string, 3> with_value{"--store", "--durability", "--root-mode"};
     std::size_t count = 0;
     while (count < arguments.size()) {
         const std::string& argument = arguments[count];
-        const bool has_value_behind = argument == "--store" || argument == "--root-mode";
-        const bool is_one = has_value_behind || argument == "--debug" || argument.starts_with("--store=") ||
-                            argument.starts_with("--root-mode=");
+        const bool has_value_behind = std::ranges::count(with_value, argument) > 0;
+        const bool has_value = std::ranges::any_of(
+            with_value, [&](const std::string& option) { return argument.starts_with(option + "="); });
+        const bool is_one = has_value_behind || has_value || argument == "--debug";
         if (!is_one) break;
         count = std::min(count + (has_value_behind ? 2 : 1), arguments.size());
     }

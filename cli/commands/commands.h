@@ -14,6 +14,7 @@
 namespace imgbuild::cli {
 
 int run_advise(Arguments arguments);
+int run_attach(Arguments arguments);
 int run_build(Arguments arguments);
 int run_builds(Arguments arguments);
 int run_context(Arguments arguments);
@@ -37,9 +38,11 @@ int run_plan(Arguments arguments);
 int run_prune(Arguments arguments);
 int run_pull(Arguments arguments);
 int run_push(Arguments arguments);
+int run_referrers(Arguments arguments);
 int run_rm(Arguments arguments);
 int run_save(Arguments arguments);
 int run_tag(Arguments arguments);
+int run_verify(Arguments arguments);
 
 struct Command {
     std::string_view name;

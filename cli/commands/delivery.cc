@@ -12,6 +12,7 @@
 #include "builder/exchange/cache_records.h"
 #include "builder/image/image_assembly.h"
 #include "builder/image/output.h"
+#include "cli/commands/loading.h"
 #include "cli/commands/pushing.h"
 #include "cli/commands/result_files.h"
 
@@ -61,14 +62,19 @@ void deliver_one(const OutputOption& output, const std::vector<std::string>& nam
     const std::string& place = output.destination;
     switch (output.kind) {
         case Kind::store:
-            return store.tag(output.push_by_digest ? std::vector<std::string>{} : names, *product.descriptor());
+        case Kind::engine:
+            if (output.keep)
+                store.tag(output.is_in_store() ? names : std::vector<std::string>{}, *product.descriptor());
+            return;
         case Kind::registry: return;  // pushed with those that are pushed besides
         case Kind::oci_layout: return write_layout(product, names, store, place);
         case Kind::oci_archive: return write_archive(product, names, store, ArchiveFormat::oci, place);
         case Kind::docker_archive: return write_archive(product, names, store, ArchiveFormat::docker, place);
         case Kind::directory: {
             const ResultFiles files = result();
-            return builder::write_tree_directory(files.tree, *files.contents, place);
+            return builder::write_tree_directory(
+                files.tree, *files.contents, place,
+                output.deletes_others ? builder::OtherFiles::remove : builder::OtherFiles::keep);
         }
         case Kind::tar: {
             const ResultFiles files = result();
@@ -160,6 +166,7 @@ void deliver(const BuildOptions& options, const Product& product, const builder:
         const std::vector<std::string> names = names_of(options, output);
         deliver_one(
             output, names, product, [&] { return result_files(options, output, plan, solved, attestations); }, store);
+        if (output.kind == Kind::engine) load_into_engine(store, product.images, names, output.context, quiet);
         if (output.push)
             push({.store = store,
                   .root = *product.descriptor(),
@@ -168,6 +175,15 @@ void deliver(const BuildOptions& options, const Product& product, const builder:
                   .by_digest = output.push_by_digest,
                   .quiet = quiet});
     }
+}
+
+std::vector<std::string> stored_names(const BuildOptions& options) {
+    std::vector<std::string> names;
+    for (const OutputOption& output : options.outputs)
+        if (output.is_in_store())
+            for (const std::string& name : names_of(options, output))
+                if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+    return names;
 }
 
 void write_host_file(const std::string& path, std::string_view content) {

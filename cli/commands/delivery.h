@@ -34,6 +34,9 @@ Product make_product(const BuildOptions& options, const builder::BuildPlan& plan
 void deliver(const BuildOptions& options, const Product& product, const builder::BuildPlan& plan,
              const builder::Solved& solved, const Attestations& attestations, layerstore::Store& store);
 
+/// The names that the image has in the store afterwards.
+std::vector<std::string> stored_names(const BuildOptions& options);
+
 /// Puts a whole file at a path of the host. Throws Error.
 void write_host_file(const std::string& path, std::string_view content);
 

@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 #include "base/compression.h"
 #include "base/task_pool.h"
 #include "base/text.h"
 #include "builder/image/image_assembly.h"
+#include "builder/plan/planner.h"
 #include "builder/remote/spooled_files.h"
+#include "builder/resolve/image_finder.h"
 #include "cli/commands/commands.h"
 #include "cli/common/common_options.h"
 #include "cli/common/error_report.h"
 #include "cli/common/input.h"
+#include "cli/common/option_values.h"
 #include "cli/common/terminal.h"
 #include "layerstore/image/reference.h"
 #include "layerstore/layer/layer_codec.h"
 #include "layerstore/layer/packing.h"
+#include "parser/buildfile/buildfile.h"
 
 namespace imgbuild::cli {
 namespace {
@@ -44,28 +51,65 @@ builder::FinishedLayer import_layer(Input& input, layerstore::Store& store) {
     return {descriptor, packed.diff_id};
 }
 
+constexpr std::array<std::string_view, 11> changing{"CMD",     "ENTRYPOINT", "ENV",  "EXPOSE", "HEALTHCHECK", "LABEL",
+                                                    "ONBUILD", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"};
+
+// What instructions say of an image, as a Buildfile of them alone would: no step of it is done.
+layerstore::ImageConfig config_of_changes(const std::vector<std::string>& changes, layerstore::Store& store,
+                                          const layerstore::Platform& platform) {
+    const parser::Source source("--change", "FROM scratch\n" + join(changes, "\n") + "\n");
+    const parser::ParseResult parsed = parser::parse_buildfile(source);
+    if (!parsed.ok()) throw Error(ErrorKind::usage, "--change: no instruction", parsed.diagnostics.render(source));
+    const bool is_one_stage = parsed.buildfile.stages.size() == 1;
+    for (const parser::Instruction& instruction : parsed.buildfile.stages.front().instructions) {
+        const std::string_view keyword = parser::canonical_keyword(instruction.body);
+        if (std::ranges::find(changing, keyword) == changing.end() || !is_one_stage)
+            refuse_value(
+                "--change", instruction.text, "does not say something of an image",
+                "there are CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME "
+                "and WORKDIR");
+    }
+    const auto resolver = builder::make_image_finder(store, builder::PullPolicy::never, true);
+    builder::PlanRequest request{.buildfile = parsed.buildfile, .resolver = *resolver};
+    request.platform = request.build_platform = platform;
+    const builder::PlanResult planned = builder::make_plan(request);
+    if (!planned.plan) throw Error(ErrorKind::usage, "--change: no instruction", planned.diagnostics.render(source));
+    layerstore::ImageConfig config = planned.plan->images.front().config;
+    for (layerstore::HistoryEntry& entry : config.history) entry.empty_layer = true;
+    return config;
+}
+
 }  // namespace
 
 int run_import(Arguments arguments) {
-    OptionSet options("import TAR NAME",
+    OptionSet options("import [flags] TAR NAME",
                       "Makes an image of a root file system's tar, compressed or not (- is standard input)");
     CommonOptions common;
-    std::optional<std::string> tar, name;
+    std::optional<std::string> tar, name, message, platform_text;
+    std::vector<std::string> changes;
+    options.list("-c,--change", changes, "INSTRUCTION", "what the image says besides, as in 'CMD [\"/bin/sh\"]'");
+    options.value("-m,--message", message, "TEXT", "of the image's history");
+    options.value("--platform", platform_text, "PLATFORM", "that the files are for (else this machine's)");
     options.positional("TAR", tar);
     options.positional("NAME", name);
     add_common(options, common);
     if (!parse_or_help(options, arguments)) return exit_status::ok;
     const std::string full_name = layerstore::Reference::parse(*name).full();
+    const layerstore::Platform platform =
+        platform_text ? with_context("--platform", [&] { return layerstore::Platform::parse(*platform_text); })
+                      : layerstore::Platform::host();
     Input input = open_input(*tar);
     const std::unique_ptr<layerstore::Store> store = open_store(common);
     const auto lease = store->lease();
 
     builder::AssemblyRequest request;
+    request.config = config_of_changes(changes, *store, platform);
     request.layers.push_back(import_layer(input, *store));
     lease->add(request.layers.front().blob.digest);
-    request.config.platform = layerstore::Platform::host();
+    request.config.platform = platform;
     // One entry for the one layer: tools count them against each other.
-    request.config.history.push_back(layerstore::HistoryEntry{{}, "imgbuild import", {}, {}, false});
+    request.config.history.insert(request.config.history.begin(),
+                                  layerstore::HistoryEntry{{}, "imgbuild import", message.value_or(""), {}, false});
     request.created = layerstore::default_file_time;
     const layerstore::Image image = builder::assemble_image(request);
     builder::write_documents(image, store->blobs());

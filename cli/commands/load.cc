@@ -31,8 +31,8 @@ int run_load(Arguments arguments) {
     const auto images =
         layerstore::read_archive(*input.reader, store->blobs(), layerstore::Platform::host(), input.name);
     for (const layerstore::LoadedImage& loaded : images) {
-        store->tag(loaded.names, loaded.image.descriptor);
-        const std::string digest = loaded.image.descriptor.digest.text();
+        store->tag(loaded.names, loaded.root);
+        const std::string digest = loaded.root.digest.text();
         for (const std::string& name : loaded.names)
             print(fmt::format("{} {}\n", printable(layerstore::Reference::parse(name).familiar()), digest));
         if (loaded.names.empty()) print(digest + "\n");

@@ -36,7 +36,15 @@ const std::vector<std::string_view>& known_keys() {
                                                     "push",
                                                     "push-by-digest",
                                                     "name-canonical",
-                                                    "source-date-epoch"};
+                                                    "source-date-epoch",
+                                                    "annotation.",
+                                                    "context",
+                                                    "mode",
+                                                    "registry.insecure",
+                                                    "dangling-name-prefix",
+                                                    "prefer-nondist-layers",
+                                                    "unpack",
+                                                    "store"};
     return keys;
 }
 
@@ -46,9 +54,11 @@ const std::vector<std::string_view>& known_keys() {
 
 Kind kind_of(const std::string& type, CsvFields& fields, bool has_destination) {
     const std::optional<bool> tar = take_bool(fields, "tar", flag);
-    if (tar && type != "oci" && !(type == "docker" && *tar)) refuse("tar= goes with type=oci");
+    if (tar && type != "oci" && !(type == "docker" && has_destination))
+        refuse("tar= goes with type=oci, and with type=docker where that has a dest=");
     if (type == "oci") return tar.value_or(true) ? Kind::oci_archive : Kind::oci_layout;
-    if (type == "docker") return has_destination ? Kind::docker_archive : Kind::store;
+    if (type == "docker" && !has_destination) return Kind::engine;
+    if (type == "docker") return tar.value_or(true) ? Kind::docker_archive : Kind::oci_layout;
     if (type == "image") return Kind::store;
     if (type == "local") return Kind::directory;
     if (type == "tar") return Kind::tar;
@@ -60,9 +70,11 @@ Kind kind_of(const std::string& type, CsvFields& fields, bool has_destination) {
                 : "there are oci, docker, image, registry, local, tar and cacheonly");
 }
 
-void read_packing(CsvFields& fields, OutputOption& output) {
+void read_packing(CsvFields& fields, const std::string& type, OutputOption& output) {
     if (const std::optional<std::string> word = take(fields, "compression")) {
         const std::optional<Compression> compression = compression_from_name(*word);
+        if (*word == "estargz")
+            refuse("compression=estargz: not written", "gzip and zstd layers of imgbuild are cut into chunks, too");
         if (!compression)
             refuse(fmt::format("unknown compression: {}", printable(*word)), "there are gzip, zstd and uncompressed");
         output.packing.compression = *compression;
@@ -70,15 +82,18 @@ void read_packing(CsvFields& fields, OutputOption& output) {
     output.packing.level = default_level(output.packing.compression);
     if (const std::optional<std::string> text = take(fields, "compression-level")) {
         const std::optional<std::uint64_t> level = parse_unsigned(*text);
-        if (!level || *level > 100 || !is_valid_level(output.packing.compression, static_cast<int>(*level)))
+        // zstd's 0 is its own usual one.
+        const bool is_usual = level == 0 && output.packing.compression == Compression::zstd;
+        if (!level || *level > 100 ||
+            !(is_usual || is_valid_level(output.packing.compression, static_cast<int>(*level))))
             refuse(fmt::format("compression-level={}: no level of {}", printable(*text),
                                name_of(output.packing.compression)),
-                   "gzip has 0 to 9, zstd 1 to 22");
-        output.packing.level = static_cast<int>(*level);
+                   "gzip has 0 to 9, zstd 0 to 22");
+        if (!is_usual) output.packing.level = static_cast<int>(*level);
     }
     output.force_compression = take_bool(fields, "force-compression", flag).value_or(false);
     output.oci_media_types = take_bool(fields, "oci-mediatypes", flag).value_or(true);
-    if (!output.oci_media_types && (output.kind == Kind::oci_layout || output.kind == Kind::oci_archive))
+    if (!output.oci_media_types && type == "oci")
         refuse("oci-mediatypes=false: an OCI layout has OCI's media types", "write type=docker instead");
     output.oci_artifact = take_bool(fields, "oci-artifact", flag).value_or(true);
 }
@@ -97,20 +112,60 @@ void read_push(CsvFields& fields, OutputOption& output) {
     if (output.push && !is_registry && output.kind != Kind::store) refuse("push= goes with type=image");
     output.push_by_digest = take_bool(fields, "push-by-digest", flag).value_or(false);
     if (output.push_by_digest && !output.push) refuse("push-by-digest= goes with push=true");
-    take_bool(fields, "name-canonical", flag);
+    output.keep = take_bool(fields, "store", flag).value_or(true);
+    if (!output.keep && !output.push) refuse("store=false: there is nothing left to do without push=true");
+    output.context = take(fields, "context");
+    if (output.context && output.kind != Kind::engine) refuse("context= goes with type=docker without a dest=");
+}
+
+void read_mode(CsvFields& fields, OutputOption& output) {
+    const std::optional<std::string> mode = take(fields, "mode");
+    if (!mode) return;
+    if (output.kind != Kind::directory) refuse("mode= goes with type=local");
+    if (*mode != "copy" && *mode != "delete")
+        refuse(fmt::format("mode={}: no such mode", printable(*mode)), "there are copy and delete");
+    output.deletes_others = *mode == "delete";
+}
+
+// "annotation-index[…].NAME=VALUE" as --annotation has it: "index[…]:NAME=VALUE".
+void read_annotations(CsvFields& fields, OutputOption& output) {
+    constexpr std::string_view prefix = "annotation";
+    for (auto field = fields.values.begin(); field != fields.values.end();) {
+        const std::string key = field->first;
+        const std::size_t bracket = key.find('[');
+        const std::size_t dot = key.find('.', bracket == std::string::npos ? 0 : key.find(']'));
+        if (!key.starts_with(prefix) || dot == std::string::npos ||
+            (key[prefix.size()] != '.' && key[prefix.size()] != '-' && key[prefix.size()] != '[')) {
+            ++field;
+            continue;
+        }
+        if (!output.is_image()) refuse(fmt::format("{}= goes with images", printable(key)));
+        std::string type = key.substr(prefix.size(), dot - prefix.size());
+        if (type.starts_with('-')) type.erase(0, 1);
+        if (type.empty() || type.starts_with('[')) type.insert(0, "manifest");
+        output.annotations.push_back(fmt::format("{}:{}={}", type, key.substr(dot + 1), field->second));
+        field = fields.values.erase(field);
+    }
 }
 
 // What is accepted because it says what happens anyway.
 void take_settled(CsvFields& fields) {
     take_bool(fields, "unpack", flag);
-    take_bool(fields, "store", flag);
+    take_bool(fields, "name-canonical", flag);
+    take(fields, "dangling-name-prefix");  // an image without a name is kept by its digest
+    if (take_bool(fields, "registry.insecure", flag) == true)
+        refuse("registry.insecure=true: not decided by an output", "say insecure = true of it in registries.conf");
+    if (take_bool(fields, "prefer-nondist-layers", flag) == true)
+        refuse("prefer-nondist-layers=true: layers of a base stay as they are only without force-compression",
+               "leave it out");
     if (take_bool(fields, "rewrite-timestamp", flag) == false)
         refuse("rewrite-timestamp=false: layers always have fixed times");
 }
 
 void check_destination(const OutputOption& output) {
     const bool needs_one = output.kind == Kind::oci_layout || output.kind == Kind::directory;
-    const bool takes_one = output.kind != Kind::store && output.kind != Kind::registry && output.kind != Kind::nothing;
+    const bool takes_one = output.kind != Kind::store && output.kind != Kind::engine && output.kind != Kind::registry &&
+                           output.kind != Kind::nothing;
     if (needs_one && output.destination.empty()) refuse("dest= is missing");
     if (needs_one && output.is_standard_output()) refuse("a directory cannot go to standard output");
     if (!takes_one && !output.destination.empty()) refuse("dest= does not go with this type");
@@ -133,13 +188,16 @@ OutputOption parse_output(std::string_view text) {
     if (output.is_file_tree())
         read_attestation_places(fields, output);
     else
-        read_packing(fields, output);
+        read_packing(fields, *type, output);
     read_push(fields, output);
+    read_mode(fields, output);
+    read_annotations(fields, output);
     take_settled(fields);
     output.epoch = take(fields, "source-date-epoch");
     if (const std::optional<std::string> names = take(fields, "name")) {
+        // "*" is the name of the result, which is that of --tag.
         for (const std::string_view name : split(*names, ','))
-            output.names.push_back(layerstore::Reference::parse(trim(name)).full());
+            if (trim(name) != "*") output.names.push_back(layerstore::Reference::parse(trim(name)).full());
     }
     refuse_others(fields, known_keys(), flag);
     check_destination(output);

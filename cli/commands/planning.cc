@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/plan/merge_plans.h"
+#include "cli/commands/pinned_images.h"
 #include "cli/common/terminal.h"
 #include "layerstore/image/reference.h"
 
@@ -92,7 +93,8 @@ builder::PlanResult try_plan(const BuildOptions& options, const parser::Buildfil
     require_target(buildfile, options.target);
     std::map<std::string, builder::NamedContext> contexts = options.contexts;
     contexts.insert_or_assign("", builder::NamedContext{builder::NamedContext::Kind::files, options.context});
-    const auto finder = builder::make_image_finder(store, options.pull, options.solve.offline);
+    const auto finder =
+        pin_images(builder::make_image_finder(store, options.pull, options.solve.offline), options.pins, store);
     const bool is_build = options.call.method == Call::Method::build;
     builder::PlanRequest request{.buildfile = buildfile,
                                  .resolver = *finder,

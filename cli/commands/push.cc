@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/error.h"
+#include "builder/push/manifest_list.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/manifest_commands.h"
 #include "cli/commands/pushing.h"
 #include "cli/common/common_options.h"
 #include "cli/common/error_report.h"
 #include "cli/common/terminal.h"
 #include "layerstore/image/layout.h"
-#include "layerstore/image/reference.h"
 
 namespace imgbuild::cli {
 
@@ -24,14 +25,13 @@ int run_push(Arguments arguments) {
     add_platform(options, platform);
     add_common(options, common);
     if (!parse_or_help(options, arguments)) return exit_status::ok;
-    for (std::string& target : targets) {
-        const auto reference = layerstore::Reference::parse(target);
-        if (reference.digest)
-            throw Error(ErrorKind::usage, "push: " + target + ": a digest is not chosen but made", "give a tag");
-        target = reference.full();
-    }
+    targets = push_targets(targets);
 
     const std::unique_ptr<layerstore::Store> store = open_store(common);
+    if (builder::ManifestLists(*store).is_draft(*name)) {
+        print(push_list(*store, *name, targets, quiet).digest.text() + "\n");
+        return exit_status::ok;
+    }
     const auto lease = store->is_writable() ? store->lease() : nullptr;
     const layerstore::NamedImage named = require_image(*store, *name);
     if (targets.empty() && named.name.empty())

@@ -8,8 +8,10 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "builder/fetch/documents.h"
 #include "builder/push/repositories.h"
 #include "cli/common/terminal.h"
+#include "layerstore/image/reference.h"
 
 namespace imgbuild::cli {
 namespace {
@@ -37,6 +39,29 @@ struct Bases {
     }
 };
 
+// What images elsewhere are made of, and in which repository that is.
+struct Origins {
+    std::map<Digest, std::string> by_blob;
+
+    Origins(const std::map<Digest, std::string>& origins, const layerstore::BlobStore& blobs,
+            builder::KnownRepositories& repositories) {
+        for (const auto& [digest, repository] : origins) {
+            const std::string bytes = blobs.read(digest, layerstore::max_manifest_bytes, repository);
+            const auto manifest = layerstore::Manifest::parse(bytes, "", repository);
+            repositories.add(repository, manifest);
+            by_blob.emplace(manifest.config.digest, repository);
+            for (const Descriptor& layer : manifest.layers) by_blob.emplace(layer.digest, repository);
+        }
+    }
+
+    void bring(const Descriptor& blob, const layerstore::BlobStore& blobs) const {
+        const auto origin = by_blob.find(blob.digest);
+        if (origin == by_blob.end()) return;
+        builder::ask_registry("image " + origin->second,
+                              [&] { builder::bring_blob(layerstore::Reference::parse(origin->second), blob, blobs); });
+    }
+};
+
 std::string describe(const builder::PushReport& report) {
     std::vector<std::string> parts;
     if (report.uploaded > 0)
@@ -51,6 +76,19 @@ std::string describe(const builder::PushReport& report) {
 
 }  // namespace
 
+std::vector<std::string> push_targets(const std::vector<std::string>& texts) {
+    constexpr std::string_view prefix = "docker://";
+    std::vector<std::string> targets;
+    for (const std::string& text : texts) {
+        const auto reference =
+            layerstore::Reference::parse(text.starts_with(prefix) ? text.substr(prefix.size()) : text);
+        if (reference.digest)
+            throw Error(ErrorKind::usage, "push: " + text + ": a digest is not chosen but made", "give a tag");
+        targets.push_back(reference.full());
+    }
+    return targets;
+}
+
 void push(const PushJob& job) {
     builder::KnownRepositories repositories(job.store);
     std::unique_ptr<Bases> bases;
@@ -60,6 +98,9 @@ void push(const PushJob& job) {
         return repositories.find(domain, blob);
     };
     if (bases) source.bring = [&](const Descriptor& blob) { bases->bring(blob); };
+    std::unique_ptr<Origins> origins;
+    if (job.origins) origins = std::make_unique<Origins>(*job.origins, job.store.blobs(), repositories);
+    if (origins) source.bring = [&](const Descriptor& blob) { origins->bring(blob, job.store.blobs()); };
     builder::push_image(source, job.names, {.by_digest = job.by_digest}, [&](const builder::PushReport& report) {
         if (!job.quiet) tell(describe(report));
     });

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "builder/image/output.h"
 #include "cli/commands/commands.h"
@@ -19,15 +21,41 @@ layerstore::ArchiveFormat archive_format(const std::string& word) {
                 "there are docker and oci");
 }
 
+// Images under several names that are the same stand in the archive once, under all of them.
+void add_archived(std::vector<layerstore::ArchivedImage>& images, layerstore::ArchivedImage image) {
+    const auto same = std::ranges::find_if(images, [&](const layerstore::ArchivedImage& other) {
+        return other.root.digest == image.root.digest && !other.names.empty() && !image.names.empty();
+    });
+    if (same == images.end())
+        images.push_back(std::move(image));
+    else
+        same->names.insert(same->names.end(), image.names.begin(), image.names.end());
+}
+
+layerstore::ArchivedImage archived_image(layerstore::Store& store, const std::string& name,
+                                         layerstore::ArchiveFormat format, const std::optional<std::string>& platform) {
+    const layerstore::NamedImage named = require_image(store, name);
+    layerstore::ArchivedImage archived{.root = named.descriptor, .names = {}, .loadable = {}};
+    if (!named.name.empty()) archived.names = {named.name};
+    const bool is_docker = format == layerstore::ArchiveFormat::docker;
+    if (!is_docker && layerstore::is_index(named.descriptor.media_type) && !platform) return archived;
+    layerstore::Image image = read_one_image(store, named.descriptor, platform, name);
+    archived.root = builder::listed_descriptor(image);
+    if (is_docker) archived.loadable = std::move(image);
+    return archived;
+}
+
 }  // namespace
 
 int run_save(Arguments arguments) {
-    OptionSet options("save [flags] NAME", "Writes an image as an archive that podman, docker and skopeo read");
+    OptionSet options("save [flags] NAME…", "Writes images as one archive that podman, docker and skopeo read");
     CommonOptions common;
-    std::optional<std::string> name, output, format, platform;
-    options.positional("NAME", name);
+    std::optional<std::string> output, format, platform;
+    std::vector<std::string> names;
+    options.positionals("NAME", names);
     options.value("-o,--output", output, "FILE", "else standard output");
-    options.value("--format", format, "FORMAT", "docker (with manifest.json, one image; the default) or oci");
+    options.value("--format", format, "FORMAT",
+                  "docker (with manifest.json, one image of an index; the default) or oci (an index as it is)");
     add_platform(options, platform);
     add_common(options, common);
     if (!parse_or_help(options, arguments)) return exit_status::ok;
@@ -38,15 +66,9 @@ int run_save(Arguments arguments) {
     const std::unique_ptr<layerstore::Store> store = open_store(common);
     // Nothing is noted in a store that cannot be written; its blobs are checked as they are read.
     const auto lease = store->is_writable() ? store->lease() : nullptr;
-    const layerstore::NamedImage named = require_image(*store, *name);
-    const std::vector<std::string> names = named.name.empty() ? std::vector<std::string>{} : std::vector{named.name};
-    const std::string place = output.value_or("-");
-    if (wanted == layerstore::ArchiveFormat::oci && layerstore::is_index(named.descriptor.media_type) && !platform) {
-        builder::write_image_archive(named.descriptor, names, store->blobs(), place);
-    } else {
-        const layerstore::Image image = read_one_image(*store, named.descriptor, platform, *name);
-        builder::write_image_archive(image, names, store->blobs(), wanted, place);
-    }
+    std::vector<layerstore::ArchivedImage> images;
+    for (const std::string& name : names) add_archived(images, archived_image(*store, name, wanted, platform));
+    builder::write_image_archive(images, store->blobs(), output.value_or("-"));
     return exit_status::ok;
 }
 

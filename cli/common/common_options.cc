@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -17,6 +18,11 @@ void add_common(OptionSet& options, CommonOptions& common, CommonScope scope) {
         options.silent("--store", common.store);
     else
         options.value("--store", common.store, "DIR", "the store (else IMGBUILD_STORE, else one of your own)");
+    if (scope == CommonScope::nothing)
+        options.silent("--durability", common.durability);
+    else
+        options.value("--durability", common.durability, "MODE",
+                      "what survives a power loss: steps, images or none (else IMGBUILD_DURABILITY, else images)");
     if (scope == CommonScope::sandbox)
         options.value("--root-mode", common.root_mode, "MODE", "auto, root, userns, single, chroot or emulated");
     else
@@ -36,9 +42,27 @@ std::string store_path(const CommonOptions& common) {
     return common.store ? *common.store : layerstore::Store::default_path();
 }
 
+namespace {
+
+layerstore::StoreDurability wanted_durability(const CommonOptions& common) {
+    using layerstore::StoreDurability;
+    const char* variable = std::getenv("IMGBUILD_DURABILITY");
+    const bool is_set = variable != nullptr && *variable != '\0';
+    const std::string word = common.durability ? *common.durability : is_set ? variable : "images";
+    if (word == "none") return StoreDurability::none;
+    if (word == "images") return StoreDurability::images;
+    if (word == "steps") return StoreDurability::steps;
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: no mode is called {}", common.durability ? "--durability" : "IMGBUILD_DURABILITY",
+                            printable(word)),
+                "there are steps, images and none");
+}
+
+}  // namespace
+
 std::unique_ptr<layerstore::Store> open_store(const CommonOptions& common) {
     wanted_root_mode(common);  // a word that means nothing is told, whatever the command does with it
-    return layerstore::Store::open(store_path(common));
+    return layerstore::Store::open(store_path(common), wanted_durability(common));
 }
 
 std::optional<builder::RootMode> wanted_root_mode(const CommonOptions& common) {

@@ -16,6 +16,7 @@ namespace imgbuild::cli {
 struct CommonOptions {
     std::optional<std::string> store;
     std::optional<std::string> root_mode;
+    std::optional<std::string> durability;
     bool debug = false;
 };
 
@@ -26,14 +27,14 @@ enum class CommonScope {
     sandbox,  ///< runs commands as well
 };
 
-/// Declares --store, --root-mode and --debug. All are accepted everywhere, because they may stand before any command;
-/// the help tells those that change something.
+/// Declares --store, --durability, --root-mode and --debug. All are accepted everywhere, because they may stand before
+/// any command; the help tells those that change something.
 void add_common(OptionSet& options, CommonOptions& common, CommonScope scope = CommonScope::store);
 
 /// Reads `arguments`; false when they ask for help, which was then printed.
 bool parse_or_help(OptionSet& options, Arguments arguments);
 
-/// The store that --store names, else Store::default_path().
+/// The store that --store names, else Store::default_path(), opened as --durability, else IMGBUILD_DURABILITY says.
 std::unique_ptr<layerstore::Store> open_store(const CommonOptions& common);
 std::string store_path(const CommonOptions& common);
 

@@ -14,6 +14,7 @@ inline constexpr int ok = 0;
 inline constexpr int step_failed = 1;
 inline constexpr int usage = 2;        ///< the command line, the Buildfile, or something that it names and is missing
 inline constexpr int unavailable = 3;  ///< a registry, the network, authentication
+inline constexpr int mismatch = 4;     ///< `imgbuild verify`: not the same
 inline constexpr int not_cached = 5;   ///< --require-cached
 inline constexpr int trouble = 6;      ///< no space, corrupt, unsupported, denied here, internal
 }  // namespace exit_status

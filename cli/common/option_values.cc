@@ -72,7 +72,10 @@ CsvFields parse_csv_fields(std::string_view text, std::string_view flag) {
             fields.bare.push_back(field);
             continue;
         }
-        const std::string key = to_lower(trim(std::string_view(field).substr(0, equals)));
+        // Behind a dot stand names of the user's.
+        const std::string_view whole = trim(std::string_view(field).substr(0, equals));
+        const std::size_t dot = std::min(whole.find('.'), whole.size());
+        const std::string key = to_lower(whole.substr(0, dot)) + std::string(whole.substr(dot));
         if (!fields.values.emplace(key, field.substr(equals + 1)).second)
             refuse_value(flag, text, fmt::format("{} stands there twice", printable(key)));
     }

@@ -29,7 +29,7 @@ std::int64_t parse_seconds(std::string_view text, std::string_view flag);
 /// "NAME=VALUE"; without "=" the value is empty. The name is not.
 std::pair<std::string, std::string> parse_pair(std::string_view text, std::string_view flag);
 
-/// One CSV line of "key=value" fields, keys in lower case, none twice; a field without "=" has an empty value and is
+/// One CSV line of "key=value" fields, keys in lower case (but what stands behind a dot), none twice; a field without "=" has an empty value and is
 /// told apart by `bare`.
 struct CsvFields {
     std::map<std::string, std::string> values;

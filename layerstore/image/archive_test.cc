@@ -121,6 +121,61 @@ TEST_CASE("an archive that was written is read back, also compressed, with its n
     }
 }
 
+TEST_CASE("several images share an archive and its blobs, and its length is known before") {
+    Blobs from;
+    const Image one = from.image({"base", "one"});
+    const Image two = from.image({"base", "two"});
+    const ImageArchive archive({{one.descriptor, {"docker.io/library/one:1"}, one},
+                                {two.descriptor, {"docker.io/library/two:1"}, two}},
+                               from.store);
+    MemoryWriter bytes;
+    archive.write(bytes);
+    CHECK(bytes.bytes().size() == archive.size());
+    Blobs to;
+    const auto loaded = load(bytes.bytes(), to);
+    REQUIRE(loaded.size() == 2);
+    CHECK(loaded[0].root.digest == one.descriptor.digest);
+    CHECK(loaded[1].names == std::vector<std::string>{"docker.io/library/two:1"});
+    CHECK(to.store.list().size() == 3 + 2 + 2);
+    const std::string docker = "[{\"Config\":\"blobs/sha256/" + one.manifest.config.digest.hex();
+    CHECK(bytes.bytes().find(docker) != std::string::npos);
+}
+
+TEST_CASE("several images without names keep to themselves") {
+    Blobs from, to;
+    const Image one = from.image({"one"});
+    const Image two = from.image({"two"});
+    MemoryWriter bytes;
+    ImageArchive({{one.descriptor, {}, one}, {two.descriptor, {}, two}}, from.store).write(bytes);
+    const auto loaded = load(bytes.bytes(), to);
+    REQUIRE(loaded.size() == 2);
+    CHECK(loaded[0].names.empty());
+    CHECK(loaded[1].root.digest == two.descriptor.digest);
+}
+
+TEST_CASE("an index stays one where the archive has all of it, else the image that fits is taken") {
+    Blobs from;
+    Image one = from.image({"one"});
+    Image other = from.image({"other"});
+    other.descriptor.platform = one.descriptor.platform = Platform::parse("linux/amd64");
+    other.descriptor.platform->variant = "v3";
+    Index index{.media_type = std::string(media_type::oci_index), .manifests = {one.descriptor, other.descriptor}};
+    const std::string text = index.encode();
+    const Descriptor root{.media_type = index.media_type, .digest = from.store.put(text), .size = text.size()};
+    ImageArchive archive({{root, {"docker.io/library/app:1"}, {}}}, from.store);
+    Blobs whole, partial;
+    MemoryWriter bytes;
+    archive.write(bytes);
+    const auto loaded = load(bytes.bytes(), whole);
+    REQUIRE(loaded.size() == 1);
+    CHECK(loaded[0].root.digest == root.digest);
+    CHECK(loaded[0].image.descriptor.digest == one.descriptor.digest);
+    archive.leave_out(other.manifest.layers.front().digest);
+    MemoryWriter less;
+    archive.write(less);
+    CHECK(load(less.bytes(), partial).front().root.digest == one.descriptor.digest);
+}
+
 TEST_CASE("an image without a name keeps none") {
     Blobs from, to;
     auto loaded = load(archive_of(from.image({"one"}), {}, from, ArchiveFormat::docker), to);

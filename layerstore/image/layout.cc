@@ -137,8 +137,12 @@ struct BlobWalk {
 }  // namespace
 
 Index read_layout_index(const Directory& layout) {
+    return Index::parse(read_layout_index_text(layout), layout.name() + "/" + index_name);
+}
+
+std::string read_layout_index_text(const Directory& layout) {
     check_marker(layout);
-    return Index::parse(read_plain(layout, index_name, max_manifest_bytes), layout.name() + "/" + index_name);
+    return read_plain(layout, index_name, max_manifest_bytes);
 }
 
 void write_layout_index(const Directory& layout, const Index& index, Durability durability) {

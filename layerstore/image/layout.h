@@ -25,6 +25,8 @@ inline constexpr const char* index_lock_name = "index.json.lock";  ///< as Build
 
 /// index.json of a layout. A missing file is Error{not_found} with what a layout must hold.
 Index read_layout_index(const Directory& layout);
+/// Its text, not read as JSON yet; what is no layout is refused in the same way.
+std::string read_layout_index_text(const Directory& layout);
 /// Replaces index.json; the caller holds the lock that its users agreed on.
 void write_layout_index(const Directory& layout, const Index& index, Durability durability);
 /// Makes oci-layout, blobs/sha256 and an empty index.json where missing.

@@ -183,6 +183,13 @@ Image image_of(const DockerEntry& entry, const ArchiveContent& content, const Bl
     return image;
 }
 
+LoadedImage load_docker_entry(const DockerEntry& entry, const ArchiveContent& content, const BlobStore& blobs,
+                              const std::string& what) {
+    LoadedImage loaded{.image = image_of(entry, content, blobs, what), .root = {}, .names = entry.names};
+    loaded.root = loaded.image.descriptor;
+    return loaded;
+}
+
 std::string image_name_of(const Descriptor& descriptor) {
     auto found = descriptor.annotations.find(std::string(annotation_image_name));
     return found == descriptor.annotations.end() ? std::string() : found->second;
@@ -196,6 +203,37 @@ std::string name_in(const Descriptor& descriptor) {
     return found->second;
 }
 
+bool has_all(const BlobStore& blobs, const Descriptor& root, const std::string& what) {
+    bool is_whole = true;
+    try {
+        for_each_blob(blobs, root, what,
+                      [&](const Descriptor& blob) { is_whole = is_whole && blobs.size(blob.digest) == blob.size; });
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::not_found) throw;
+        return false;  // a document of a platform that was left out
+    }
+    return is_whole;
+}
+
+// An index stays one where the archive has all of it; of others the image for `platform` is taken.
+LoadedImage load_entry(const Descriptor& entry, const BlobStore& blobs, const Platform& platform,
+                       const std::string& what) {
+    LoadedImage loaded;
+    std::vector<Image> all;
+    if (is_index(entry.media_type) && has_all(blobs, entry, what)) all = read_images(blobs, entry, platform, what);
+    try {
+        loaded.image = read_image(blobs, entry, platform, what);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::not_found || all.empty()) throw;
+        loaded.image = all.front();
+    }
+    for (const Descriptor& layer : loaded.image.manifest.layers)
+        if (blobs.size(layer.digest) != layer.size)
+            refuse(what, fmt::format("has no layer {} of {} bytes", layer.digest.text(), layer.size));
+    loaded.root = all.empty() ? loaded.image.descriptor : entry;
+    return loaded;
+}
+
 std::vector<LoadedImage> read_oci(const ArchiveContent& content, const BlobStore& blobs, const Platform& platform,
                                   const std::string& what) {
     const Index index = Index::parse(*content.document("index.json"), what + ": index.json");
@@ -203,16 +241,12 @@ std::vector<LoadedImage> read_oci(const ArchiveContent& content, const BlobStore
     std::vector<Digest> order;
     for (const Descriptor& descriptor : index.manifests) {
         if (descriptor.platform && descriptor.platform->is_unknown()) continue;  // what somebody attests of one
-        auto [found, is_new] = images.try_emplace(descriptor.digest);
-        if (is_new) {
+        if (!images.contains(descriptor.digest)) {
             order.push_back(descriptor.digest);
-            found->second.image = read_image(blobs, descriptor, platform, what);
-            for (const Descriptor& layer : found->second.image.manifest.layers)
-                if (blobs.size(layer.digest) != layer.size)
-                    refuse(what, fmt::format("has no layer {} of {} bytes", layer.digest.text(), layer.size));
+            images.emplace(descriptor.digest, load_entry(descriptor, blobs, platform, what));
         }
         if (const std::string name = name_in(descriptor); !name.empty())
-            found->second.names.push_back(full_names({name}, what).front());
+            images.at(descriptor.digest).names.push_back(full_names({name}, what).front());
     }
     const std::string* docker = content.document("manifest.json");
     std::vector<LoadedImage> result;
@@ -236,7 +270,7 @@ std::vector<LoadedImage> read_archive(ByteReader& in, const BlobStore& blobs, co
         images = read_oci(content, blobs, platform, what);
     } else if (const std::string* document = content.document("manifest.json")) {
         for (const DockerEntry& entry : docker_entries(*document, what))
-            images.push_back({image_of(entry, content, blobs, what), entry.names});
+            images.push_back(load_docker_entry(entry, content, blobs, what));
     } else {
         throw Error(ErrorKind::invalid_input, fmt::format("{}: has neither index.json nor manifest.json", what),
                     "an image archive is what `docker save` or `-o type=oci` writes; a root file system is taken by "

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <array>
 #include <map>
 
 #include "base/error.h"
@@ -11,6 +12,8 @@
 namespace imgbuild::layerstore {
 namespace {
 
+constexpr const char* writing = "write the archive";
+
 // Times and owners are zero: who makes an archive, and when, is not part of it.
 Entry entry_of(EntryKind kind, std::uint64_t size) {
     Entry entry;
@@ -20,21 +23,21 @@ Entry entry_of(EntryKind kind, std::uint64_t size) {
     return entry;
 }
 
-void write_directory(const char* name, ByteWriter& out) {
-    out.write(as_bytes(tar_header(ImagePath::clean(name), entry_of(EntryKind::directory, 0))));
+std::string header_of(const std::string& name, EntryKind kind, std::uint64_t size) {
+    return tar_header(ImagePath::clean(name), entry_of(kind, size));
 }
+
+constexpr std::array<const char*, 2> directories = {"blobs", "blobs/sha256"};
 
 void write_padding(std::uint64_t size, ByteWriter& out) { out.write(as_bytes(std::string(tar_padding(size), '\0'))); }
 
-void write_file(const char* name, std::string_view content, ByteWriter& out) {
-    out.write(as_bytes(tar_header(ImagePath::clean(name), entry_of(EntryKind::file, content.size()))));
-    out.write(as_bytes(content));
-    write_padding(content.size(), out);
+std::uint64_t file_bytes(const std::string& name, std::uint64_t size) {
+    return header_of(name, EntryKind::file, size).size() + size + tar_padding(size);
 }
 
 std::string blob_name(const Digest& digest) { return "blobs/sha256/" + digest.hex(); }
 
-std::string docker_manifest(const Image& image, const std::vector<std::string>& names) {
+Json docker_entry(const Image& image, const std::vector<std::string>& names) {
     Json tags = Json::array();
     for (const std::string& name : names) tags.push_back(Reference::parse(name).familiar());
     Json layers = Json::array();
@@ -43,50 +46,73 @@ std::string docker_manifest(const Image& image, const std::vector<std::string>& 
     entry["Config"] = blob_name(image.manifest.config.digest);
     entry["RepoTags"] = std::move(tags);
     entry["Layers"] = std::move(layers);
-    Json document = Json::array();
-    document.push_back(std::move(entry));
-    return write_json(document);
+    return entry;
 }
 
-Index index_of(const Descriptor& root, const std::vector<std::string>& names) {
+Index index_of(const std::vector<ArchivedImage>& images) {
     Index index{.media_type = std::string(media_type::oci_index)};
-    for (const std::string& name : names) set_name(index, root, name);
-    if (names.empty()) set_name(index, root, "");
-    return index;
-}
-
-// `manifest_json` is left out where it is empty.
-void write_layout_archive(const Descriptor& root, const std::vector<std::string>& names, const BlobStore& blobs,
-                          const std::string& manifest_json, ByteWriter& out) {
-    constexpr const char* what = "write the archive";
-    std::map<Digest, std::uint64_t> sizes;
-    for_each_blob(blobs, root, what, [&](const Descriptor& blob) { sizes.emplace(blob.digest, blob.size); });
-    write_directory("blobs", out);
-    write_directory("blobs/sha256", out);
-    for (const auto& [digest, size] : sizes) {
-        const ImagePath path = ImagePath::clean(blob_name(digest));
-        const auto reader = blobs.open(digest, size, what);
-        out.write(as_bytes(tar_header(path, entry_of(EntryKind::file, size))));
-        copy_all(*reader, out);
-        write_padding(size, out);
+    for (const ArchivedImage& image : images) {
+        for (const std::string& name : image.names) set_name(index, image.root, name);
+        // Alone it is the latest; of several without a name none may take another's place.
+        if (!image.names.empty()) continue;
+        if (images.size() == 1)
+            set_name(index, image.root, "");
+        else
+            index.manifests.push_back(image.root);
     }
-    write_file("index.json", index_of(root, names).encode(), out);
-    if (!manifest_json.empty()) write_file("manifest.json", manifest_json, out);
-    write_file("oci-layout", layout_marker, out);
-    out.write(as_bytes(tar_end()));
+    return index;
 }
 
 }  // namespace
 
+ImageArchive::ImageArchive(std::vector<ArchivedImage> images, const BlobStore& blobs)
+    : images_(std::move(images)), blobs_(blobs) {
+    for (const ArchivedImage& image : images_)
+        for_each_blob(blobs_, image.root, writing,
+                      [&](const Descriptor& blob) { files_.emplace(blob.digest, blob.size); });
+}
+
+std::vector<std::pair<std::string, std::string>> ImageArchive::documents() const {
+    std::vector<std::pair<std::string, std::string>> list{{"index.json", index_of(images_).encode()}};
+    Json entries = Json::array();
+    for (const ArchivedImage& image : images_)
+        if (image.loadable) entries.push_back(docker_entry(*image.loadable, image.names));
+    if (!entries.empty()) list.emplace_back("manifest.json", write_json(entries));
+    list.emplace_back("oci-layout", layout_marker);
+    return list;
+}
+
+std::uint64_t ImageArchive::size() const {
+    std::uint64_t total = tar_end().size();
+    for (const char* name : directories) total += header_of(name, EntryKind::directory, 0).size();
+    for (const auto& [digest, size] : files_) total += file_bytes(blob_name(digest), size);
+    for (const auto& [name, text] : documents()) total += file_bytes(name, text.size());
+    return total;
+}
+
+void ImageArchive::write(ByteWriter& out) const {
+    for (const char* name : directories) out.write(as_bytes(header_of(name, EntryKind::directory, 0)));
+    for (const auto& [digest, size] : files_) {
+        const auto reader = blobs_.open(digest, size, writing);
+        out.write(as_bytes(header_of(blob_name(digest), EntryKind::file, size)));
+        copy_all(*reader, out);
+        write_padding(size, out);
+    }
+    for (const auto& [name, text] : documents()) {
+        out.write(as_bytes(header_of(name, EntryKind::file, text.size()) + text));
+        write_padding(text.size(), out);
+    }
+    out.write(as_bytes(tar_end()));
+}
+
 void write_archive(const Image& image, const std::vector<std::string>& names, const BlobStore& blobs,
                    ArchiveFormat format, ByteWriter& out) {
-    const bool is_docker = format == ArchiveFormat::docker;
-    write_layout_archive(image.descriptor, names, blobs, is_docker ? docker_manifest(image, names) : "", out);
+    write_archive(image.descriptor, names, blobs, out, format == ArchiveFormat::docker ? &image : nullptr);
 }
 
 void write_archive(const Descriptor& root, const std::vector<std::string>& names, const BlobStore& blobs,
                    ByteWriter& out, const Image* loadable) {
-    write_layout_archive(root, names, blobs, loadable ? docker_manifest(*loadable, names) : "", out);
+    ImageArchive({{root, names, loadable ? std::optional(*loadable) : std::nullopt}}, blobs).write(out);
 }
 
 }  // namespace imgbuild::layerstore

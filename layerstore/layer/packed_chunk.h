@@ -14,7 +14,7 @@ namespace imgbuild::layerstore {
 /// A chunk as it lies in a layer blob.
 struct PackedChunk {
     Digest key;                  ///< of what it was made of: headers, contents, compressor and level
-    Digest sum;                  ///< SHA-256 of the compressed bytes
+    std::uint64_t sum = 0;       ///< accident_sum() of the compressed bytes
     std::uint64_t offset = 0;    ///< bytes from the begin of the blob
     std::uint64_t size = 0;      ///< compressed bytes
     std::uint64_t tar_size = 0;  ///< bytes of the tar
@@ -27,7 +27,7 @@ class ChunkSource {
 
     struct Found {
         PackedChunk chunk;
-        std::string packed;  ///< its compressed bytes, which are those of chunk.sum
+        std::string packed;  ///< its compressed bytes, of which chunk.sum is the sum
     };
     /// Empty where no layer holds such a chunk any more, or holds it damaged.
     virtual std::optional<Found> find(const Digest& key) = 0;

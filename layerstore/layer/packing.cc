@@ -25,7 +25,7 @@ constexpr std::uint8_t boundary_mask = 0x0f;
 
 struct Chunk {
     std::optional<Digest> key;  // of chunks that later layers may use again
-    Digest sum;
+    std::uint64_t sum = 0;
     std::string tar;
     std::string packed;
 };
@@ -133,7 +133,7 @@ class Packer {
 
     Chunk compress(std::optional<Digest> key, std::string tar) const {
         std::string packed = compress_chunk(tar, options_.compression, options_.level);
-        const Digest sum = key ? Sha256::of(packed) : Digest();
+        const std::uint64_t sum = key ? accident_sum(packed) : 0;
         return {key, sum, std::move(tar), std::move(packed)};
     }
 
@@ -166,15 +166,30 @@ class Packer {
     }
 
     std::string read_entries(std::size_t begin, const Headers& headers) const {
-        MemoryWriter tar;
+        std::string tar;
+        std::uint64_t whole = 0;
+        for (std::size_t i = 0; i < headers.size(); ++i)
+            whole += headers[i].size() + data_bytes(delta_.changes()[begin + i]);
+        tar.reserve(static_cast<std::size_t>(whole));
+        StreamBlock block;
         for (std::size_t i = 0; i < headers.size(); ++i) {
             const Change& change = delta_.changes()[begin + i];
-            tar.write(as_bytes(headers[i]));
-            if (!has_data(targets_, delta_, change)) continue;
-            check_size(change, copy_all(*open(change), tar));
-            tar.write(as_bytes(std::string(tar_padding(change.entry.size), '\0')));
+            tar += headers[i];
+            if (has_data(targets_, delta_, change)) append_data(tar, change, block.bytes());
         }
-        return tar.take();
+        return tar;
+    }
+
+    void append_data(std::string& tar, const Change& change, std::span<std::byte> block) const {
+        const auto reader = open(change);
+        std::uint64_t total = 0;
+        while (const std::size_t count = reader->read(block)) {
+            tar += as_text(block.first(count));
+            total += count;
+            if (total > change.entry.size) break;
+        }
+        check_size(change, total);
+        tar.append(tar_padding(total), '\0');
     }
 
     // A file larger than a chunk has chunks of its own, cut at multiples of the chunk's size.

@@ -26,9 +26,9 @@ struct Fields {
     std::uint64_t size = 0;
 };
 
+// All of the field but its last byte, with zeros in front. By hand: there are nine for each file of a layer.
 void put_octal(std::string& block, std::size_t offset, std::size_t width, std::uint64_t value) {
-    std::string digits = fmt::format("{:0{}o}", value, width - 1);
-    block.replace(offset, digits.size(), digits);
+    for (std::size_t i = width - 1; i-- > 0; value >>= 3) block[offset + i] = static_cast<char>('0' + (value & 7));
 }
 
 void put_text(std::string& block, std::size_t offset, std::string_view text) {

@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "layerstore/store/detail/leases.h"
 
 namespace imgbuild::layerstore::detail {
@@ -58,8 +59,21 @@ void Collector::note_blob(const Digest& blob, std::int64_t time) {
     if (blobs_.note(blob, time)) note_document(blob, time);
 }
 
+// Lists of images, some of which are elsewhere (builder/push): what of them is here is held.
+void Collector::mark_lists() {
+    constexpr const char* lists_folder = "lists";
+    if (!store_.root().status(ImagePath().child(lists_folder))) return;
+    const Directory folder = store_.root().open_directory(ImagePath().child(lists_folder), FollowLinks::never);
+    for (const std::string& name : folder.list()) {
+        const std::string text = folder.read_file(ImagePath().child(name), json_max_bytes);
+        for (const Digest& named : digests_in(text, [&](const Digest& digest) { return blobs_.has(digest); }))
+            note_blob(named, UseTable::always);
+    }
+}
+
 void Collector::mark_images() {
     for (const NamedImage& image : store_.images()) note_blob(image.descriptor.digest, UseTable::always);
+    mark_lists();
     const Leased leased = read_leases(store_.root());
     for (const Digest& blob : leased.blobs) note_blob(blob, UseTable::always);
     for (const DeltaId& delta : leased.deltas) deltas_.note(delta.value, UseTable::always);

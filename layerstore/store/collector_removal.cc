@@ -136,7 +136,7 @@ void Collector::remove_records() {
             else
                 records.remove_layer(layer.blob.digest);
         }
-        records.remove_lost_chunks();
+        records.remove_lost_blobs();
         // Parents and children go in one transaction: a node that is there has all below it there.
         for (const Digest& id : nodes.ids())
             if (nodes.of(id) == UseTable::never) records.remove_node(id);

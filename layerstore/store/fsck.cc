@@ -110,7 +110,7 @@ class Checker {
             }
         }
         if (broken.empty() || !repair_) return;
-        store_.change_index([&](Index& now) {
+        store_.change_index({broken.begin(), broken.end()}, [&](Index& now) {
             std::erase_if(now.manifests, [&](const Descriptor& entry) { return broken.count(entry.digest.hex()) > 0; });
         });
     }

@@ -36,9 +36,9 @@ TEST_CASE("a tampered layer is found with the image it breaks, and repair leaves
     store->tag({"good:1"}, put_image(*store, {"other"}));
     const Digest layer = Sha256::of("layer");
     store->records().save_layer({{.media_type = "a/b", .digest = layer, .size = 5}, {layer}, {layer}});
-    store->records().put_memo(MemoKind::pack, Sha256::of("key"), "layer " + std::string(layer.raw()), "");
-    store->records().put_memo(MemoKind::pack, Sha256::of("text"), "layer " + layer.text(), "");
-    store->records().put_memo(MemoKind::pack, Sha256::of("unrelated"), "x", "");
+    store->records().put_memo(MemoKind::fetch, Sha256::of("key"), "layer " + std::string(layer.raw()), "");
+    store->records().put_memo(MemoKind::fetch, Sha256::of("text"), "layer " + layer.text(), "");
+    store->records().put_memo(MemoKind::fetch, Sha256::of("unrelated"), "x", "");
     at.overwrite("blobs/sha256/" + layer.hex(), "lay3r");
 
     const std::string blob = "blob " + layer.text() + ": blob " + layer.text() + ": its content is " +

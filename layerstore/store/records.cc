@@ -47,8 +47,8 @@ void unless_damaged(Action&& action) {
 
 }  // namespace
 
-Records::Records(const std::string& directory, RecordsAccess access)
-    : database_(std::make_unique<detail::Database>(directory, access_of(access))) {}
+Records::Records(const std::string& directory, RecordsAccess access, StoreDurability durability)
+    : database_(std::make_unique<detail::Database>(directory, access_of(access), durability)) {}
 
 Records::~Records() {
     try {
@@ -71,8 +71,30 @@ std::optional<Memo> Records::find_memo(MemoKind kind, const Digest& key) {
         if (!query.bind(static_cast<std::int64_t>(kind)).bind(key).step()) return std::nullopt;
         Memo memo{query.bytes(0), query.bytes(1), query.number(2)};
         if (query.view(4) != detail::memo_sum(kind, key, memo)) return std::nullopt;
-        if (now() - query.number(3) >= use_resolution) uses_.emplace(kind, key);
+        note_use(kind, key, query.number(3));
         return memo;
+    });
+}
+
+void Records::note_use(MemoKind kind, const Digest& key, std::int64_t last) {
+    if (now() - last >= use_resolution) uses_.emplace(kind, key);
+}
+
+std::optional<StepRecord> Records::find_step(MemoKind kind, const Digest& key, const Digest& packing) {
+    const Lock lock(mutex_);
+    return unless_damaged(std::optional<StepRecord>(), [&]() -> std::optional<StepRecord> {
+        Query query(*database_,
+                    "SELECT memo.value, preimage, memo.created, used, sum, delta.rowid, packed.value FROM memo "
+                    "LEFT JOIN delta ON delta.id = substr(memo.value, 1, 32) "
+                    "LEFT JOIN packed ON packed.delta = substr(memo.value, 1, 32) AND packed.packing = ?3 "
+                    "WHERE kind = ?1 AND key = ?2");
+        if (!query.bind(static_cast<std::int64_t>(kind)).bind(key).bind(packing).step()) return std::nullopt;
+        const Memo memo{query.bytes(0), query.bytes(1), query.number(2)};
+        if (query.view(4) != detail::memo_sum(kind, key, memo)) return std::nullopt;
+        StepRecord step{StepValue::decode(memo.value), query.number(5) != 0, std::nullopt};
+        step.packed = detail::decode_packed(step.value.delta, packing, query.view(6));
+        note_use(kind, key, query.number(3));
+        return step;
     });
 }
 
@@ -240,6 +262,28 @@ std::vector<LayerRecord> Records::layers_of(const DeltaId& delta) {
             if (auto layer = detail::decode_layer(query.digest(0), query.view(1))) layers.push_back(*std::move(layer));
     });
     return layers;
+}
+
+void Records::save_packed(const Digest& packing, const LayerRecord& layer) {
+    const Lock lock(mutex_);
+    require_writable();
+    unless_damaged([&] {
+        Query(*database_, "INSERT OR REPLACE INTO packed(delta, packing, blob, value) VALUES(?, ?, ?, ?)")
+            .bind(layer.delta.value)
+            .bind(packing)
+            .bind(layer.blob.digest)
+            .bind(detail::encode_packed(packing, layer))
+            .run();
+    });
+}
+
+std::optional<LayerRecord> Records::find_packed(const DeltaId& delta, const Digest& packing) {
+    const Lock lock(mutex_);
+    return unless_damaged(std::optional<LayerRecord>(), [&]() -> std::optional<LayerRecord> {
+        Query query(*database_, "SELECT value FROM packed WHERE delta = ? AND packing = ?");
+        if (!query.bind(delta.value).bind(packing).step()) return std::nullopt;
+        return detail::decode_packed(delta, packing, query.view(0));
+    });
 }
 
 void Records::save_chunks(const Digest& blob, std::span<const PackedChunk> chunks) {

@@ -23,6 +23,8 @@
 #include "base/digest.h"
 #include "layerstore/image/descriptor.h"
 #include "layerstore/layer/packed_chunk.h"
+#include "layerstore/store/durability.h"
+#include "layerstore/store/step_value.h"
 #include "layerstore/tree/tree.h"
 #include "layerstore/tree/tree_delta.h"
 
@@ -36,9 +38,8 @@ class Database;
 enum class MemoKind : std::uint8_t {
     run = 1,     ///< RunCommand key → delta
     edit = 2,    ///< EditFiles key → delta
-    fetch = 3,   ///< FetchUrl key → content; 4 is not to be used
+    fetch = 3,   ///< FetchUrl key → content; 4 and 6 are not to be used
     apply = 5,   ///< (tree, delta) → tree
-    pack = 6,    ///< (delta, format) → layer blob
     image = 7,   ///< manifest digest → tree and layers of a base image
     source = 8,  ///< reference → digest, where a registry was asked
     file = 9,    ///< content → the bytes of a small file
@@ -66,6 +67,13 @@ struct LayerRecord {
     DeltaId delta;
 };
 
+/// A step's record: all that a build needs of a step that was done before, which is one read.
+struct StepRecord {
+    StepValue value;
+    bool has_delta = false;             ///< false where the record of the delta is gone
+    std::optional<LayerRecord> packed;  ///< its layer, where it was packed in the way that was asked for
+};
+
 enum class RecordsAccess { read_write, read_only, examine };
 
 class Records final : public NodeSource {
@@ -73,13 +81,16 @@ class Records final : public NodeSource {
     /// Opens or makes `directory`/store.db. An unknown newer schema is Error{unsupported}; a damaged file is
     /// moved aside to store.db.damaged and begun anew. For reading only, writing is Error{denied}. To examine them,
     /// a damaged file stays where it is, and where it cannot be opened that is Error{corrupt}.
-    explicit Records(const std::string& directory, RecordsAccess access = RecordsAccess::read_write);
+    explicit Records(const std::string& directory, RecordsAccess access = RecordsAccess::read_write,
+                     StoreDurability durability = StoreDurability::images);
     /// Writes the times of use that find_memo() noted.
     ~Records() override;
 
     std::optional<Memo> find_memo(MemoKind kind, const Digest& key);
     void put_memo(MemoKind kind, const Digest& key, std::string_view value, std::string_view preimage);
     void remove_memo(MemoKind kind, const Digest& key);
+    /// The record of a step of this kind (run or edit), with its layer as `packing` made it (see save_packed()).
+    std::optional<StepRecord> find_step(MemoKind kind, const Digest& key, const Digest& packing);
     /// The newest memos of a kind whose preimage begins with `prefix`, newest first: for explanations.
     std::vector<Memo> recent_memos(MemoKind kind, std::string_view preimage_prefix, std::size_t limit);
 
@@ -101,6 +112,10 @@ class Records final : public NodeSource {
     std::optional<LayerRecord> find_layer(const Digest& blob);
     /// Blobs that hold `delta`, newest first. They need not stand in the store any more.
     std::vector<LayerRecord> layers_of(const DeltaId& delta);
+
+    /// Keeps that `layer` is what its delta is packed to in the way called `packing`: a digest of all that it depends on.
+    void save_packed(const Digest& packing, const LayerRecord& layer);
+    std::optional<LayerRecord> find_packed(const DeltaId& delta, const Digest& packing);
 
     /// Keeps where the chunks of `blob` lie. Of equal chunks the newest blob's counts.
     void save_chunks(const Digest& blob, std::span<const PackedChunk> chunks);
@@ -135,8 +150,8 @@ class Records final : public NodeSource {
     void remove_link_table(const Digest& id);
     void remove_delta(const DeltaId& id);
     void remove_layer(const Digest& blob);
-    /// The chunks of blobs that have no layer record.
-    void remove_lost_chunks();
+    /// The chunks and packings of blobs that have no layer record.
+    void remove_lost_blobs();
     /// Gives the pages that removals freed back to the file system.
     void shrink();
 
@@ -159,6 +174,8 @@ class Records final : public NodeSource {
 
   private:
     void save_node(const Subtree& node);
+    void forget_tree(const MemoRow& memo);
+    void note_use(MemoKind kind, const Digest& key, std::int64_t last);
     void require_writable() const;
     void write_uses();
     std::vector<std::string> check_rows(bool repair);

@@ -112,8 +112,24 @@ std::vector<std::string> Records::check_trees(bool repair) {
     if (!repair) return findings;
     for (const Digest& id : nodes.damaged()) remove_node(id);
     for (const Digest& id : nodes.spoiled()) remove_node(id);
-    for (const MemoRow& memo : incomplete) remove_memo(memo.kind, memo.key);
+    for (const MemoRow& memo : incomplete) forget_tree(memo);
     return findings;
+}
+
+// What a step did is known by its delta: the tree is made of that again.
+void Records::forget_tree(const MemoRow& row) {
+    if (row.kind != MemoKind::run && row.kind != MemoKind::edit) return remove_memo(row.kind, row.key);
+    auto memo = find_memo(row.kind, row.key);
+    if (!memo) return;  // damaged, which check_rows() says
+    StepValue value = StepValue::decode(memo->value);
+    value.applied.reset();
+    memo->value = value.encode();
+    Query(*database_, "UPDATE memo SET value = ?, sum = ? WHERE kind = ? AND key = ?")
+        .bind(memo->value)
+        .bind(detail::memo_sum(row.kind, row.key, *memo))
+        .bind(static_cast<std::int64_t>(row.kind))
+        .bind(row.key)
+        .run();
 }
 
 std::vector<std::string> Records::check_rows(bool repair) {
@@ -141,6 +157,10 @@ std::vector<std::string> Records::check_rows(bool repair) {
             [](Query& row, const Digest& id) { return detail::decode_layer(id, row.view(1)).has_value(); });
     inspect("chunk", "SELECT id, value FROM chunk", "DELETE FROM chunk WHERE id = ?",
             [](Query& row, const Digest& id) { return detail::decode_chunk(id, row.view(1)).has_value(); });
+    inspect("packed layer of delta", "SELECT delta, packing, value FROM packed", "DELETE FROM packed WHERE delta = ?",
+            [](Query& row, const Digest& id) {
+                return detail::decode_packed(DeltaId{id}, row.digest(1), row.view(2)).has_value();
+            });
     inspect("memo", "SELECT key, kind, value, preimage, created, sum FROM memo", "DELETE FROM memo WHERE key = ?",
             [](Query& row, const Digest& key) {
                 const Memo memo{row.bytes(2), row.bytes(3), row.number(4)};
@@ -184,10 +204,11 @@ std::vector<std::string> Records::check(bool repair) {
 
 void Records::begin_anew() {
     const std::string directory = database_->directory();
+    const StoreDurability durability = database_->durability();
     uses_.clear();
     database_->condemn();
     database_.reset();
-    database_ = std::make_unique<detail::Database>(directory, detail::Access::read_write);
+    database_ = std::make_unique<detail::Database>(directory, detail::Access::read_write, durability);
 }
 
 }  // namespace imgbuild::layerstore

@@ -95,9 +95,10 @@ void Records::remove_layer(const Digest& blob) {
     Query(*database_, "DELETE FROM layer WHERE blob = ?").bind(blob).run();
 }
 
-void Records::remove_lost_chunks() {
+void Records::remove_lost_blobs() {
     const Lock lock(mutex_);
     database_->execute("DELETE FROM chunk WHERE blob NOT IN (SELECT blob FROM layer)");
+    database_->execute("DELETE FROM packed WHERE blob NOT IN (SELECT blob FROM layer)");
 }
 
 void Records::shrink() {

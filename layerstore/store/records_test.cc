@@ -208,10 +208,10 @@ TEST_CASE("damage that shows only while records are read is a miss, and the next
 TEST_CASE("a newer schema is refused and left as it is") {
     Place at;
     { Records records(at.path()); }
-    at.sql("PRAGMA user_version = 3");
+    at.sql("PRAGMA user_version = 4");
     CHECK(refusal([&] { Records records(at.path()); }) ==
           "unsupported: open the store: " + at.path() +
-              "/store.db: written by a newer imgbuild (schema 3, this one knows 2)");
+              "/store.db: written by a newer imgbuild (schema 4, this one knows 3)");
     CHECK(::access((at.path() + "/store.db.damaged").c_str(), F_OK) != 0);
 }
 
@@ -304,12 +304,30 @@ TEST_CASE("a lost tree node takes with it what stands above and the memos of its
     CHECK(records.check().empty());
 }
 
+TEST_CASE("a step whose tree lost a node stays, without the tree") {
+    Place at;
+    Records records(at.path());
+    const Tree tree = small_tree();
+    const DeltaId delta = as_delta(tree).id();
+    records.save_tree(tree);
+    records.put_memo(MemoKind::run, key, StepValue{delta, 9, {{Tree().id(), tree.ref()}}}.encode(), "parts");
+    records.remove_node(tree.ref().node.value);
+    CHECK(records.check(true) == std::vector<std::string>{"memo " + key.text() + ": a part of its tree is missing"});
+    CHECK(records.check().empty());
+    const auto step = records.find_step(MemoKind::run, key, {});
+    REQUIRE(step);
+    CHECK(step->value.delta == delta);
+    CHECK(step->value.cost == 9);
+    CHECK_FALSE(step->value.applied);
+    CHECK(records.find_memo(MemoKind::run, key)->preimage == "parts");
+}
+
 TEST_CASE("chunks are found by what they were made of, in the newest blob, until its layer is gone") {
     Place at;
     Records records(at.path());
     const Digest old_blob = Sha256::of("old blob");
     const Digest new_blob = Sha256::of("new blob");
-    const PackedChunk chunk{.key = key, .sum = Sha256::of("packed"), .offset = 7, .size = 6, .tar_size = 1024};
+    const PackedChunk chunk{.key = key, .sum = ~std::uint64_t{5}, .offset = 7, .size = 6, .tar_size = 1024};
     records.save_chunks(old_blob, std::vector{chunk});
     records.save_chunks(new_blob, std::vector{chunk});
     CHECK(records.find_chunk(key)->blob == new_blob);
@@ -320,10 +338,10 @@ TEST_CASE("chunks are found by what they were made of, in the newest blob, until
     CHECK_FALSE(records.find_chunk(Sha256::of("another")));
 
     records.save_layer({{.media_type = "a/b", .digest = new_blob, .size = 13}, {key}, {key}});
-    records.remove_lost_chunks();
+    records.remove_lost_blobs();
     CHECK(records.find_chunk(key));
     records.remove_layer(new_blob);
-    records.remove_lost_chunks();
+    records.remove_lost_blobs();
     CHECK_FALSE(records.find_chunk(key));
 }
 
@@ -337,12 +355,84 @@ TEST_CASE("a damaged chunk record is a miss, and found by a check") {
     CHECK(records.check().empty());
 }
 
-TEST_CASE("records of schema 1 are kept and get what they lack") {
+TEST_CASE("records of earlier schemas are kept and get what they lack, also where they are only read") {
     Place at;
-    { Records(at.path()).put_memo(MemoKind::run, key, "value", ""); }
-    at.sql("DROP TABLE chunk; PRAGMA user_version = 1");
+    const TreeDelta delta = as_delta(small_tree());
+    {
+        Records records(at.path());
+        records.put_memo(MemoKind::run, key, StepValue{delta.id(), 7, std::nullopt}.encode(), "");
+        records.save_delta(delta.id(), delta.encode());
+    }
+    at.sql("INSERT INTO memo VALUES(6, x'00', x'00', x'00', 0, 0, x'00'); PRAGMA user_version = 2; DROP TABLE packed");
+    SUBCASE("schema 1") { at.sql("DROP TABLE chunk; PRAGMA user_version = 1"); }
+    SUBCASE("schema 2") {}
+    at.sql("PRAGMA wal_checkpoint(TRUNCATE)");
+    {
+        Records records(at.path(), RecordsAccess::read_only);
+        CHECK(records.find_step(MemoKind::run, key, key)->value.cost == 7);
+    }
     Records records(at.path());
-    CHECK(records.find_memo(MemoKind::run, key)->value == "value");
+    CHECK(records.counts().memos == 1);
+    CHECK(records.find_step(MemoKind::run, key, key)->has_delta);
     records.save_chunks(key, std::vector{PackedChunk{.key = key}});
     CHECK(records.find_chunk(key));
+    records.save_packed(key, {{.media_type = "a/b", .digest = key, .size = 7}, {key}, delta.id()});
+    CHECK(records.find_step(MemoKind::run, key, key)->packed);
+}
+
+TEST_CASE(
+    "the record of a step is one read: its result, whether its delta is there, and its layer as it is asked for") {
+    Place at;
+    Records records(at.path());
+    const Tree tree = small_tree();
+    const TreeDelta delta = as_delta(tree);
+    const Digest packing = Sha256::of("packing");
+    const LayerRecord layer{{.media_type = "a/b", .digest = Sha256::of("blob"), .size = 7}, {key}, delta.id()};
+    CHECK_FALSE(records.find_step(MemoKind::run, key, packing));
+    records.put_memo(MemoKind::run, key, StepValue{delta.id(), 1200, {{Tree().id(), tree.ref()}}}.encode(), "parts");
+
+    auto step = records.find_step(MemoKind::run, key, packing);
+    REQUIRE(step);
+    CHECK(step->value.delta == delta.id());
+    CHECK(step->value.cost == 1200);
+    CHECK(step->value.applied->root == Tree().id());
+    CHECK(step->value.applied->result.node == tree.ref().node);
+    CHECK_FALSE(step->has_delta);
+    CHECK_FALSE(step->packed);
+    CHECK_FALSE(records.find_step(MemoKind::edit, key, packing));
+
+    records.save_delta(delta.id(), delta.encode());
+    records.save_packed(packing, layer);
+    step = records.find_step(MemoKind::run, key, packing);
+    CHECK(step->has_delta);
+    CHECK(step->packed->blob == layer.blob);
+    CHECK(step->packed->diff_id == layer.diff_id);
+    CHECK_FALSE(records.find_step(MemoKind::run, key, Sha256::of("another"))->packed);
+    CHECK(records.find_packed(delta.id(), packing)->blob == layer.blob);
+    CHECK_FALSE(records.find_packed({key}, packing));
+}
+
+TEST_CASE("a damaged packing is a miss, found by a check, and one without its blob goes with the lost blobs") {
+    Place at;
+    Records records(at.path());
+    const LayerRecord layer{{.media_type = "a/b", .digest = Sha256::of("blob"), .size = 7}, {key}, {key}};
+    records.save_packed(key, layer);
+    SUBCASE("damaged") {
+        at.sql("UPDATE packed SET value = substr(value, 1, length(value) - 1)");
+        CHECK_FALSE(records.find_packed({key}, key));
+        CHECK(records.check(true) == std::vector<std::string>{"packed layer of delta " + key.text() + ": damaged"});
+        CHECK(records.check().empty());
+    }
+    SUBCASE("moved to another delta") {
+        at.sql("UPDATE packed SET delta = zeroblob(32)");
+        CHECK_FALSE(records.find_packed({}, key));
+    }
+    SUBCASE("its blob is gone") {
+        records.save_layer(layer);
+        records.remove_lost_blobs();
+        CHECK(records.find_packed({key}, key));
+        records.remove_layer(layer.blob.digest);
+        records.remove_lost_blobs();
+        CHECK_FALSE(records.find_packed({key}, key));
+    }
 }

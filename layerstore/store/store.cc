@@ -89,8 +89,9 @@ Directory open_root(const std::string& given) {
 
 }  // namespace
 
-std::unique_ptr<Store> Store::open(const std::string& path) {
+std::unique_ptr<Store> Store::open(const std::string& path, StoreDurability durability) {
     std::unique_ptr<Store> store(new Store);
+    store->durability_ = durability;
     store->root_ = open_root(path);
     const Directory& root = store->root_;
     auto format = detail::read_format(root);
@@ -133,37 +134,53 @@ void Store::require_writable(std::string_view doing) const {
 Records& Store::records() {
     const std::lock_guard<std::mutex> lock(records_mutex_);
     if (!records_)
-        records_ =
-            std::make_unique<Records>(path(), is_writable() ? RecordsAccess::read_write : RecordsAccess::read_only);
+        records_ = std::make_unique<Records>(
+            path(), is_writable() ? RecordsAccess::read_write : RecordsAccess::read_only, durability_);
     return *records_;
 }
 
 Directory Store::subdirectory(const std::string& name) const { return root_.make_directory(ImagePath().child(name)); }
 
 void Store::sync() {
+    if (durability_ == StoreDurability::none) return;
     const BootMoment moment = BootMoment::now();
     blobs_->sync();
     record_sync(subdirectory("deltas"), moment);
 }
 
-Store::Lease::Lease(Directory root, Directory directory, std::string name, FileLock lock)
-    : root_(std::move(root)), directory_(std::move(directory)), name_(std::move(name)), lock_(std::move(lock)) {}
+void Store::sync_before_record() {
+    if (durability_ == StoreDurability::steps) sync();
+}
+
+Store::Lease::Lease(Directory directory, std::string name, FileLock lock, FileLock gate)
+    : directory_(std::move(directory)), name_(std::move(name)), lock_(std::move(lock)), gate_(std::move(gate)) {
+    gate_.pause();
+}
 
 Store::Lease::~Lease() { ::unlinkat(directory_.fd(), name_.c_str(), 0); }
 
-void Store::Lease::write(std::string_view line) {
+// What stands there already is not written again: whoever collects has seen it, or will.
+void Store::Lease::add(const DeltaId* delta, const Digest* blob) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const FileLock shared = detail::lock_leases(root_, LockMode::shared);
-    FdWriter(lock_.fd(), directory_.name() + "/" + name_).write(as_bytes(line));
+    std::string lines;
+    if (delta && !deltas_.contains(*delta)) lines += fmt::format("delta {}\n", delta->value.hex());
+    if (blob && !blobs_.contains(*blob)) lines += fmt::format("blob {}\n", blob->hex());
+    if (lines.empty()) return;
+    gate_.resume(LockMode::shared);
+    try {
+        FdWriter(lock_.fd(), directory_.name() + "/" + name_).write(as_bytes(lines));
+    } catch (...) {
+        gate_.pause();
+        throw;
+    }
+    gate_.pause();
+    if (delta) deltas_.insert(*delta);
+    if (blob) blobs_.insert(*blob);
 }
 
-void Store::Lease::add(const Digest& blob) {
-    write(fmt::format("blob {}\n", blob.hex()));
-    const std::lock_guard<std::mutex> lock(mutex_);
-    blobs_.insert(blob);
-}
-
-void Store::Lease::add(const DeltaId& delta) { write(fmt::format("delta {}\n", delta.value.hex())); }
+void Store::Lease::add(const Digest& blob) { add(nullptr, &blob); }
+void Store::Lease::add(const DeltaId& delta) { add(&delta, nullptr); }
+void Store::Lease::add(const DeltaId& delta, const Digest& blob) { add(&delta, &blob); }
 
 std::set<Digest> Store::Lease::blobs() const {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -193,7 +210,8 @@ std::unique_ptr<Store::Lease> Store::lease() {
     require_writable("note what is used");
     Directory directory = subdirectory(detail::leases_name);
     auto [name, lock] = detail::make_lease(directory);
-    return std::unique_ptr<Lease>(new Lease(root_.duplicate(), std::move(directory), std::move(name), std::move(lock)));
+    return std::unique_ptr<Lease>(new Lease(std::move(directory), std::move(name), std::move(lock),
+                                            detail::lock_leases(root_, LockMode::shared)));
 }
 
 }  // namespace imgbuild::layerstore

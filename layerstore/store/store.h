@@ -33,6 +33,7 @@
 #include "layerstore/blob/blob_store.h"
 #include "layerstore/image/image.h"
 #include "layerstore/image/layout.h"
+#include "layerstore/store/durability.h"
 #include "layerstore/store/records.h"
 
 namespace imgbuild::layerstore {
@@ -86,7 +87,7 @@ class Store {
     /// (both named), Error{unsupported} for a newer format, Error{invalid_input} for a directory of something
     /// else; none of them is touched. Where we may not write, the store is opened for reading only. The first
     /// process sweeps what dead ones left in pending/.
-    static std::unique_ptr<Store> open(const std::string& path);
+    static std::unique_ptr<Store> open(const std::string& path, StoreDurability durability = StoreDurability::images);
     /// $IMGBUILD_STORE, else /var/lib/imgbuild for root, else $XDG_DATA_HOME/imgbuild or ~/.local/share/imgbuild.
     /// Error{usage} where none of them is set.
     static std::string default_path();
@@ -115,8 +116,10 @@ class Store {
     /// All images of an index, or the one for `platform` that `descriptor` is.
     std::vector<Image> read_images(const Descriptor& descriptor, const Platform& platform, const std::string& what);
 
-    /// Makes everything written so far survive a power loss.
+    /// Makes everything written so far survive a power loss, unless nothing is to be waited for.
     void sync();
+    /// The same before the record of a finished step is written, where steps are to survive.
+    void sync_before_record();
 
     /// Says which blobs this running build needs; pruning spares them. Thread-safe. First lease, then look whether
     /// it is there: what was there before the lease may be gone.
@@ -124,21 +127,24 @@ class Store {
       public:
         void add(const Digest& blob);
         void add(const DeltaId& delta);
+        /// Both, at the cost of one.
+        void add(const DeltaId& delta, const Digest& blob);
         /// All blobs that were added.
         std::set<Digest> blobs() const;
         ~Lease();
 
       private:
         friend class Store;
-        Lease(Directory root, Directory directory, std::string name, FileLock lock);
-        void write(std::string_view line);
+        Lease(Directory directory, std::string name, FileLock lock, FileLock gate);
+        void add(const DeltaId* delta, const Digest* blob);
 
         mutable std::mutex mutex_;
         std::set<Digest> blobs_;
-        Directory root_;
+        std::set<DeltaId> deltas_;
         Directory directory_;
         std::string name_;
         FileLock lock_;
+        FileLock gate_;  ///< shared while a line is written, else paused
     };
     std::unique_ptr<Lease> lease();
     /// Re-reads the blobs that `lease` names and moves those that are damaged to corrupt/, so that a build that met one
@@ -155,14 +161,21 @@ class Store {
 
   private:
     Store() = default;
-    Index read_index() const;
-    void change_index(const std::function<void(Index&)>& change);
+    std::string read_index_text() const;
+    Index parse_index(std::string_view text) const;
+    Index read_index() const { return parse_index(read_index_text()); }
+    /// The index with at least the entries that hold one of `words`.
+    Index read_entries(const std::vector<std::string>& words) const;
+    /// `change` sees what read_entries() gives; all that it does not see stays.
+    void change_index(const std::vector<std::string>& words, const std::function<void(Index&)>& change);
+    void write_index(const std::string& before, const std::string& after);
     void require_writable(std::string_view doing) const;
     void set_aside(const Directory& directory, const std::string& name);
     friend class Checker;
 
     Directory root_;
     bool is_writable_ = false;
+    StoreDurability durability_ = StoreDurability::images;
     FileLock use_;  ///< held while the store can be written
     Directory pending_;
     std::optional<TemporaryDirectory> scratch_;  ///< where blobs are written before they have a name

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "layerstore/image/reference.h"
 #include "layerstore/store/detail/format.h"
+#include "layerstore/store/detail/index_text.h"
 #include "layerstore/store/store.h"
 
 // The names of images: what the store's index.json says.
@@ -93,6 +94,45 @@ bool is_same_index(const Index& a, const Index& b) {
            a.other_members == b.other_members;
 }
 
+constexpr const char* index_file_name = "index.json";
+
+std::string name_of_index(const Directory& root) { return root.name() + "/" + index_file_name; }
+
+// What is invalid in somebody's layout is damage in ours.
+template <class Read>
+auto as_damage(const Read& read) {
+    try {
+        return read();
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::invalid_input && error.kind() != ErrorKind::not_found) throw;
+        throw Error(ErrorKind::corrupt, error.message(),
+                    "`imgbuild fsck --repair` brings back the one before its last change");
+    }
+}
+
+std::string as_json_string(std::string_view text) { return fmt::format("\"{}\"", text); }
+
+// What stands in every entry that naming `manifest` may replace (set_name()) or is spared by (add_unnamed()). Names hold
+// nothing that JSON escapes.
+std::vector<std::string> words_of_names(const std::vector<std::string>& names, const Descriptor& manifest) {
+    std::vector<std::string> words{as_json_string(manifest.digest.text())};
+    for (const std::string& name : names) {
+        const Reference reference = Reference::parse(name);
+        words.push_back(as_json_string(reference.full()));
+        words.push_back(as_json_string(reference.familiar()));
+    }
+    return words;
+}
+
+// The same of what find_by_name() and find_by_digest() may find.
+std::vector<std::string> words_of_selector(std::string_view selector) {
+    std::vector<std::string> words;
+    if (const auto reference = try_parse(selector))
+        words.push_back(reference->digest ? reference->digest->hex() : as_json_string(reference->full()));
+    if (const std::string_view digits = digits_of(selector); !digits.empty()) words.push_back(std::string(digits));
+    return words;
+}
+
 template <class Read>
 auto with_repair_hint(const Read& read) {
     try {
@@ -106,15 +146,18 @@ auto with_repair_hint(const Read& read) {
 
 }  // namespace
 
-// What is invalid in somebody's layout is damage in ours.
-Index Store::read_index() const {
-    try {
-        return read_layout_index(root_);
-    } catch (const Error& error) {
-        if (error.kind() != ErrorKind::invalid_input && error.kind() != ErrorKind::not_found) throw;
-        throw Error(ErrorKind::corrupt, error.message(),
-                    "`imgbuild fsck --repair` brings back the one before its last change");
-    }
+std::string Store::read_index_text() const {
+    return as_damage([&] { return read_layout_index_text(root_); });
+}
+
+Index Store::parse_index(std::string_view text) const {
+    return as_damage([&] { return Index::parse(text, name_of_index(root_)); });
+}
+
+Index Store::read_entries(const std::vector<std::string>& words) const {
+    std::string text = read_index_text();
+    if (!detail::is_own_index(root_, text)) return parse_index(text);
+    return as_damage([&] { return detail::IndexText(std::move(text), words).selected(name_of_index(root_)); });
 }
 
 std::vector<NamedImage> Store::images() {
@@ -124,22 +167,34 @@ std::vector<NamedImage> Store::images() {
 }
 
 std::optional<NamedImage> Store::find_image(std::string_view name) {
-    const Index index = read_index();
+    const Index index = read_entries(words_of_selector(name));
     const Descriptor* found = find_by_name(index, name);
     if (!found) found = find_by_digest(index, name);
     return found ? std::optional(to_image(*found)) : std::nullopt;
 }
 
-void Store::change_index(const std::function<void(Index&)>& change) {
+void Store::change_index(const std::vector<std::string>& words, const std::function<void(Index&)>& change) {
     require_writable("change index.json");
     const FileLock lock = FileLock::acquire(root_, index_lock_name, LockMode::exclusive);
-    const Index before = read_index();
-    Index index = before;
-    change(index);
-    if (is_same_index(index, before)) return;
-    const std::string bytes = root_.read_file(ImagePath().child("index.json"), max_manifest_bytes);
-    write_file_atomically(root_, detail::previous_index_name, bytes, Durability::none);
-    write_layout_index(root_, index, Durability::full);
+    std::string text = read_index_text();
+    std::optional<detail::IndexText> own;
+    if (detail::is_own_index(root_, text)) own.emplace(text, words);
+    const Index before = own ? as_damage([&] { return own->selected(name_of_index(root_)); }) : parse_index(text);
+    Index after = before;
+    change(after);
+    if (!is_same_index(after, before)) write_index(text, own ? own->with(before, after) : after.encode());
+}
+
+void Store::write_index(const std::string& before, const std::string& after) {
+    if (after.size() > max_manifest_bytes)
+        throw Error(
+            ErrorKind::no_space,
+            fmt::format("change index.json: with more names it is larger than {}", human_size(max_manifest_bytes)),
+            "take names away with `imgbuild rm`");
+    write_file_atomically(root_, detail::previous_index_name, before, Durability::none);
+    write_file_atomically(root_, index_file_name, after,
+                          durability_ == StoreDurability::none ? Durability::none : Durability::full);
+    detail::note_own_index(root_, after);
 }
 
 void Store::tag(const std::vector<std::string>& names, const Descriptor& manifest) {
@@ -153,19 +208,20 @@ void Store::tag(const std::vector<std::string>& names, const Descriptor& manifes
         for (const std::string& name : names) set_name(index, manifest, name, RefName::familiar);
         if (names.empty()) add_unnamed(index, manifest);
     };
+    const std::vector<std::string> words = words_of_names(names, manifest);
     // A build that was cached names its image as it is named already: that costs no sync.
-    const Index before = read_index();
+    const Index before = read_entries(words);
     Index index = before;
     change(index);
     if (is_same_index(index, before)) return;
     // What a name stands for must outlive a power loss that the name outlives.
     sync();
-    change_index(change);
+    change_index(words, change);
 }
 
 bool Store::untag(std::string_view name) {
     bool is_removed = false;
-    change_index([&](Index& index) {
+    change_index(words_of_selector(name), [&](Index& index) {
         std::function<bool(const Descriptor&)> is_meant = [](const Descriptor&) { return false; };
         if (const Descriptor* named = find_by_name(index, name))
             is_meant = [full = name_of_entry(*named)](const Descriptor& entry) { return name_of_entry(entry) == full; };

@@ -58,11 +58,11 @@ class Jobs(Actions):
     def test_large_layers_go_in_blocks(self):
         self.change("Buildfile", "FROM scratch\nCOPY big /\n")
         with open(os.path.join(self.files, "big"), "wb") as file:
-            file.write(os.urandom(40 << 20))
+            file.truncate(33 << 20)
         for self.version in 1, 2:
             with self.subTest(version=self.version):
-                scope = f"by{self.version}"
-                self.digest(self.to(scope=scope))
+                self.imgbuild("build", "-q", self.to(), "-o", f"type=oci,dest={self.path('out')},compression=uncompressed",
+                              self.files)
                 large = [entry for entry in self.server.finished("imgbuild-blob-") if len(entry.parts) > 1]
                 self.assertEqual(len(large), 1)
                 self.server.entries.clear()
@@ -73,7 +73,8 @@ class Jobs(Actions):
         self.token = self.server.token((TOPIC, READ | WRITE), (MAIN, READ))
         self.change("Buildfile", RANDOM + "RUN cat /proc/sys/kernel/random/uuid > /topic\n")
         self.forget()
-        topic = self.digest(self.source(), self.to())
+        told, topic = self.told(self.source(), self.to())
+        self.assertNotIn("warning", told)
         self.forget()
         self.assertEqual(self.digest(self.source(), "--require-cached"), topic)
         self.change("Buildfile", RANDOM)
@@ -85,22 +86,19 @@ class Jobs(Actions):
         self.simple()
         first = self.digest(self.to())
         known = len(self.server.entries)
-        readers = {"its token says so": self.server.token((MAIN, READ))}
-        # A token that tells nothing of its rights, which the service knows.
+        # A token that tells its rights, and one whose rights the service alone knows.
+        teller = self.server.token((MAIN, READ))
         self.server.tokens["opaque-token"] = [(MAIN, READ)]
-        readers["the service says so"] = "opaque-token"
-        for self.version in 1, 2:
-            for how, self.token in readers.items():
-                with self.subTest(how, version=self.version):
-                    self.forget()
-                    scope = {} if how == "its token says so" else {"scope": "other"}
-                    told, digest = self.told(self.source(), self.to(**scope))
-                    self.assertIn("warning: the cache is not exported", told)
-                    self.assertRegex(told, "may read the cache and not write it|cache write denied")
-                    self.assert_nothing_holds_the_token(told)
-                    if not scope:
-                        self.assertEqual(digest, first)
-                    self.build(self.to(**scope, **{"ignore-error": "false"}), self.files, status=3)
+        for self.version, self.token in (2, teller), (1, "opaque-token"), (2, "opaque-token"):
+            with self.subTest(version=self.version, tells=self.token == teller):
+                self.forget()
+                told, digest = self.told(self.source(), self.to())
+                self.assertIn("warning: the cache is not exported", told)
+                self.assertRegex(told, "may read the cache and not write it|cache write denied")
+                self.assert_nothing_holds_the_token(told)
+                if self.token == teller:
+                    self.assertEqual(digest, first)
+        self.build(self.to(**{"ignore-error": "false"}), self.files, status=3)
         self.assertEqual(len(self.server.entries), known)
 
     def test_a_failed_build_leaves_what_it_finished(self):
@@ -111,9 +109,9 @@ class Jobs(Actions):
         self.digest(self.source(), "--require-cached")
 
     def test_jobs_that_export_at_once_lose_nothing(self):
-        folders = [self.context({"Buildfile": RANDOM + f"RUN cat /proc/sys/kernel/random/uuid > /{number}\n",
-                                 "source": "1\n"}, f"commit{number}") for number in range(4)]
-        for name, arguments in ("first", []), ("second", []), ("third", ["--require-cached"]):
+        folders = [self.context({"Buildfile": f"FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /{number}\n"},
+                                f"commit{number}") for number in range(4)]
+        for name, arguments in ("first", []), ("second", ["--require-cached"]):
             processes = [self.start("build", "-q", self.source(), self.to(), *arguments, folder,
                                     env={"IMGBUILD_STORE": self.path(f"{name}-{number}")})
                          for number, folder in enumerate(folders)]

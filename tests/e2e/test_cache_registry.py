@@ -72,6 +72,30 @@ class Registry(RegistryExchange):
         self.change("Buildfile", f"FROM busybox\n{RANDOM}\n")
         self.digest(self.source(), "--require-cached")
 
+    def test_a_build_that_is_stopped_says_what_it_came_to(self):
+        """Long before it would have been due."""
+        self.change("Buildfile", f"FROM busybox\n{RANDOM}\nRUN echo started && sleep 100\n")
+        self.change("First", f"FROM busybox\n{RANDOM}\n")
+        self.serve()
+        for stop in os.kill, os.killpg:
+            with self.subTest(stop.__name__):
+                self.cache = f"{self.address}/team/app:{stop.__name__}"
+                build = self.start("build", "--progress=plain", self.to(), self.files)
+                self.wait_for(build.stderr, "started")
+                stop(build.pid, signal.SIGINT)
+                self.finish(build, status=130)
+                self.forget()
+                self.build("-o", "type=cacheonly", self.source(), "--require-cached", "-f",
+                           os.path.join(self.files, "First"), self.files)
+                self.forget()
+
+    @staticmethod
+    def wait_for(stream, text):
+        for line in stream:
+            if line.startswith("#") and line.rstrip().endswith(text) and "RUN" not in line:
+                return
+        raise AssertionError(f"it ended without {text}")
+
     def is_there(self):
         try:
             return bool(self.manifest())
@@ -178,14 +202,16 @@ class Conformance(RegistryExchange):
     def test_a_cache_is_an_image_manifest_that_registries_and_tools_read(self):
         self.change("Buildfile", f"FROM busybox\n{RANDOM}\n")
         first = self.digest(self.to(**{"image-manifest": "true", "oci-mediatypes": "true"}))
-        manifest = self.manifest()
+        digest, manifest = manifest_of(self.address, "team/app", "cache")
         self.assertEqual(manifest["mediaType"], "application/vnd.oci.image.manifest.v1+json")
         self.assertEqual(manifest["artifactType"], "application/vnd.imgbuild.cache.v1")
         if shutil.which("skopeo"):
             self.command("skopeo", "copy", "--src-tls-verify=false", f"docker://{self.cache}",
                          f"dir:{self.path('copy')}")
-        self.forget()
-        self.assertEqual(self.digest(self.source(), "--require-cached"), first)
+        for place in self.cache, f"{self.address}/team/app@{digest}":
+            self.cache = place
+            self.forget()
+            self.assertEqual(self.digest(self.source(), "--require-cached"), first)
 
     def test_a_random_layer_comes_back_after_everything_was_pruned(self):
         self.change("Buildfile", f"FROM busybox AS made\n{RANDOM}\nFROM scratch\nCOPY --from=made /uuid /\n")

@@ -126,6 +126,13 @@ class EveryCommand(EndToEnd):
         self.assertIn("no mode is called rot", self.imgbuild("images", "--root-mode=rot", status=2).stderr)
         self.assertIn("no mode is called rot", self.imgbuild("--root-mode=rot", "images", status=2).stderr)
 
+    def test_a_durability_that_does_not_exist_is_told_by_all_that_use_the_store(self):
+        for arguments in (["images", "--durability=rot"], ["--durability=rot", "images"], ["--durability", "rot", "images"]):
+            self.assertIn("--durability: no mode is called rot\nthere are steps, images and none\n",
+                          self.imgbuild(*arguments, status=2).stderr)
+        self.assertIn("IMGBUILD_DURABILITY: no mode is called rot",
+                      self.imgbuild("images", env={"IMGBUILD_DURABILITY": "rot"}, status=2).stderr)
+
     def test_an_image_that_is_not_there_is_told_with_the_one_that_was_meant(self):
         self.build("-t", "app:1", self.context({"Buildfile": "FROM busybox\n"}))
         for name in ("inspect", "history", "manifest", "export", "rm"):

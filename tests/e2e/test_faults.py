@@ -34,3 +34,9 @@ class Faults(EndToEnd):
 
     def test_after_a_power_loss_what_was_built_is_there(self):
         self.assertEqual(power.campaign(self.program, 3, seed=1), [])
+
+    def test_with_steps_durable_what_was_told_as_done_is_found_after_a_power_loss(self):
+        self.assertEqual(power.campaign(self.program, 2, seed=1, durability="steps"), [])
+
+    def test_with_nothing_durable_a_power_loss_costs_no_more_than_what_fsck_takes_out(self):
+        self.assertEqual(power.campaign(self.program, 2, seed=3, durability="none"), [])

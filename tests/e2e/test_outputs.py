@@ -135,6 +135,39 @@ class Outputs(EndToEnd):
         tree = tree_of_image(open_layout(self.export("layout", next_context)))
         self.assertEqual(tree["again"].content, tree["app/colour"].content)
 
+    def test_a_directory_is_cleared_of_what_the_result_does_not_have(self):
+        files = self.context({"Buildfile": "FROM scratch\nCOPY d /d\nCOPY f /f\n", "d/one": "1\n", "f": "f\n"}, "small")
+        out = self.context({"d/old": "old\n", "f/in/the/way": "x\n", "stray": "x\n"}, "out")
+        self.build("-o", f"type=local,dest={out},mode=delete", files)
+        self.assertEqual(sorted(tree_of_folder(out)), ["d", "d/one", "f"])
+        for place in (self.folder, "/", self.home):
+            self.refuse("-o", f"type=local,dest={place},mode=delete", files, status=2, says="is not emptied for a result")
+
+    def test_annotations_of_an_output(self):
+        files = self.context({"Buildfile": "FROM scratch\nCOPY f /f\n", "f": "f\n"}, "small")
+        place = self.path("layout")
+        self.build("-o", f"type=oci,tar=false,dest={place},annotation.org.Example=a,annotation[linux/amd64].b=c,"
+                   "annotation-manifest-descriptor.d=e", "--platform", "linux/amd64", files)
+        image = open_layout(place)
+        self.assertEqual(image.manifest["annotations"], {"b": "c", "org.Example": "a"})
+        self.assertEqual(image.descriptor["annotations"]["d"], "e")
+        self.refuse("-o", f"type=oci,dest={self.path('x')},annotation-index.a=b", files, status=2,
+                    says="a build for one platform makes no index")
+
+    def test_what_an_imported_image_says(self):
+        path = self.path("root.tar")
+        self.build("-o", f"type=tar,dest={path}", self.files)
+        self.imgbuild("import", "-m", "a note", "--platform", "linux/arm64", "-c", "ENV A=b C=d", "-c", 'CMD ["/bin/sh"]',
+                      "--change", "WORKDIR /app", path, "imported:1")
+        seen = json.loads(self.imgbuild("inspect", "imported:1").stdout)["config"]
+        self.assertEqual((seen["architecture"], seen["history"][0]["comment"]), ("arm64", "a note"))
+        self.assertEqual([entry.get("empty_layer", False) for entry in seen["history"]], [False, True, True, True])
+        self.assertEqual((seen["config"]["Cmd"], seen["config"]["WorkingDir"]), (["/bin/sh"], "/app"))
+        self.assertEqual(seen["config"]["Env"][-2:], ["A=b", "C=d"])
+        told = self.imgbuild("import", "-c", "RUN true", path, "imported:2", status=2).stderr
+        self.assertIn("--change: RUN true: does not say something of an image", told)
+        self.assertIn("--change:2", self.imgbuild("import", "-c", "CMDS x", path, "imported:2", status=2).stderr)
+
     def test_zstd_and_uncompressed_layers(self):
         plain = tree_of_image(open_layout(self.export("gzip", self.files)))
         for compression, suffix in (("zstd", "+zstd"), ("uncompressed", "")):

@@ -28,7 +28,7 @@ DAMAGES = ("start", "middle", "end", "empty", "half")
 # Files without which nothing is lost, and that no check has to find: a lock, what the next build measures anew, what
 # stands for the case that index.json is lost, marks whose loss makes a delta again, and what SQLite keeps beside.
 MAY_GO_UNFOUND = ("use.lock", "store.db.lock", "index.json.lock", "leases.lock", "locks/", "contexts/",
-                  "index.json.previous", "store.db-shm", "store.db-wal", "deltas/synced/", "/complete", "/seal",
+                  "index.json.previous", "index.json.sum", "store.db-shm", "store.db-wal", "deltas/synced/", "/complete", "/seal",
                   "/locks/", "mounts/", "logs/")
 
 

@@ -14,7 +14,7 @@ class ContextReader final : public ByteReader {
   public:
     ContextReader(Fd fd, std::string path, const Digest& content, std::uint64_t size)
         : path_(std::move(path)),
-          file_(std::move(fd), "context: " + shown(path_)),
+          file_(std::move(fd), size, "context: " + shown(path_)),
           verified_(file_, content, size, "context: " + shown(path_)) {}
 
     std::size_t read(std::span<std::byte> buffer) override {
@@ -28,7 +28,7 @@ class ContextReader final : public ByteReader {
 
   private:
     std::string path_;
-    FdReader file_;
+    KnownFileReader file_;
     VerifyingReader verified_;
 };
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/directory.h"
+#include "base/stream.h"
 #include "base/task_pool.h"
 #include "builder/context/detail/found.h"
 
@@ -17,6 +18,23 @@ namespace imgbuild::builder {
 /// Opens the file at `path` ("/a/b") for reading, no link followed. Throws Error{invalid_input} when it is gone or no
 /// path of files any more, Error{denied}.
 Fd open_context_file(const Directory& root, std::string_view path);
+
+/// Reads a regular file that should have `size` bytes. A read that brings these, and less than it could take, has reached
+/// the end: no other one asks again, which for most files is one call of two.
+class KnownFileReader final : public ByteReader {
+  public:
+    KnownFileReader(int borrowed, std::uint64_t size, std::string name)
+        : file_(borrowed, std::move(name)), size_(size) {}
+    KnownFileReader(Fd owned, std::uint64_t size, std::string name)
+        : file_(std::move(owned), std::move(name)), size_(size) {}
+    std::size_t read(std::span<std::byte> buffer) override;
+
+  private:
+    FdReader file_;
+    std::uint64_t size_;
+    std::uint64_t count_ = 0;
+    bool at_end_ = false;
+};
 
 /// Fills in content and attributes of `record`, whose identity says what the file at `path` was. Throws
 /// Error{invalid_input} when it is not that any more, before or after it was read; Error{denied}.

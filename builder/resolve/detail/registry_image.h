@@ -4,9 +4,7 @@
 // An image of a registry: its documents, verified, in the store. Its layers come when they are needed.
 
 #include <string>
-#include <utility>
 
-#include "base/error.h"
 #include "builder/plan/image_resolver.h"
 #include "layerstore/image/reference.h"
 #include "layerstore/store/store.h"
@@ -23,18 +21,5 @@ struct PulledImage {
 /// there are, Error{invalid_input} for what is no image. `what` names the image in all of them.
 PulledImage pull_image(layerstore::Store& store, const layerstore::Reference& reference,
                        const layerstore::Platform& platform, BlobProvider& blobs, const std::string& what);
-
-/// Runs `ask`, in which somebody asks a registry. Bytes that are not those of their digest are the registry's failure
-/// as much as an answer that does not come: Error{unavailable}. `what` is put before every Error.
-template <class Ask>
-decltype(auto) ask_registry(const std::string& what, Ask&& ask) {
-    try {
-        return std::forward<Ask>(ask)();
-    } catch (Error& error) {
-        error.add_frame(what);
-        if (error.kind() != ErrorKind::invalid_input && error.kind() != ErrorKind::corrupt) throw;
-        throw Error(ErrorKind::unavailable, error.full_message(), error.hint());
-    }
-}
 
 }  // namespace imgbuild::builder::detail

@@ -33,6 +33,7 @@ class Collector {
 
     void read_store();
     void mark_images();
+    void mark_lists();
     void mark_memos();
     void mark_layers();
     void mark_young();

@@ -14,7 +14,7 @@
 namespace imgbuild::layerstore::detail {
 namespace {
 
-constexpr int schema_version = 2;
+constexpr int schema_version = 3;
 constexpr int busy_milliseconds = 60'000;
 constexpr int checkpoint_frames = 4000;  // 16 MiB of log
 constexpr int leave_frames = 256;        // 1 MiB: the next opening reads so much in a millisecond
@@ -30,14 +30,42 @@ constexpr const char* schema = R"(
                       created INTEGER NOT NULL, used INTEGER NOT NULL, sum BLOB NOT NULL, PRIMARY KEY(kind, key));
     CREATE INDEX memo_age ON memo(kind, created);
     CREATE TABLE chunk(id BLOB PRIMARY KEY, blob BLOB NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
-    PRAGMA user_version = 2;
+    CREATE TABLE packed(delta BLOB NOT NULL, packing BLOB NOT NULL, blob BLOB NOT NULL, value BLOB NOT NULL,
+                        PRIMARY KEY(delta, packing)) WITHOUT ROWID;
+    PRAGMA user_version = 3;
 )";
 
 // What a file of schema 1 lacks.
 constexpr const char* schema_2 = R"(
     CREATE TABLE chunk(id BLOB PRIMARY KEY, blob BLOB NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
-    PRAGMA user_version = 2;
 )";
+
+// What one of schema 2 lacks, and what it has that is read no more: how deltas were packed is found with their steps, and
+// chunks have another sum.
+constexpr const char* schema_3 = R"(
+    CREATE TABLE packed(delta BLOB NOT NULL, packing BLOB NOT NULL, blob BLOB NOT NULL, value BLOB NOT NULL,
+                        PRIMARY KEY(delta, packing)) WITHOUT ROWID;
+    DELETE FROM memo WHERE kind = 6;
+    DELETE FROM chunk;
+    PRAGMA user_version = 3;
+)";
+
+// The same for who may not write it there.
+constexpr const char* reading_schema = R"(
+    PRAGMA temp_store = MEMORY;
+    CREATE TEMP TABLE packed(delta BLOB NOT NULL, packing BLOB NOT NULL, blob BLOB NOT NULL, value BLOB NOT NULL,
+                             PRIMARY KEY(delta, packing)) WITHOUT ROWID;
+)";
+
+// With the log of a local disk, NORMAL may lose the last transactions and FULL none.
+const char* pragma_of(StoreDurability durability) noexcept {
+    switch (durability) {
+        case StoreDurability::none: return "PRAGMA synchronous = OFF";
+        case StoreDurability::images: return "PRAGMA synchronous = NORMAL";
+        case StoreDurability::steps: return "PRAGMA synchronous = FULL";
+    }
+    return "PRAGMA synchronous = FULL";
+}
 
 // Shared memory between processes, which the write-ahead log needs, does not reach across machines.
 bool is_on_network(const std::string& directory) {
@@ -71,8 +99,8 @@ int remember_frames(void* counter, sqlite3* handle, const char* name, int frames
 
 }  // namespace
 
-Database::Database(std::string directory, Access access)
-    : directory_(std::move(directory)), path_(directory_ + "/store.db"), access_(access) {
+Database::Database(std::string directory, Access access, StoreDurability durability)
+    : directory_(std::move(directory)), path_(directory_ + "/store.db"), access_(access), durability_(durability) {
     try {
         open();
         set_up();
@@ -140,8 +168,11 @@ void Database::set_up() {
                                 version, schema_version),
                     "use that version, or another store with --store");
     if (is_missing_) execute(schema);
-    if (!is_writable()) return;
-    execute("PRAGMA synchronous = NORMAL");
+    if (!is_writable()) {
+        if (!is_missing_ && version < schema_version) execute(reading_schema);
+        return;
+    }
+    execute(pragma_of(durability_));
     if (is_on_network(directory_)) execute("PRAGMA journal_mode = TRUNCATE");
     if (version < schema_version) make_schema();
 }
@@ -161,6 +192,7 @@ void Database::make_schema() {
     // Another process may have been faster.
     if (version == 0) execute(schema);
     if (version == 1) execute(schema_2);
+    if (version == 1 || version == 2) execute(schema_3);
     execute("COMMIT");
 }
 

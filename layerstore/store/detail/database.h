@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "base/digest.h"
+#include "layerstore/store/durability.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -27,13 +28,14 @@ class Database {
     /// Opens or makes `directory`/store.db. An unknown newer schema is Error{unsupported}; a file that is no
     /// database, or a broken one, is moved aside to store.db.damaged and begun anew; one that shows to be broken
     /// later is moved aside at the end. For reading only, a missing file is an empty database.
-    Database(std::string directory, Access access);
+    Database(std::string directory, Access access, StoreDurability durability);
     ~Database();
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;
 
     bool is_writable() const noexcept { return access_ != Access::read_only; }
     const std::string& directory() const noexcept { return directory_; }
+    StoreDurability durability() const noexcept { return durability_; }
     const std::string& path() const noexcept { return path_; }
     sqlite3* handle() const noexcept { return handle_; }
     /// The statement of a literal, prepared at its first use and kept.
@@ -59,6 +61,7 @@ class Database {
     std::string directory_;
     std::string path_;
     Access access_;
+    StoreDurability durability_;
     sqlite3* handle_ = nullptr;
     bool is_damaged_ = false;
     std::string damage_at_opening_;

@@ -61,9 +61,30 @@ std::optional<LayerRecord> decode_layer(const Digest& blob, std::string_view sea
     return layer;
 }
 
+// Sealed under both digests of the row's key.
+std::string encode_packed(const Digest& packing, const LayerRecord& layer) {
+    WireWriter out;
+    out.digest(layer.delta.value).text(layer.blob.media_type).digest(layer.blob.digest).varint(layer.blob.size);
+    return seal("packed", packing, out.digest(layer.diff_id.value).bytes());
+}
+
+std::optional<LayerRecord> decode_packed(const DeltaId& delta, const Digest& packing, std::string_view sealed) {
+    const auto value = unseal("packed", packing, sealed);
+    if (!value) return std::nullopt;
+    WireReader in(*value, "packing record");
+    LayerRecord layer;
+    layer.delta.value = in.digest();
+    layer.blob.media_type = in.text();
+    layer.blob.digest = in.digest();
+    layer.blob.size = in.varint();
+    layer.diff_id.value = in.digest();
+    in.expect_end();
+    return layer.delta == delta ? std::optional(std::move(layer)) : std::nullopt;
+}
+
 std::string encode_chunk(const PackedChunk& chunk) {
     WireWriter out;
-    out.digest(chunk.sum).varint(chunk.offset).varint(chunk.size).varint(chunk.tar_size);
+    out.varint(chunk.sum).varint(chunk.offset).varint(chunk.size).varint(chunk.tar_size);
     return seal("chunk", chunk.key, out.bytes());
 }
 
@@ -73,7 +94,7 @@ std::optional<PackedChunk> decode_chunk(const Digest& key, std::string_view seal
     WireReader in(*value, "chunk record");
     PackedChunk chunk;
     chunk.key = key;
-    chunk.sum = in.digest();
+    chunk.sum = in.varint();
     chunk.offset = in.varint();
     chunk.size = in.varint();
     chunk.tar_size = in.varint();
@@ -95,8 +116,13 @@ std::vector<TreeId> children_in(std::string_view node) {
 }
 
 std::optional<TreeRef> tree_in(const MemoRow& memo) {
-    if (memo.kind != MemoKind::apply && memo.kind != MemoKind::image) return std::nullopt;
+    const bool is_step = memo.kind == MemoKind::run || memo.kind == MemoKind::edit;
+    if (!is_step && memo.kind != MemoKind::apply && memo.kind != MemoKind::image) return std::nullopt;
     try {
+        if (is_step) {
+            auto applied = StepValue::decode(memo.value).applied;
+            return applied ? std::optional(std::move(applied->result)) : std::nullopt;
+        }
         WireReader in(memo.value, "memo");
         return Records::decode_ref(in.text());
     } catch (const Error& error) {

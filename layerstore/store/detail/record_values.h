@@ -26,6 +26,11 @@ std::string encode_layer(const LayerRecord& layer);
 /// Empty when the value is damaged.
 std::optional<LayerRecord> decode_layer(const Digest& blob, std::string_view sealed);
 
+/// The layer that its delta is packed to in the way called `packing`.
+std::string encode_packed(const Digest& packing, const LayerRecord& layer);
+/// Empty when the value is damaged, or is none.
+std::optional<LayerRecord> decode_packed(const DeltaId& delta, const Digest& packing, std::string_view sealed);
+
 std::string encode_chunk(const PackedChunk& chunk);
 /// Empty when the value is damaged.
 std::optional<PackedChunk> decode_chunk(const Digest& key, std::string_view sealed);
@@ -33,7 +38,7 @@ std::optional<PackedChunk> decode_chunk(const Digest& key, std::string_view seal
 /// The directories right below an encoded tree node. Throws Error{corrupt}.
 std::vector<TreeId> children_in(std::string_view node);
 
-/// The tree that a memo's value begins with; empty for kinds without one, and where there is none.
+/// The tree that a memo's value holds; empty for kinds without one, and where there is none.
 std::optional<TreeRef> tree_in(const MemoRow& memo);
 
 }  // namespace imgbuild::layerstore::detail
