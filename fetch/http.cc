@@ -79,6 +79,7 @@ bool lacks_trust(CURLcode code) noexcept {
 
 // As docker lays them out. libcurl keeps a copy of each name.
 void set_certificates(CURL* handle, const std::string& folder) {
+    curl_easy_setopt(handle, CURLOPT_CAINFO_BLOB, nullptr);
     curl_easy_setopt(handle, CURLOPT_CAINFO, (folder + "/ca.pem").c_str());
     curl_easy_setopt(handle, CURLOPT_SSLCERT, (folder + "/cert.pem").c_str());
     curl_easy_setopt(handle, CURLOPT_SSLKEY, (folder + "/key.pem").c_str());

@@ -63,24 +63,24 @@ class Pages {
 };
 
 std::optional<std::string> fetch_from_api(HttpClient& client, RegistrySession& session, const Digest& subject) {
-    const std::string what = session.subject("referrers", subject.text());
-    Pages pages(what);
+    const std::string list_name = session.subject("referrers", subject.text());
+    Pages pages(list_name);
     Url url = session.url("referrers/" + subject.text());
     const Url first = url;
     for (int page = 1;; ++page) {
         MemoryWriter body;
-        const auto fetched = fetch_if_there(client, wanted_index(session, url, what), body);
+        const auto fetched = fetch_if_there(client, wanted_index(session, url, list_name), body);
         if (!fetched) return std::nullopt;
         pages.add(body.take());
         const std::string next = next_page(fetched->reply.header("link"));
         if (next.empty()) return pages.text();
         if (page == most_pages)
-            throw Error(ErrorKind::unavailable, fmt::format("{}: more than {} pages", what, most_pages));
-        url = with_context(what, [&] { return url.resolve(next); });
+            throw Error(ErrorKind::unavailable, fmt::format("{}: more than {} pages", list_name, most_pages));
+        url = with_context(list_name, [&] { return url.resolve(next); });
         // Credentials go with it.
         if (!url.same_origin(first))
             throw Error(ErrorKind::unavailable,
-                        fmt::format("{}: the next page is at another host, {}", what, url.shown()));
+                        fmt::format("{}: the next page is at another host, {}", list_name, url.shown()));
     }
 }
 
@@ -109,10 +109,10 @@ Referrers fetch_referrers(HttpClient& client, const layerstore::Reference& repos
         if (auto found = fetch_from_api(client, session, subject)) return {*std::move(found), "api"};
     const std::string tag = fallback_tag(subject);
     MemoryWriter body;
-    const std::string what = session.subject("manifest", tag);
-    if (!fetch_if_there(client, wanted_index(session, session.url("manifests/" + tag), what), body))
+    const std::string list_name = session.subject("manifest", tag);
+    if (!fetch_if_there(client, wanted_index(session, session.url("manifests/" + tag), list_name), body))
         return {"", "none"};
-    return {layerstore::Index::parse(body.bytes(), what).encode(), "tag"};
+    return {layerstore::Index::parse(body.bytes(), list_name).encode(), "tag"};
 }
 
 }  // namespace imgbuild::fetch

@@ -37,6 +37,16 @@ Wanted wanted_from(RegistrySession& session, const std::string& kind, bool is_la
     return wanted;
 }
 
+Fetched fetch_manifest_in(RegistrySession& session, const layerstore::Reference& reference, bool is_last,
+                          std::uint64_t limit, ByteWriter& out) {
+    Wanted wanted = wanted_from(session, "manifest", is_last);
+    wanted.headers.push_back(accept_manifests());
+    wanted.limit = limit;
+    Fetched fetched = transfer(session.client(), wanted, out);
+    check_digest(fetched, reference, wanted.subject);
+    return fetched;
+}
+
 // Whether another registry may do better; what is our own trouble stays.
 bool may_be_elsewhere(ErrorKind kind) {
     return kind == ErrorKind::not_found || kind == ErrorKind::denied || kind == ErrorKind::unavailable ||
@@ -84,29 +94,6 @@ FetchedFrom ask_in_turn(std::vector<Endpoint> endpoints, const Turn& turn, const
     }
 }
 
-// Who is asked for a manifest, and for which rights.
-struct Places {
-    std::vector<Endpoint> endpoints;
-    Turn turn;
-    std::vector<std::string> scopes;
-};
-
-FetchedFrom fetch_manifest_from(HttpClient& client, const Places& places, const layerstore::Reference& reference,
-                                std::uint64_t limit, ByteWriter& out) {
-    MemoryWriter whole;
-    const auto ask = [&](const Endpoint& endpoint, bool is_last) {
-        RegistrySession session(client, endpoint, places.scopes);
-        Wanted wanted = wanted_from(session, "manifest", is_last);
-        wanted.headers.push_back(accept_manifests());
-        wanted.limit = limit;
-        whole = MemoryWriter();
-        return fetch_manifest_in(session, reference, is_last, limit, whole);
-    };
-    FetchedFrom answer = ask_in_turn(places.endpoints, places.turn, ask, [] { return false; });
-    out.write(as_bytes(whole.bytes()));
-    return answer;
-}
-
 }  // namespace
 
 std::string accept_manifests() {
@@ -118,17 +105,27 @@ std::string accept_manifests() {
 FetchedFrom fetch_manifest(HttpClient& client, const layerstore::Reference& reference, std::uint64_t limit,
                            const Turn& turn, ByteWriter& out) {
     const Purpose purpose = reference.digest ? Purpose::pull : Purpose::resolve;
-    return fetch_manifest_from(client, {find_route(Surroundings::of_process(), reference, purpose).endpoints, turn, {}},
-                               reference, limit, out);
+    MemoryWriter whole;
+    const auto ask = [&](const Endpoint& endpoint, bool is_last) {
+        RegistrySession session(client, endpoint);
+        whole = MemoryWriter();
+        return fetch_manifest_in(session, reference, is_last, limit, whole);
+    };
+    FetchedFrom answer = ask_in_turn(find_route(Surroundings::of_process(), reference, purpose).endpoints, turn, ask,
+                                     [] { return false; });
+    out.write(as_bytes(whole.bytes()));
+    return answer;
 }
 
 std::optional<FetchedFrom> find_manifest(HttpClient& client, const layerstore::Reference& reference, bool to_replace,
                                          std::uint64_t limit, ByteWriter& out) {
-    const Purpose purpose = to_replace ? Purpose::push : Purpose::resolve;
-    Places places{find_route(Surroundings::of_process(), reference, purpose).endpoints, {}, {}};
-    if (to_replace) places.scopes.push_back(push_scope(places.endpoints.front().reference.repository));
     try {
-        return fetch_manifest_from(client, places, reference, limit, out);
+        if (!to_replace) return fetch_manifest(client, reference, limit, {}, out);
+        RegistrySession session = session_to_push(client, reference);
+        MemoryWriter whole;
+        FetchedFrom answer{fetch_manifest_in(session, reference, true, limit, whole), session.endpoint().base.text};
+        out.write(as_bytes(whole.bytes()));
+        return answer;
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::not_found) throw;
         return std::nullopt;

@@ -47,8 +47,8 @@ class AskNext final : public Error {
 FetchedFrom fetch_manifest(HttpClient& client, const layerstore::Reference& reference, std::uint64_t limit,
                            const Turn& turn, ByteWriter& out);
 
-/// As fetch_manifest(), and empty where the registry does not have it, and nobody before it. `to_replace`: of the
-/// registry that a push goes to and with the rights of one, for who is about to put another in its place.
+/// As fetch_manifest(), and empty where the repository does not have it. `to_replace`: with the rights of who is about
+/// to push one in its place.
 std::optional<FetchedFrom> find_manifest(HttpClient& client, const layerstore::Reference& reference, bool to_replace,
                                          std::uint64_t limit, ByteWriter& out);
 

@@ -62,7 +62,7 @@ RegistrySession::RegistrySession(HttpClient& client, Endpoint endpoint, std::vec
 RegistrySession session_to_push(HttpClient& client, const layerstore::Reference& repository,
                                 std::vector<std::string> more_scopes) {
     Endpoint endpoint = find_route(Surroundings::of_process(), repository, Purpose::push).endpoints.front();
-    more_scopes.insert(more_scopes.begin(), push_scope(endpoint.reference.repository));
+    more_scopes.insert(more_scopes.begin(), fmt::format("repository:{}:pull,push", endpoint.reference.repository));
     return RegistrySession(client, std::move(endpoint), std::move(more_scopes));
 }
 

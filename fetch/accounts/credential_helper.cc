@@ -22,7 +22,7 @@ namespace {
 constexpr std::size_t most_helper_answer_bytes = 64 * 1024;
 constexpr std::chrono::seconds time_limit{30};
 
-struct Answer {
+struct HelperAnswer {
     ExitStatus status;
     std::string text;
 };
@@ -54,7 +54,7 @@ class Conversation {
         from_ = std::move(from.read_end);
     }
 
-    Answer run() {
+    HelperAnswer run() {
         const auto end = std::chrono::steady_clock::now() + time_limit;
         while (from_) {
             const auto left =
@@ -94,13 +94,13 @@ class Conversation {
     Fd to_, from_;
 };
 
-Answer ask(const std::string& name, const std::string& verb, const std::string& input) {
+HelperAnswer ask(const std::string& name, const std::string& verb, const std::string& input) {
     if (input.find_first_of("\r\n") != std::string::npos)
         throw Error(ErrorKind::usage, fmt::format("credential helper {}: a line break in what it is asked for", name));
     return Conversation(name, verb, input).run();
 }
 
-[[noreturn]] void fail(const std::string& name, const std::string& verb, const Answer& answer) {
+[[noreturn]] void fail(const std::string& name, const std::string& verb, const HelperAnswer& answer) {
     throw Error(ErrorKind::denied,
                 fmt::format("credential helper {} {}: {}", name, verb,
                             answer.status.signal != 0 ? fmt::format("ended by signal {}", answer.status.signal)
@@ -110,7 +110,7 @@ Answer ask(const std::string& name, const std::string& verb, const std::string& 
 }  // namespace
 
 std::optional<Credential> ask_credential_helper(const std::string& name, const std::string& server) {
-    const Answer answer = ask(name, "get", server);
+    const HelperAnswer answer = ask(name, "get", server);
     if (!answer.status.ok()) {
         // The words by which docker's own helpers say so.
         if (answer.text.find("not found in native keychain") != std::string::npos) return std::nullopt;
@@ -134,12 +134,12 @@ void store_by_helper(const std::string& name, const std::string& server, const C
     const Json document{{"ServerURL", server},
                         {"Username", is_token ? "<token>" : credential.user},
                         {"Secret", is_token ? credential.identity_token : credential.password}};
-    const Answer answer = ask(name, "store", write_json(document));
+    const HelperAnswer answer = ask(name, "store", write_json(document));
     if (!answer.status.ok()) fail(name, "store", answer);
 }
 
 void erase_by_helper(const std::string& name, const std::string& server) {
-    const Answer answer = ask(name, "erase", server);
+    const HelperAnswer answer = ask(name, "erase", server);
     if (!answer.status.ok() && answer.text.find("not found in native keychain") == std::string::npos)
         fail(name, "erase", answer);
 }
