@@ -50,9 +50,10 @@ Descriptor subject_at(const Reference& reference, const std::optional<std::strin
 }  // namespace
 
 int run_attach(Arguments arguments) {
-    OptionSet options("attach [flags] NAME FILE[:TYPE]…",
-                      "Puts files beside an image in its registry, as an artifact that refers to it, and prints its "
-                      "digest");
+    OptionSet options(
+        "attach [flags] NAME FILE…",
+        "Puts files (FILE or FILE:MEDIATYPE) beside an image in its registry, as an artifact about it, and prints its "
+        "digest");
     CommonOptions common;
     std::optional<std::string> name, type, platform;
     std::vector<std::string> files, annotations;

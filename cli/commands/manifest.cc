@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/manifest_commands.h"
 #include "cli/common/common_options.h"
@@ -65,6 +66,8 @@ int run_manifest(Arguments arguments) {
         }
     }
     const bool wants_help = arguments.size() == 1 && (arguments[0] == "--help" || arguments[0] == "-h");
+    if (arguments.empty())
+        throw Error(ErrorKind::usage, "manifest: COMMAND is missing", "`imgbuild manifest --help` lists them");
     if (!wants_help) return print_manifest(arguments);
     print(list_help());
     return exit_status::ok;
