@@ -15,7 +15,8 @@
 namespace imgbuild {
 
 inline constexpr int helper_status_fd = 3;
-inline constexpr int helper_data_fd = 4;  ///< a file that the request speaks of, where it speaks of one
+inline constexpr int helper_data_fd = 4;    ///< a file that the request speaks of, where it speaks of one
+inline constexpr int helper_tokens_fd = 5;  ///< what helpers of one program remember together, where they do
 inline constexpr std::size_t max_helper_status_bytes = 64 * 1024;
 
 /// {"ok":false,"kind":…,"message":…,"hint":…}; frames become part of the message, and what is not UTF-8 is escaped.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iterator>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -160,25 +161,35 @@ class StrictBuilder final : public nlohmann::json_sax<Json> {
     std::string problem_;
 };
 
+// What Go's encoder writes for what begins at `rest`, and how many bytes that stands for; 0 for what it leaves.
+std::pair<std::string_view, std::size_t> go_escape(std::string_view rest) {
+    switch (rest.front()) {
+        case '<': return {"\\u003c", 1};
+        case '>': return {"\\u003e", 1};
+        case '&': return {"\\u0026", 1};
+        case '\xe2':
+            if (rest.starts_with("\u2028")) return {"\\u2028", 3};
+            if (rest.starts_with("\u2029")) return {"\\u2029", 3};
+            return {"", 0};
+        default: return {"", 0};
+    }
+}
+
 // nlohmann writes '<' as it is; Go's encoder does not, and digests of configs depend on it.
 std::string escape_as_go(std::string_view text) {
     std::string out;
     out.reserve(text.size());
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        std::string_view rest = text.substr(i);
-        if (text[i] == '<')
-            out += "\\u003c";
-        else if (text[i] == '>')
-            out += "\\u003e";
-        else if (text[i] == '&')
-            out += "\\u0026";
-        else if (rest.starts_with("\u2028") || rest.starts_with("\u2029")) {
-            out += rest.starts_with("\u2028") ? "\\u2028" : "\\u2029";
-            i += 2;
-        } else
-            out += text[i];
+    std::size_t from = 0;
+    for (std::size_t i = 0; i < text.size();) {
+        const auto [escape, length] = go_escape(text.substr(i));
+        if (length == 0) {
+            ++i;
+            continue;
+        }
+        out.append(text, from, i - from).append(escape);
+        from = i += length;
     }
-    return out;
+    return out.append(text, from);
 }
 
 std::string dump(const Json& document, int indent) {

@@ -136,6 +136,7 @@ TEST_CASE("JSON that two readers could read differently is refused") {
 TEST_CASE("JSON is written as the field's tools write it") {
     Json document = {{"z", "<a> & b"}, {"a", 1}};
     CHECK(write_json(document) == R"({"z":"\u003ca\u003e \u0026 b","a":1})");
+    CHECK(write_json(Json("\u2028a\u2029\u2030\u20ac&")) == "\"\\u2028a\\u2029\u2030\u20ac\\u0026\"");
     CHECK(write_json_indented(Json{{"a", 1}}) == "{\n  \"a\": 1\n}");
 }
 

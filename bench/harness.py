@@ -146,6 +146,11 @@ class Bench(Limits):
                              peak(theirs) if theirs else 0))
         print_row(self.rows[-1])
 
+    def report_busy(self, name, ours):
+        """What processors worked, whatever else the machine did meanwhile."""
+        self.rows.append(Row(f"{name}, of processors", statistics.median(sample.busy_seconds for sample in ours)))
+        print_row(self.rows[-1])
+
     # Targets.
 
     def figure(self, figure):

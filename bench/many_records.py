@@ -18,6 +18,9 @@ def fill(store, images, layers, nodes):
         database.executemany(
             "INSERT INTO memo(kind, key, value, preimage, created, used, sum) VALUES(?, ?, ?, ?, ?, ?, ?)",
             ((1, _digest("key", i), _digest("delta", i), b"preimage" * 40, i, i, b"s" * 16) for i in range(layers)))
+        database.executemany("INSERT INTO packed(delta, packing, blob, value) VALUES(?, ?, ?, ?)",
+                             ((_digest("delta", i), _digest("packing", 0), _digest("blob", i), _digest("value", i) * 4)
+                              for i in range(layers)))
     database.close()
     _add_images(store, images)
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images from and to a registry on loopback (Debian's docker-registry), beside skopeo and buildah in the same run."""
 
-import itertools
 import json
 import os
 import shutil
@@ -121,24 +120,24 @@ def push(bench):
                    f"type=oci,tar=false,compression=uncompressed,dest={layout}")
     shutil.rmtree(context)
     blob = max((entry.path for entry in os.scandir(os.path.join(layout, "blobs", "sha256"))), key=os.path.getsize)
-    held = None if bench.options.no_peer else bench.measure(*bench.buildah_command("pull", "-q", f"oci:{layout}:1"))
-    number = itertools.count()
-    with Registry(bench) as registry:
-        def target():
-            """A repository that has nothing."""
-            return f"{registry.address}/bench/push-{next(number)}:1"
+    held = "" if bench.options.no_peer else subprocess.run(
+        bench.buildah_command("pull", "-q", f"oci:{layout}:1"), check=False, capture_output=True, text=True).stdout.strip()
 
-        def buildah_pushes():
-            if held is None:
-                return None
-            listed = subprocess.run(bench.buildah_command("images", "-q"), check=True, capture_output=True, text=True)
-            return bench.measure(*bench.buildah_command("push", "-q", "-D", "--tls-verify=false", listed.stdout.split()[0],
-                                                        f"docker://{target()}"))
+    def to_new(command):
+        """Pushes to a registry of its own: nobody can mount there what went somewhere before."""
+        with Registry(bench) as registry:
+            return bench.measure(*command(f"{registry.address}/bench/push:1"))
 
-        _beside(bench, f"push: one layer of {size >> 20} MiB", lambda: bench.must(*bench.command("push", "bench:1", target())),
-                {"skopeo": lambda: bench.measure("skopeo", "copy", "--dest-tls-verify=false", f"oci:{layout}:1",
-                                                 f"docker://{target()}"),
-                 "buildah": buildah_pushes}, lambda: bench.copying(blob))
+    def buildah_pushes():
+        if not held:
+            return None
+        return to_new(lambda target: bench.buildah_command("push", "-q", "-D", "--tls-verify=false", held,
+                                                           f"docker://{target}"))
+
+    _beside(bench, f"push: one layer of {size >> 20} MiB", lambda: to_new(lambda target: bench.command("push", "bench:1", target)),
+            {"skopeo": lambda: to_new(lambda target: ("skopeo", "copy", "--dest-tls-verify=false", f"oci:{layout}:1",
+                                                      f"docker://{target}")),
+             "buildah": buildah_pushes}, lambda: bench.copying(blob))
     shutil.rmtree(layout, ignore_errors=True)
 
 

@@ -6,7 +6,7 @@ usage: run.py [--runs N] [--scale S] [--only NAME] [--no-peer] [--dir DIR] [--js
   --runs N     repetitions of each measurement; medians are reported (default 5)
   --scale S    of the 100,000 files and of the large files (default 0.1; 1 takes a while, mostly the peer's)
   --only NAME  one group: start, parse, cached, runs, deep, copy, commit, large, base, store, sandbox, found,
-               imported, pull, push (these two need docker-registry and skopeo)
+               imported, times, pull, push (the last two need docker-registry and skopeo)
   --no-peer    imgbuild and the limits only
   --dir DIR    where to work: on a disk with room, not in memory (default: a folder in /var/tmp)
   --json FILE  the figures as JSON as well
@@ -31,9 +31,10 @@ import harness
 import media_groups
 import report
 import sandbox
+import time_groups
 
 
-GROUPS = {**groups.ALL, **cache_groups.ALL, **media_groups.ALL, "sandbox": sandbox.sandbox}
+GROUPS = {**groups.ALL, **cache_groups.ALL, **time_groups.ALL, **media_groups.ALL, "sandbox": sandbox.sandbox}
 
 
 def main():

@@ -6,13 +6,16 @@ import io
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import tarfile
 
 import workloads
 from harness import HERE, Row, median, print_row
+from processor_time import ProcessorTime
 
 STEPS = 30
+PEER_RUNS = 20
 UNPACKED_FILES = 10_000
 NAMESPACES = ("mount", "pid", "ipc", "uts", "cgroup", "network")
 
@@ -63,17 +66,41 @@ class Ground:
                                   self.bench.path("bundle"), f"imgbuild-bench-{os.getpid()}")
 
 
-def one_step(bench, *arguments):
-    """Seconds of one more RUN true, everything that a build does for it included, the network its own."""
-    seconds = {}
+class Counted:
+    """Measures commands with the processor time of all that they start."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.time = ProcessorTime()
+
+    def must(self, *command):
+        before = self.time.seconds()
+        sample = self.bench.must(*self.time.command(*command))
+        if before is not None:
+            sample.busy_seconds = self.time.seconds() - before
+        return sample
+
+    def build(self, context, *arguments):
+        return self.must(*self.bench.command("build", "-q", "-o", "type=cacheonly", *arguments, context))
+
+
+def busy(samples):
+    return statistics.median(sample.busy_seconds for sample in samples)
+
+
+def one_step(counted, *arguments, network="none"):
+    """Seconds, and those of processors, of one more RUN true, everything that a build does for it included."""
+    bench = counted.bench
+    contexts = []
     for count in (1, 1 + STEPS):
-        lines = "".join(f"RUN --network=none : {number}\n" for number in range(count))
-        context = workloads.context(bench.path(f"true-{count}"), f"FROM {workloads.BASE}\n{lines}")
-        bench.fresh_store()
-        again = ("--no-cache", "-o", "type=cacheonly", *arguments)
-        bench.imgbuild(context, *again)
-        seconds[count] = median(bench.repeat(lambda: bench.imgbuild(context, *again)))
-    return (seconds[1 + STEPS] - seconds[1]) / STEPS
+        lines = "".join(f"RUN --network={network} : {number}\n" for number in range(count))
+        contexts.append(workloads.context(bench.path(f"true-{count}"), f"FROM {workloads.BASE}\n{lines}"))
+    bench.fresh_store()
+    for context in contexts:
+        counted.build(context, "--no-cache", *arguments)
+    one, many = bench.in_turns(*[lambda context=context: counted.build(context, "--no-cache", *arguments)
+                                 for context in contexts])
+    return (median(many) - median(one)) / STEPS, (busy(many) - busy(one)) / STEPS
 
 
 def works(bench, mode):
@@ -87,24 +114,33 @@ def sandbox(bench):
     if os.geteuid() != 0:
         return
     ground = Ground(bench)
-    spawn = median(bench.repeat(ground.spawn, 100))
+    counted = Counted(bench)
+    spawn, bare, unshared = ([sample for round_ in rounds for sample in round_] for rounds in bench.in_turns(
+        *[lambda action=action: bench.repeat(action, PEER_RUNS)
+          for action in (ground.spawn, ground.bare_sandbox, ground.unshare)]))
+    spawn = median(spawn)
 
     def beyond(name, seconds, limit=None):
         bench.rows.append(Row(f"sandbox: {name}, beyond a spawn", seconds - spawn, limit=limit))
         print_row(bench.rows[-1])
 
-    bare = median(bench.repeat(ground.bare_sandbox, 50)) - spawn
-    bench.rows.append(Row("sandbox: namespaces and mounts in C, beyond a spawn", bare))
-    print_row(bench.rows[-1])
-    beyond("unshare and chroot", median(bench.repeat(ground.unshare, 50)), bare)
-    crun = bench.repeat(ground.crun, 20)
+    beyond("namespaces and mounts in C", median(bare))
+    bare = median(bare) - spawn
+    beyond("unshare and chroot", median(unshared), bare)
+    crun = bench.repeat(ground.crun, PEER_RUNS)
     if None in crun:
         print("sandbox: crun run: skipped: it is not installed, or does not run here", flush=True)
     else:
         beyond("crun run", median(crun), bare)
-    beyond("one RUN of a build", one_step(bench), bare)
-    beyond("one RUN where nothing is mounted", one_step(bench, "--root-mode=chroot"), bare)
-    unpacking(bench)
+    for name, options, network in (("one RUN of a build", (), "none"),
+                                   ("one RUN with a way out of its network", (), "default"),
+                                   ("one RUN where nothing is mounted", ("--root-mode=chroot",), "none")):
+        seconds, processors = one_step(counted, *options, network=network)
+        beyond(name, seconds, bare)
+        bench.rows.append(Row(f"sandbox: {name}, processor time", processors))
+        print_row(bench.rows[-1])
+    unpacking(counted)
+    counted.time.close()
 
 
 def owned_files(folder):
@@ -120,18 +156,19 @@ def owned_files(folder):
     return folder
 
 
-def unpacking(bench):
+def unpacking(counted):
     """A step that unpacks files with owners, on the rung with one id beside the best one."""
+    bench = counted.bench
     if not works(bench, "single"):
         print("sandbox: unpacking with one id: skipped: --root-mode=single does not work here", flush=True)
         return
     context = owned_files(bench.path("owners"))
-    seconds = {}
-    for mode in ("root", "single"):
-        again = (f"--root-mode={mode}", "--no-cache-filter", "last", "-o", "type=cacheonly")
-        bench.fresh_store()
-        bench.imgbuild(context, *again)
-        seconds[mode] = median(bench.repeat(lambda: bench.imgbuild(context, *again)))
-    bench.rows.append(Row(f"sandbox: unpacking {UNPACKED_FILES} files with one id", seconds["single"], limit=seconds["root"]))
-    print_row(bench.rows[-1])
+    bench.fresh_store()
+    modes = [(f"--root-mode={mode}", "--no-cache-filter", "last") for mode in ("root", "single")]
+    for mode in modes:
+        counted.build(context, *mode)
+    best, one_id = bench.in_turns(*[lambda mode=mode: counted.build(context, *mode) for mode in modes])
+    for name, ours, limit in (("", median(one_id), median(best)), (", processor time", busy(one_id), busy(best))):
+        bench.rows.append(Row(f"sandbox: unpacking {UNPACKED_FILES} files with one id{name}", ours, limit=limit))
+        print_row(bench.rows[-1])
     shutil.rmtree(context)

@@ -100,7 +100,7 @@ ActionsCache::Answer ActionsCache::call(const std::string& method, const Url& ur
                                    }),
                       Json()};
         if (may_pass(answer.reply) && next_try <= most_tries) {
-            wait_before(next_try, answer.reply);
+            wait_before(next_try, answer.reply, request.url.domain());
             continue;
         }
         const std::string& said = answer.reply.is_content() ? content.bytes() : answer.reply.error_body;
@@ -175,7 +175,7 @@ void ActionsCache::send_piece(HttpRequest request) {
         const HttpReply reply = client_.send(request);
         if (succeeded(reply)) return;
         if (!may_pass(reply) || next_try > most_tries) refuse_reply(reply, subject());
-        wait_before(next_try, reply);
+        wait_before(next_try, reply, request.url.domain());
     }
 }
 

@@ -42,11 +42,11 @@ HttpRequest request_to(const EnginePlace& place, const std::string& method, cons
 void try_to_connect(const std::string& path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path) throw_errno("connect to", printable(path), ENAMETOOLONG);
+    if (path.size() >= sizeof address.sun_path) throw_errno("connect", printable(path), ENAMETOOLONG);
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
     const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
-        throw_errno("connect to", printable(path));
+        throw_errno("connect", printable(path));
 }
 
 // What an engine says of a request that it refuses.
@@ -62,13 +62,13 @@ std::string words_of_refusal(const std::string& body) {
     return {};
 }
 
-struct Answer {
+struct EngineAnswer {
     HttpReply reply;
     std::string body;
 };
 
-Answer exchange(HttpClient& client, const EnginePlace& place, const HttpRequest& request, std::uint64_t limit) {
-    Answer answer;
+EngineAnswer exchange(HttpClient& client, const EnginePlace& place, const HttpRequest& request, std::uint64_t limit) {
+    EngineAnswer answer;
     answer.reply = client.send(request, [&](const HttpReply&, std::span<const std::byte> bytes) {
         if (answer.body.size() + bytes.size() > limit)
             throw Error(ErrorKind::unavailable,
@@ -85,7 +85,7 @@ Answer exchange(HttpClient& client, const EnginePlace& place, const HttpRequest&
 std::string try_place(HttpClient& client, const EnginePlace& place, EngineFound& found) {
     try {
         if (place.address.starts_with(unix_scheme)) try_to_connect(place.address.substr(unix_scheme.size()));
-        const Answer answer = exchange(client, place, request_to(place, "GET", "/_ping"), most_load_words);
+        const EngineAnswer answer = exchange(client, place, request_to(place, "GET", "/_ping"), most_load_words);
         if (!answer.reply.is_content()) return fmt::format("answers with HTTP {}", answer.reply.status);
         found.is_podman = answer.reply.header("server").starts_with("Libpod");
         return {};
@@ -115,7 +115,7 @@ EngineFound find_engine(HttpClient& client, const std::vector<EnginePlace>& plac
 
 long ask_engine(HttpClient& client, const EnginePlace& place, const std::string& method, const std::string& path,
                 std::uint64_t limit, ByteWriter& out) {
-    const Answer answer = exchange(client, place, request_to(place, method, path), limit);
+    const EngineAnswer answer = exchange(client, place, request_to(place, method, path), limit);
     out.write(as_bytes(answer.body));
     return answer.reply.status;
 }
@@ -125,7 +125,7 @@ std::string load_archive(HttpClient& client, const EnginePlace& place, std::uint
     request.headers = {"Content-Type: application/x-tar"};
     request.body = archive;
     request.body_size = size;
-    const Answer answer = exchange(client, place, request, most_load_words);
+    const EngineAnswer answer = exchange(client, place, request, most_load_words);
     const auto refuse = [&](const std::string& words) {
         throw Error(ErrorKind::unavailable,
                     fmt::format("{}: does not take the image (HTTP {})", name_of(place), answer.reply.status),

@@ -13,7 +13,6 @@
 #include "base/stream.h"
 #include "base/text.h"
 #include "fetch/refusal.h"
-#include "fetch/surroundings.h"
 
 namespace imgbuild::fetch {
 namespace {
@@ -64,43 +63,14 @@ bool may_pass(CURLcode code) noexcept {
 // At least a second, below which libcurl cannot count.
 long patient(long seconds) { return std::max(1L, static_cast<long>(static_cast<double>(seconds) * patience())); }
 
-std::string first_variable(std::initializer_list<const char*> names) {
-    for (const char* name : names)
-        if (const char* value = std::getenv(name); value != nullptr && *value != '\0') return value;
-    return {};
-}
-
-// As the curl program: libcurl itself reads the variables of proxies only.
-std::string authorities_file() {
-    std::string named = first_variable({"CURL_CA_BUNDLE", "SSL_CERT_FILE"});
-    if (!named.empty()) return named;
-    const char* usual = curl_version_info(CURLVERSION_NOW)->cainfo;
-    return usual ? usual : "";
-}
-
-void set_authorities(CURL* handle) {
-    if (const std::string file = first_variable({"CURL_CA_BUNDLE", "SSL_CERT_FILE"}); !file.empty())
-        curl_easy_setopt(handle, CURLOPT_CAINFO, file.c_str());
-    if (const std::string folder = first_variable({"SSL_CERT_DIR"}); !folder.empty())
-        curl_easy_setopt(handle, CURLOPT_CAPATH, folder.c_str());
-}
-
 // libcurl, which also runs in servers, does not read this one, by which a client could set it there.
 void set_proxy(CURL* handle, const Url& url) {
     if (is_loopback(url.host)) {
         curl_easy_setopt(handle, CURLOPT_PROXY, "");
-    } else if (!url.is_secure() && first_variable({"http_proxy"}).empty()) {
-        if (const std::string proxy = first_variable({"HTTP_PROXY"}); !proxy.empty())
-            curl_easy_setopt(handle, CURLOPT_PROXY, proxy.c_str());
+    } else if (!url.is_secure() && !std::getenv("http_proxy")) {
+        if (const char* proxy = std::getenv("HTTP_PROXY"); proxy && *proxy)
+            curl_easy_setopt(handle, CURLOPT_PROXY, proxy);
     }
-}
-
-std::string read_authority(const std::string& file) {
-    const auto text = read_configuration(file);
-    if (!text || text->find("-----BEGIN CERTIFICATE-----") == std::string::npos)
-        throw Error(ErrorKind::usage, fmt::format("{}: expected an authority's certificate in PEM, found {}",
-                                                  printable(file), text ? "none" : "no such file"));
-    return *text + "\n";
 }
 
 bool lacks_trust(CURLcode code) noexcept {
@@ -182,8 +152,7 @@ void HttpClient::prepare(const HttpRequest& request, Exchange& exchange) {
     if (request.method != "GET" && request.method != "HEAD")
         curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, request.method.c_str());
     set_proxy(handle, request.url);
-    set_authorities(handle);
-    set_tls(request.url);
+    if (request.url.is_secure()) set_tls(request.url);
     if (!request.unix_socket.empty()) {
         curl_easy_setopt(handle, CURLOPT_PROXY, "");
         curl_easy_setopt(handle, CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
@@ -200,21 +169,19 @@ void HttpClient::use_tls(TlsChooser chooser) {
 }
 
 void HttpClient::set_tls(const Url& url) {
-    if (!tls_ || !url.is_secure()) return;
-    const TlsSettings tls = tls_(url);
+    const TlsSettings tls = tls_ ? tls_(url) : TlsSettings();
+    // libcurl itself reads the variables of proxies only.
+    if (const std::string file = Authorities::file(); !file.empty())
+        curl_easy_setopt(handle_, CURLOPT_CAINFO, file.c_str());
+    if (const std::string folders = Authorities::hashed_folders(); !folders.empty())
+        curl_easy_setopt(handle_, CURLOPT_CAPATH, folders.c_str());
+    if (std::string all = authorities_.bundle(tls.authorities); !all.empty()) {
+        curl_blob blob{.data = all.data(), .len = all.size(), .flags = CURL_BLOB_COPY};
+        curl_easy_setopt(handle_, CURLOPT_CAINFO_BLOB, &blob);
+    }
     if (tls.is_unverified) {
         curl_easy_setopt(handle_, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(handle_, CURLOPT_SSL_VERIFYHOST, 0L);
-    } else if (!tls.authorities.empty()) {
-        // libcurl takes one file of authorities, and these come besides those of the system.
-        if (system_authorities_.empty()) {
-            const auto text = read_configuration(authorities_file());
-            system_authorities_ = text ? *text + "\n" : "\n";
-        }
-        std::string all = system_authorities_;
-        for (const std::string& file : tls.authorities) all += read_authority(file);
-        curl_blob blob{.data = all.data(), .len = all.size(), .flags = CURL_BLOB_COPY};
-        curl_easy_setopt(handle_, CURLOPT_CAINFO_BLOB, &blob);
     }
     if (tls.certificate.empty()) return;
     curl_easy_setopt(handle_, CURLOPT_SSLCERT, tls.certificate.c_str());

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "fetch/authorities.h"
 #include "fetch/tls.h"
 #include "fetch/url.h"
 
@@ -88,7 +89,7 @@ class HttpClient {
 
     void* handle_;  ///< CURL*
     TlsChooser tls_;
-    std::string system_authorities_;  ///< what their file holds, once it was read
+    Authorities authorities_;
 };
 
 /// Seconds since 1970 of an HTTP date; empty when it is none.

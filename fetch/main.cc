@@ -10,12 +10,14 @@
 #include "base/helper_status.h"
 #include "base/json.h"
 #include "base/stream.h"
+#include "fetch/accounts/token_jar.h"
 #include "fetch/refusal.h"
 #include "fetch/request.h"
 
 int main() {
     using namespace imgbuild;
     fetch::listen_to_notes([](const std::string& note) { tell_helper_note(note); });
+    fetch::use_token_jar(helper_tokens_fd);
     return run_helper([] {
         FdReader request(STDIN_FILENO, "the request");
         FdWriter body(STDOUT_FILENO, "the body");

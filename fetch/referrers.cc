@@ -9,8 +9,10 @@
 #include "base/json.h"
 #include "base/stream.h"
 #include "base/text.h"
+#include "fetch/registries/route.h"
 #include "fetch/registry.h"
 #include "fetch/registry_session.h"
+#include "fetch/surroundings.h"
 #include "fetch/transfer.h"
 #include "layerstore/image/image.h"
 
@@ -98,8 +100,11 @@ std::string next_page(const std::string& link_header) {
 
 Referrers fetch_referrers(HttpClient& client, const layerstore::Reference& repository, const Digest& subject,
                           bool tag_only) {
-    // A mirror keeps content; what refers to it is told by the registry itself, which a route ends with.
-    RegistrySession session(client, find_route(Surroundings::of_process(), repository, Purpose::pull).endpoints.back());
+    // Mirrors hold images; what refers to one is told by its registry, which is asked last.
+    RegistrySession session =
+        tag_only ? session_to_push(client, repository)
+                 : RegistrySession(
+                       client, find_route(Surroundings::of_process(), repository, Purpose::resolve).endpoints.back());
     if (!tag_only)
         if (auto found = fetch_from_api(client, session, subject)) return {*std::move(found), "api"};
     const std::string tag = fallback_tag(subject);

@@ -37,16 +37,6 @@ Wanted wanted_from(RegistrySession& session, const std::string& kind, bool is_la
     return wanted;
 }
 
-Fetched fetch_manifest_in(RegistrySession& session, const layerstore::Reference& reference, bool is_last,
-                          std::uint64_t limit, ByteWriter& out) {
-    Wanted wanted = wanted_from(session, "manifest", is_last);
-    wanted.headers.push_back(accept_manifests());
-    wanted.limit = limit;
-    Fetched fetched = transfer(session.client(), wanted, out);
-    check_digest(fetched, reference, wanted.subject);
-    return fetched;
-}
-
 // Whether another registry may do better; what is our own trouble stays.
 bool may_be_elsewhere(ErrorKind kind) {
     return kind == ErrorKind::not_found || kind == ErrorKind::denied || kind == ErrorKind::unavailable ||
@@ -71,7 +61,8 @@ class WatchingWriter final : public ByteWriter {
 // Asks one endpoint after the other. `ask(endpoint, is_last)` returns or throws; `has_written()` tells whether that
 // left anything behind.
 template <class Ask, class HasWritten>
-Answer ask_in_turn(std::vector<Endpoint> endpoints, const Turn& turn, const Ask& ask, const HasWritten& has_written) {
+FetchedFrom ask_in_turn(std::vector<Endpoint> endpoints, const Turn& turn, const Ask& ask,
+                        const HasWritten& has_written) {
     const auto first =
         std::ranges::find_if(endpoints, [&](const Endpoint& one) { return one.base.text == turn.first; });
     if (first != endpoints.end()) std::rotate(endpoints.begin(), first, endpoints.end());
@@ -93,6 +84,29 @@ Answer ask_in_turn(std::vector<Endpoint> endpoints, const Turn& turn, const Ask&
     }
 }
 
+// Who is asked for a manifest, and for which rights.
+struct Places {
+    std::vector<Endpoint> endpoints;
+    Turn turn;
+    std::vector<std::string> scopes;
+};
+
+FetchedFrom fetch_manifest_from(HttpClient& client, const Places& places, const layerstore::Reference& reference,
+                                std::uint64_t limit, ByteWriter& out) {
+    MemoryWriter whole;
+    const auto ask = [&](const Endpoint& endpoint, bool is_last) {
+        RegistrySession session(client, endpoint, places.scopes);
+        Wanted wanted = wanted_from(session, "manifest", is_last);
+        wanted.headers.push_back(accept_manifests());
+        wanted.limit = limit;
+        whole = MemoryWriter();
+        return fetch_manifest_in(session, reference, is_last, limit, whole);
+    };
+    FetchedFrom answer = ask_in_turn(places.endpoints, places.turn, ask, [] { return false; });
+    out.write(as_bytes(whole.bytes()));
+    return answer;
+}
+
 }  // namespace
 
 std::string accept_manifests() {
@@ -101,38 +115,28 @@ std::string accept_manifests() {
                        type::docker_manifest);
 }
 
-Answer fetch_manifest(HttpClient& client, const layerstore::Reference& reference, std::uint64_t limit, const Turn& turn,
-                      ByteWriter& out) {
+FetchedFrom fetch_manifest(HttpClient& client, const layerstore::Reference& reference, std::uint64_t limit,
+                           const Turn& turn, ByteWriter& out) {
     const Purpose purpose = reference.digest ? Purpose::pull : Purpose::resolve;
-    MemoryWriter whole;
-    const auto ask = [&](const Endpoint& endpoint, bool is_last) {
-        RegistrySession session(client, endpoint);
-        whole = MemoryWriter();
-        return fetch_manifest_in(session, reference, is_last, limit, whole);
-    };
-    Answer answer = ask_in_turn(find_route(Surroundings::of_process(), reference, purpose).endpoints, turn, ask,
-                                [] { return false; });
-    out.write(as_bytes(whole.bytes()));
-    return answer;
+    return fetch_manifest_from(client, {find_route(Surroundings::of_process(), reference, purpose).endpoints, turn, {}},
+                               reference, limit, out);
 }
 
-std::optional<Answer> find_manifest(HttpClient& client, const layerstore::Reference& reference, bool to_replace,
-                                    std::uint64_t limit, ByteWriter& out) {
+std::optional<FetchedFrom> find_manifest(HttpClient& client, const layerstore::Reference& reference, bool to_replace,
+                                         std::uint64_t limit, ByteWriter& out) {
+    const Purpose purpose = to_replace ? Purpose::push : Purpose::resolve;
+    Places places{find_route(Surroundings::of_process(), reference, purpose).endpoints, {}, {}};
+    if (to_replace) places.scopes.push_back(push_scope(places.endpoints.front().reference.repository));
     try {
-        if (!to_replace) return fetch_manifest(client, reference, limit, {}, out);
-        RegistrySession session = session_to_push(client, reference);
-        MemoryWriter whole;
-        Answer answer{fetch_manifest_in(session, reference, true, limit, whole), session.endpoint().base.text};
-        out.write(as_bytes(whole.bytes()));
-        return answer;
+        return fetch_manifest_from(client, places, reference, limit, out);
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::not_found) throw;
         return std::nullopt;
     }
 }
 
-Answer fetch_blob(HttpClient& client, const layerstore::Reference& reference, std::uint64_t size, const Turn& turn,
-                  ByteWriter& out) {
+FetchedFrom fetch_blob(HttpClient& client, const layerstore::Reference& reference, std::uint64_t size, const Turn& turn,
+                       ByteWriter& out) {
     WatchingWriter watched(out);
     const auto ask = [&](const Endpoint& endpoint, bool is_last) {
         RegistrySession session(client, endpoint);

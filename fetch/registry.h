@@ -24,7 +24,7 @@ struct Turn {
     std::size_t skip = 0;  ///< how many of the round were asked before
 };
 
-struct Answer {
+struct FetchedFrom {
     Fetched fetched;
     std::string base;  ///< of the endpoint that gave it
 };
@@ -44,17 +44,17 @@ class AskNext final : public Error {
 /// A manifest or an index of any type that images have, at most `limit` bytes. Endpoints are asked in turn, all but the
 /// last once; the Error is that of the last one and says what the others did. Error{invalid_input} when the reference
 /// holds a digest and the bytes are others; else as transfer(). `out` gets bytes only once all came.
-Answer fetch_manifest(HttpClient& client, const layerstore::Reference& reference, std::uint64_t limit, const Turn& turn,
-                      ByteWriter& out);
+FetchedFrom fetch_manifest(HttpClient& client, const layerstore::Reference& reference, std::uint64_t limit,
+                           const Turn& turn, ByteWriter& out);
 
-/// As fetch_manifest(), and empty where the repository does not have it. `to_replace`: with the rights of who is about
-/// to push one in its place.
-std::optional<Answer> find_manifest(HttpClient& client, const layerstore::Reference& reference, bool to_replace,
-                                    std::uint64_t limit, ByteWriter& out);
+/// As fetch_manifest(), and empty where the registry does not have it, and nobody before it. `to_replace`: of the
+/// registry that a push goes to and with the rights of one, for who is about to put another in its place.
+std::optional<FetchedFrom> find_manifest(HttpClient& client, const layerstore::Reference& reference, bool to_replace,
+                                         std::uint64_t limit, ByteWriter& out);
 
 /// The blob of `size` bytes that the digest of `reference` names. Errors as above; bytes that are not those of the
 /// digest are told at the end, after they were written. AskNext where another endpoint may do better.
-Answer fetch_blob(HttpClient& client, const layerstore::Reference& reference, std::uint64_t size, const Turn& turn,
-                  ByteWriter& out);
+FetchedFrom fetch_blob(HttpClient& client, const layerstore::Reference& reference, std::uint64_t size, const Turn& turn,
+                       ByteWriter& out);
 
 }  // namespace imgbuild::fetch

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "fetch/accounts/credential_search.h"
 #include "fetch/refusal.h"
 
@@ -34,23 +35,34 @@ std::function<Credential()> configured_credential(const layerstore::Reference& r
     };
 }
 
+// Tokens of configured credentials are shared; whose password is being tried gets one of his own.
+RegistryAccess access_to(const Endpoint& endpoint, std::vector<std::string> scopes,
+                         std::function<Credential()> find_credential) {
+    RegistryAccess access{.registry = endpoint.base,
+                          .domain = endpoint.reference.domain,
+                          .repository = endpoint.reference.repository,
+                          .scopes = std::move(scopes),
+                          .find_credential = std::move(find_credential)};
+    if (access.find_credential) return access;
+    access.find_credential = configured_credential(endpoint.reference);
+    access.jar_key = fmt::format("{} {} {}", endpoint.base.text, access.repository, join(access.scopes, " "));
+    return access;
+}
+
 }  // namespace
+
+std::string push_scope(const std::string& repository) { return "repository:" + repository + ":pull,push"; }
 
 RegistrySession::RegistrySession(HttpClient& client, Endpoint endpoint, std::vector<std::string> scopes,
                                  std::function<Credential()> find_credential)
     : client_(client),
       endpoint_(settled(client, std::move(endpoint))),
-      authorizer_(client, {.registry = endpoint_.base,
-                           .domain = endpoint_.reference.domain,
-                           .repository = endpoint_.reference.repository,
-                           .scopes = std::move(scopes),
-                           .find_credential = find_credential ? std::move(find_credential)
-                                                              : configured_credential(endpoint_.reference)}) {}
+      authorizer_(client, access_to(endpoint_, std::move(scopes), std::move(find_credential))) {}
 
 RegistrySession session_to_push(HttpClient& client, const layerstore::Reference& repository,
                                 std::vector<std::string> more_scopes) {
     Endpoint endpoint = find_route(Surroundings::of_process(), repository, Purpose::push).endpoints.front();
-    more_scopes.insert(more_scopes.begin(), fmt::format("repository:{}:pull,push", endpoint.reference.repository));
+    more_scopes.insert(more_scopes.begin(), push_scope(endpoint.reference.repository));
     return RegistrySession(client, std::move(endpoint), std::move(more_scopes));
 }
 

@@ -254,7 +254,7 @@ Turn turn_of(const Json& request) {
             static_cast<std::size_t>(optional_integer(request, "skip", what).value_or(0))};
 }
 
-Json describe(const Answer& answer) {
+Json describe(const FetchedFrom& answer) {
     Json status = describe(answer.fetched);
     status["base"] = answer.base;
     return status;
@@ -265,7 +265,7 @@ Json carry_out_manifest(HttpClient& client, const Json& request, ByteWriter& out
     const std::uint64_t limit = byte_count(request, "maxBytes");
     if (!says(request, "mayBeMissing"))
         return describe(fetch_manifest(client, reference, limit, turn_of(request), out));
-    const std::optional<Answer> found = find_manifest(client, reference, says(request, "toReplace"), limit, out);
+    const std::optional<FetchedFrom> found = find_manifest(client, reference, says(request, "toReplace"), limit, out);
     return found ? describe(*found) : Json{{"missing", true}};
 }
 

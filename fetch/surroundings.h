@@ -52,7 +52,7 @@ decltype(auto) read_as_configuration(Read&& read) {
 /// than 1 MiB.
 std::optional<std::string> read_configuration(const std::string& path);
 
-/// Names of the entries of a folder that end in `suffix`, sorted; none where there is no folder. Error{denied} for one
+/// Names of the entries of a folder that end in `suffix` and hold more than that, sorted; none where there is no folder. Error{denied} for one
 /// that may not be read.
 std::vector<std::string> list_configuration(const std::string& folder, std::string_view suffix);
 

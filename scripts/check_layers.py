@@ -56,10 +56,12 @@ FOLDERS = {
         "engine": ("fetch",),
         "edit": ("plan",),
         "cache": ("plan",),
+        "scrub": (),
         "exchange": ("plan", "fetch", "cache"),
         "resolve": ("plan", "fetch"),
         "remote": ("plan", "context", "fetch", "cache"),
-        "solve": ("plan", "context", "sandbox", "image", "fetch", "edit", "cache", "exchange", "remote"),
+        "solve": ("plan", "context", "sandbox", "image", "fetch", "edit", "cache", "exchange", "remote",
+                  "scrub"),
     },
     "cli": {
         "common": (),

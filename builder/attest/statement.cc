@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/attest/statement.h"
 
-#include "base/base64.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "builder/attest/purl.h"
+#include "layerstore/image/empty_document.h"
 
 namespace imgbuild::builder {
 namespace {
@@ -16,21 +16,12 @@ namespace media_type = layerstore::media_type;
 constexpr std::string_view statement_type = "https://in-toto.io/Statement/v1";
 constexpr std::string_view layer_type = "application/vnd.in-toto+json";
 constexpr std::string_view artifact_type = "application/vnd.docker.attestation.manifest.v1+json";
-constexpr std::string_view empty_type = "application/vnd.oci.empty.v1+json";
-constexpr std::string_view empty_document = "{}";
 constexpr const char* predicate_annotation = "in-toto.io/predicate-type";
 constexpr const char* kind_annotation = "vnd.docker.reference.type";
 constexpr const char* digest_annotation = "vnd.docker.reference.digest";
 
 Descriptor put(std::string_view type, std::string_view bytes, const BlobStore& blobs) {
     return {.media_type = std::string(type), .digest = blobs.put(bytes), .size = bytes.size()};
-}
-
-// The empty document stands in its descriptor, and as a blob for those who copy every blob.
-Descriptor put_empty_config(const BlobStore& blobs) {
-    Descriptor config = put(empty_type, empty_document, blobs);
-    config.other_members = write_json({{"data", encode_base64(empty_document)}});
-    return config;
 }
 
 Descriptor put_image_config(const std::vector<Descriptor>& layers, const BlobStore& blobs) {
@@ -69,7 +60,7 @@ Descriptor put_attestations(const Descriptor& image, const std::vector<Statement
         manifest.layers.back().annotations[predicate_annotation] = statement.predicate_type;
     }
     if (form == AttestationForm::artifact) {
-        manifest.config = put_empty_config(blobs);
+        manifest.config = layerstore::put_empty_document(blobs);
         const Descriptor subject{.media_type = image.media_type, .digest = image.digest, .size = image.size};
         manifest.other_members = write_json({{"artifactType", artifact_type}, {"subject", subject.to_json()}});
     } else {

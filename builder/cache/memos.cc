@@ -22,11 +22,13 @@ Digest applied_key(const Tree& root, const DeltaId& delta) {
     return KeyHasher("apply").add("root", root.id().value).add("delta", delta.value).finish();
 }
 
-void add_packing(StepKey& parts, const layerstore::FileTime& time, const layerstore::PackOptions& options) {
-    parts.add("time", fmt::format("{}.{:09}", time.seconds, time.nanoseconds));
+void add_packing(StepKey& parts, const std::optional<layerstore::FileTime>& time,
+                 const layerstore::PackOptions& options) {
+    parts.add("time", time ? fmt::format("{}.{:09}", time->seconds, time->nanoseconds) : "of each entry");
     parts.add("compression", name_of(options.compression));
     parts.add("level", std::to_string(options.level));
     parts.add("compressor", compressor_version(options.compression));
+    parts.add("format", layerstore::number_of(options.format));
 }
 
 StepMemo step_memo(const layerstore::StepValue& value) {
@@ -43,7 +45,7 @@ Digest pack_key_of(const PackKey& key) {
     return parts.digest();
 }
 
-Digest packing_of(const layerstore::FileTime& time, const layerstore::PackOptions& options) {
+Digest packing_of(const std::optional<layerstore::FileTime>& time, const layerstore::PackOptions& options) {
     StepKey parts("packing");
     add_packing(parts, time, options);
     return parts.digest();

@@ -57,14 +57,14 @@ struct KnownStep {
 /// How a delta is to be packed.
 struct PackKey {
     DeltaId delta;
-    layerstore::FileTime time;
+    std::optional<layerstore::FileTime> time;  ///< of all entries; empty: those that the delta has
     layerstore::PackOptions options;
 };
 
 /// Of a layer, all that its bytes depend on: what caches of others call it by.
 Digest pack_key_of(const PackKey& key);
 /// The same but for the delta: what all layers of a build have in common.
-Digest packing_of(const layerstore::FileTime& time, const layerstore::PackOptions& options);
+Digest packing_of(const std::optional<layerstore::FileTime>& time, const layerstore::PackOptions& options);
 
 class Memos {
   public:

@@ -59,12 +59,12 @@ void add_environment(StepKey& key, const RunCommand& command) {
     }
 }
 
-void add_transfer(StepKey& key, const TransferFiles& transfer, const std::vector<ContentId>& sources) {
+void add_transfer(StepKey& key, const TransferFiles& transfer, const std::vector<Digest>& sources) {
     auto content = sources.begin();
     for (const TransferSource& source : transfer.sources) {
         key.add("source", source.pattern);
         key.add("source pivot", source.pivot);
-        key.add("source files", (content++)->value);
+        key.add("source files", *content++);
         key.add("unpack", std::uint64_t{source.unpack});
     }
     for (const InlineFile& file : transfer.inline_files) {
@@ -78,6 +78,10 @@ void add_transfer(StepKey& key, const TransferFiles& transfer, const std::vector
     key.add("link", std::uint64_t{transfer.link});
     key.add("parents", std::uint64_t{transfer.parents});
     for (const std::string& exclude : transfer.excludes) key.add("exclude", exclude);
+}
+
+void add_times(StepKey& key, const std::string& times) {
+    if (!times.empty()) key.add("times", times);
 }
 
 }  // namespace
@@ -115,7 +119,7 @@ StepKey run_key(const RunCommand& command, const RunKeyInputs& inputs) {
         key.add("script", command.script->path);
         key.add("script content", command.script->content);
     }
-    key.add("root", inputs.root.value);
+    key.add("root", inputs.root);
     add_environment(key, command);
     key.add("user", command.user);
     key.add("working directory", command.working_directory.absolute());
@@ -124,41 +128,42 @@ StepKey run_key(const RunCommand& command, const RunKeyInputs& inputs) {
     auto content = inputs.mounts.begin();
     for (const RunMount& mount : command.mounts) {
         add_mount(key, mount);
-        if (mount.input) key.add("mount files", (content++)->value);
+        if (mount.input) key.add("mount files", *content++);
     }
     if (!inputs.hostname.empty()) key.add("hostname", inputs.hostname);
     for (const auto& [name, address] : inputs.added_hosts) key.add("added host", name).add("added address", address);
     key.add("shm size", inputs.shm_size);
     for (const std::string& limit : inputs.limits) key.add("limit", limit);
     key.add("platform", command.platform.text());
+    add_times(key, inputs.times);
+    if (!inputs.scrub.empty()) key.add("scrub", inputs.scrub);
     return key;
 }
 
-ContentId content_at(const layerstore::Tree& tree, const ImagePath& path) {
-    if (tree.directory(path)) return layerstore::select(tree, path).content_id();
-    WireWriter entry;
-    layerstore::encode_entry(entry, tree.find(path).value(), false);
-    return {Sha256::of(entry.bytes())};
+Digest content_at(const layerstore::Tree& tree, const ImagePath& path, const StepTimes& times) {
+    if (tree.directory(path)) return times.identity(layerstore::select(tree, path));
+    return times.identity(tree.find(path).value());
 }
 
-ContentId content_of_source(const TransferSource& source, const TransferFiles& transfer, const layerstore::Tree& tree) {
-    if (transfer.parents || parser::has_wildcard(source.pattern)) return tree.content_id();
+Digest content_of_source(const TransferSource& source, const TransferFiles& transfer, const layerstore::Tree& tree,
+                         const StepTimes& times) {
+    if (transfer.parents || parser::has_wildcard(source.pattern)) return times.identity(tree);
     const ImagePath path = tree.resolve(ImagePath::clean(source.pattern));
-    if (!path.is_root() && !tree.find(path)) return tree.content_id();
-    return content_at(tree, path);
+    if (!path.is_root() && !tree.find(path)) return times.identity(tree);
+    return content_at(tree, path, times);
 }
 
-StepKey edit_key(const EditFiles& edit, const ContentId& root, const std::vector<ContentId>& sources) {
-    if (const auto* directory = std::get_if<MakeWorkingDirectory>(&edit.edit)) {
-        StepKey key("WORKDIR");
+StepKey edit_key(const EditFiles& edit, const EditKeyInputs& inputs) {
+    const auto* directory = std::get_if<MakeWorkingDirectory>(&edit.edit);
+    StepKey key(directory ? "WORKDIR" : "COPY");
+    if (directory) {
         key.add("path", directory->path.absolute());
         key.add("owner", directory->owner);
-        key.add("root", root.value);
-        return key;
+    } else {
+        add_transfer(key, std::get<TransferFiles>(edit.edit), inputs.sources);
     }
-    StepKey key("COPY");
-    add_transfer(key, std::get<TransferFiles>(edit.edit), sources);
-    key.add("root", root.value);
+    key.add("root", inputs.root);
+    add_times(key, inputs.times);
     return key;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/digest.h"
 #include "base/wire.h"
+#include "builder/cache/step_times.h"
 #include "builder/plan/build_plan.h"
 #include "layerstore/tree/tree.h"
 
@@ -37,25 +38,33 @@ class StepKey {
     WireWriter parts_;
 };
 
-/// What a RUN sees of the outside besides its command: content, never times.
+/// What a RUN sees of the outside besides its command: content, and times only where files keep theirs.
 struct RunKeyInputs {
-    ContentId root;
-    std::vector<ContentId> mounts;  ///< of RunMount::input, in the order of the mounts that have one
-    std::string hostname;           ///< empty: the usual one
+    Digest root;                 ///< StepTimes::identity()
+    std::vector<Digest> mounts;  ///< of RunMount::input, in the order of the mounts that have one
+    std::string hostname;        ///< empty: the usual one
     std::vector<std::pair<std::string, std::string>> added_hosts;
     std::uint64_t shm_size = 0;       ///< bytes
     std::vector<std::string> limits;  ///< "name=soft:hard"
+    std::string times;                ///< StepTimes::text()
+    std::string scrub;                ///< which files are taken away from its result; empty: none
 };
 StepKey run_key(const RunCommand& command, const RunKeyInputs& inputs);
 
 /// What one source of a COPY may see of the tree that it names: the file or directory itself where the pattern is
 /// literal, so that nothing beside it disturbs the step, else the whole tree.
-ContentId content_of_source(const TransferSource& source, const TransferFiles& transfer, const layerstore::Tree& tree);
-/// What stands at `path`, which exists, as a key covers it: everything but times.
-ContentId content_at(const layerstore::Tree& tree, const ImagePath& path);
+Digest content_of_source(const TransferSource& source, const TransferFiles& transfer, const layerstore::Tree& tree,
+                         const StepTimes& times);
+/// What stands at `path`, which exists, as a key covers it.
+Digest content_at(const layerstore::Tree& tree, const ImagePath& path, const StepTimes& times);
 
-/// `sources`: content_of_source() of each of the edit's sources.
-StepKey edit_key(const EditFiles& edit, const ContentId& root, const std::vector<ContentId>& sources);
+/// What an edit works on, as StepTimes::identity() says it.
+struct EditKeyInputs {
+    Digest root;
+    std::vector<Digest> sources;  ///< content_of_source() of each of the edit's sources
+    std::string times;            ///< StepTimes::text()
+};
+StepKey edit_key(const EditFiles& edit, const EditKeyInputs& inputs);
 
 /// Of what a URL gave.
 StepKey fetch_key(const FetchUrl& fetch);

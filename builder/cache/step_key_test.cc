@@ -14,7 +14,7 @@ using namespace imgbuild::builder;
 
 namespace {
 
-ContentId content(std::string_view what) { return {Sha256::of(what)}; }
+Digest content(std::string_view what) { return Sha256::of(what); }
 
 /// All that a RUN's key is made of.
 struct Run {
@@ -26,9 +26,8 @@ struct Run {
 /// All that an edit's key is made of.
 struct Edit {
     EditFiles edit;
-    ContentId root;
-    std::vector<ContentId> sources;
-    StepKey key() const { return edit_key(edit, root, sources); }
+    EditKeyInputs inputs;
+    StepKey key() const { return edit_key(edit, inputs); }
     TransferFiles& transfer() { return std::get<TransferFiles>(edit.edit); }
 };
 
@@ -49,12 +48,12 @@ Run sample_run() {
     run.command.script = parser::ScriptFile{"/dev/pipes/a", "#!/bin/sh\n"};
     run.command.mounts = {mount(parser::MountType::bind, "/src", 1), mount(parser::MountType::cache, "/cache")};
     run.command.platform = layerstore::Platform::parse("linux/amd64");
-    run.inputs = {content("root"), {content("src")}, "host", {{"name", "10.0.0.1"}}, 64, {"nofile=1:2"}};
+    run.inputs = {content("root"), {content("src")}, "host", {{"name", "10.0.0.1"}}, 64, {"nofile=1:2"}, "", ""};
     return run;
 }
 
 Edit sample_copy() {
-    Edit edit{EditFiles{TransferFiles()}, content("root"), {content("a")}};
+    Edit edit{EditFiles{TransferFiles()}, {content("root"), {content("a")}, ""}};
     edit.transfer().sources = {{0, "a", "", "a", false}};
     edit.transfer().inline_files = {{"file", "text"}};
     edit.transfer().destination = ImagePath::clean("/app");
@@ -70,7 +69,8 @@ Flips<Run> flips_of_command() {
     {
         [[maybe_unused]] const auto& [arguments, environment, build_arguments, unkeyed, user, working_directory,
                                       network, security, mounts, script, platform] = RunCommand();
-        [[maybe_unused]] const auto& [root, mount_files, hostname, added_hosts, shm_size, limits] = RunKeyInputs();
+        [[maybe_unused]] const auto& [root, mount_files, hostname, added_hosts, shm_size, limits, times, scrub] =
+            RunKeyInputs();
     }
     return {
         {"arguments", [](Run& run) { run.command.arguments.back() = "make all"; }},
@@ -106,6 +106,9 @@ Flips<Run> flips_of_command() {
          }},
         {"shm size", [](Run& run) { run.inputs.shm_size = 65; }},
         {"limits", [](Run& run) { run.inputs.limits[0] = "nofile=1:3"; }},
+        {"times", [](Run& run) { run.inputs.times = "preserve"; }},
+        {"what is taken away", [](Run& run) { run.inputs.scrub = "strict 1"; }},
+        {"a limit of times", [](Run& run) { run.inputs.times = "clamp 1700000000"; }},
     };
 }
 
@@ -147,8 +150,9 @@ Flips<Edit> flips_of_edit() {
         {"pivot", [](Edit& edit) { edit.transfer().sources[0].pivot = "p"; }},
         {"unpack", [](Edit& edit) { edit.transfer().sources[0].unpack = true; }},
         {"no source", [](Edit& edit) { edit.transfer().sources.clear(); }},
-        {"files of a source", [](Edit& edit) { edit.sources[0] = content("b"); }},
-        {"root", [](Edit& edit) { edit.root = content("another root"); }},
+        {"files of a source", [](Edit& edit) { edit.inputs.sources[0] = content("b"); }},
+        {"root", [](Edit& edit) { edit.inputs.root = content("another root"); }},
+        {"times", [](Edit& edit) { edit.inputs.times = "preserve"; }},
         {"name of a heredoc", [](Edit& edit) { edit.transfer().inline_files[0].name = "other"; }},
         {"text of a heredoc", [](Edit& edit) { edit.transfer().inline_files[0].content = "other"; }},
         {"no heredoc", [](Edit& edit) { edit.transfer().inline_files.clear(); }},
@@ -234,7 +238,7 @@ class Random {
         Edit edit{EditFiles{TransferFiles()}, content(word()), {}};
         for (const std::string& pattern : words()) {
             edit.transfer().sources.push_back({0, pattern, word(), "", coin()});
-            edit.sources.push_back(content(word()));
+            edit.inputs.sources.push_back(content(word()));
         }
         for (const std::string& name : words()) edit.transfer().inline_files.push_back({name, word()});
         edit.transfer().destination = ImagePath::clean("/" + word());
@@ -255,7 +259,9 @@ bool same(const Run& a, const Run& b) {
     return a.command == b.command && inputs(a.inputs) == inputs(b.inputs);
 }
 
-bool same(const Edit& a, const Edit& b) { return a.edit == b.edit && a.root == b.root && a.sources == b.sources; }
+bool same(const Edit& a, const Edit& b) {
+    return a.edit == b.edit && a.inputs.root == b.inputs.root && a.inputs.sources == b.inputs.sources;
+}
 
 }  // namespace
 
@@ -268,7 +274,7 @@ TEST_CASE("every field of a COPY and of a WORKDIR is in its key") {
     std::set<Digest> directories;
     for (const auto& [path, owner] : {std::pair("/a", ""), std::pair("/b", ""), std::pair("/a", "b")})
         directories.insert(
-            Edit{{MakeWorkingDirectory{ImagePath::clean(path), owner}}, content("root"), {}}.key().digest());
+            Edit{{MakeWorkingDirectory{ImagePath::clean(path), owner}}, {content("root"), {}, ""}}.key().digest());
     CHECK(directories.size() == 3);
 }
 

@@ -129,7 +129,8 @@ ScannedContext scan_context(const Directory& root, const ContextOptions& options
     else
         note_use(indexes, name);
     count_files(found, result);
-    result.tree = context_tree(found, options.git_modes);
+    result.tree = context_tree(found, options.git_modes, ContextTimes::first_seen);
+    if (options.own_times) result.own_times = context_tree(found, options.git_modes, ContextTimes::own);
     result.contents = context_contents(root, found);
     return result;
 }

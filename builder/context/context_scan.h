@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,7 @@ struct ContextOptions {
     std::vector<ImagePath> wanted;
     /// Modes as git keeps them: 0755 for directories and for files that their owner may execute, else 0644.
     bool git_modes = false;
+    bool own_times = false;  ///< ScannedContext::own_times is wanted
     /// A file that changed less than this before the scan began is hashed again by the next one: a second change
     /// within one tick of its file system's clock could not be told from the first. 2 s is FAT's tick.
     std::chrono::nanoseconds racy_margin = std::chrono::seconds(2);
@@ -41,6 +43,8 @@ struct ScannedContext {
     /// Owned by 0:0, the root 0755. The time of an entry is when this store first saw that kind, mode and content
     /// at that path; the names of a hard-linked file have the latest of theirs. Sockets are empty files.
     layerstore::Tree tree;
+    /// The same, each entry with the time that it has itself; the root, of which nobody says one, with the constant.
+    std::optional<layerstore::Tree> own_times;
     /// Opens the tree's files by digest; holds the directory open. Thread-safe.
     std::shared_ptr<layerstore::ContentSource> contents;
     std::uint64_t files = 0;  ///< regular files in the tree, a hard-linked one once

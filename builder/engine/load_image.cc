@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -53,6 +53,16 @@ void leave_out(layerstore::ImageArchive& archive, const Image& image, std::size_
     }
 }
 
+// What older engines cannot read they tell by "unexpected EOF".
+[[noreturn]] void refuse_load(Error error, const Image& image) {
+    const bool has_zstd = std::ranges::any_of(image.manifest.layers, [](const layerstore::Descriptor& layer) {
+        return layerstore::layer_compression(layer.media_type) == Compression::zstd;
+    });
+    if (error.kind() == ErrorKind::unavailable && has_zstd)
+        error.set_hint(error.hint() + "; its layers are zstd, which docker reads since version 23: compression=gzip");
+    throw std::move(error);
+}
+
 EngineReport send_archive(const Engine& engine, layerstore::Store& store, const Image& image,
                           const std::vector<std::string>& names) {
     EngineReport report{.engine = engine.name(), .layers = image.manifest.layers.size()};
@@ -71,7 +81,11 @@ EngineReport send_archive(const Engine& engine, layerstore::Store& store, const 
             report.present = 0;
         }
     }
-    load_archive(engine, whole);
+    try {
+        load_archive(engine, whole);
+    } catch (const Error& error) {
+        refuse_load(error, image);
+    }
     report.sent_bytes = whole.size();
     return report;
 }

@@ -128,11 +128,11 @@ void ImportedCache::load() {
             const std::optional<std::string> document = source_.place->read_manifest();
             const auto cache = document ? CacheManifest::parse(*document, name()) : std::nullopt;
             may_grow_ = !document || cache;
-            if (!document)
+            if (!document && !source_.may_be_missing)
                 warnings_.push_back(fmt::format("{}: nothing stands there yet", name()));
             else if (cache)
                 take(*cache, read_steps(*cache));
-            else
+            else if (document)
                 load_inline(*document);
         } catch (const Error& error) {
             if (error.kind() == ErrorKind::interrupted) throw;

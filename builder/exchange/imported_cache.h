@@ -31,6 +31,7 @@ enum class CacheTrust {
 struct CacheSource {
     std::shared_ptr<CachePlace> place;
     CacheTrust trust = CacheTrust::verify;
+    bool may_be_missing = false;  ///< that nothing stands there yet is not worth a word
 };
 
 /// One source of one build. Thread-safe. It is read when something is looked up first: its manifest and the records of

@@ -63,6 +63,15 @@ TEST_CASE("a cache that is made during the build counts from then on") {
     CHECK(importing.cache.find_step(run_named("step")));
 }
 
+TEST_CASE("of a cache that may be missing nothing is said") {
+    Importing importing;
+    ImportedCache cache({.place = importing.place, .may_be_missing = true}, *importing.store);
+    CHECK(!cache.find_step(run_named("step")));
+    CHECK(cache.take_warnings().empty());
+    importing.put({"step"});
+    CHECK(cache.find_step(run_named("step")));
+}
+
 TEST_CASE("a cache is not looked at again for a COPY, nor before its pause is over") {
     Importing importing;
     importing.put({"step"});

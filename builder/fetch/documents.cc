@@ -73,8 +73,12 @@ void bring_document(const Reference& reference, const Descriptor& document, cons
 
 void bring_blob(const Reference& reference, const Descriptor& blob, const BlobStore& blobs) {
     if (blobs.size(blob.digest) == blob.size) return;
-    const auto writer = blobs.begin();
-    fetch_blob(reference, blob, *writer);
+    auto writer = blobs.begin();
+    bool is_fresh = true;
+    fetch_blob(reference, blob, [&]() -> ByteWriter& {
+        if (!std::exchange(is_fresh, false)) writer = blobs.begin();
+        return *writer;
+    });
     writer->commit_expecting(blob.digest, blob.size, "blob " + blob.digest.text());
 }
 

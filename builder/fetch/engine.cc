@@ -29,12 +29,12 @@ Json request_to(const char* kind, const Engine& engine) {
         {"kind", kind}, {"address", engine.address}, {"saidBy", engine.said_by}, {"certificates", engine.certificates}};
 }
 
-struct Answer {
+struct EngineAnswer {
     std::int64_t status = 0;
     std::string body;
 };
 
-Answer ask(const Engine& engine, const char* method, const std::string& path) {
+EngineAnswer ask(const Engine& engine, const char* method, const std::string& path) {
     Json request = request_to("engine-ask", engine);
     request["method"] = method;
     request["path"] = path;
@@ -44,7 +44,7 @@ Answer ask(const Engine& engine, const char* method, const std::string& path) {
     return {required_integer(status, "httpStatus", fetch_helper), body.take()};
 }
 
-[[noreturn]] void refuse(const Engine& engine, const std::string& path, const Answer& answer) {
+[[noreturn]] void refuse(const Engine& engine, const std::string& path, const EngineAnswer& answer) {
     std::string words;
     try {
         words = optional_string(parse_json(answer.body, "answer"), "message", "answer").value_or("");
@@ -56,7 +56,7 @@ Answer ask(const Engine& engine, const char* method, const std::string& path) {
 }
 
 Json ask_for_json(const Engine& engine, const std::string& path) {
-    const Answer answer = ask(engine, "GET", path);
+    const EngineAnswer answer = ask(engine, "GET", path);
     if (answer.status != status_ok) refuse(engine, path, answer);
     return parse_json(answer.body, engine.name() + ": " + path);
 }
@@ -103,7 +103,7 @@ EngineSearch find_engine(const std::optional<std::string>& context) {
 
 std::optional<EngineImage> inspect_image(const Engine& engine, const std::string& name) {
     const std::string path = fmt::format("/images/{}/json", in_path(name));
-    const Answer answer = ask(engine, "GET", path);
+    const EngineAnswer answer = ask(engine, "GET", path);
     if (answer.status == status_missing) return std::nullopt;
     if (answer.status != status_ok) refuse(engine, path, answer);
     const std::string what = engine.name() + ": " + path;
@@ -131,7 +131,7 @@ void tag_image(const Engine& engine, const std::string& id, const std::string& n
     const auto reference = layerstore::Reference::parse(name);
     const std::string path =
         fmt::format("/images/{}/tag?repo={}&tag={}", in_path(id), in_path(reference.name()), in_path(reference.tag));
-    const Answer answer = ask(engine, "POST", path);
+    const EngineAnswer answer = ask(engine, "POST", path);
     if (answer.status != status_created && answer.status != status_ok) refuse(engine, path, answer);
 }
 
@@ -139,11 +139,12 @@ void load_archive(const Engine& engine, const layerstore::ImageArchive& archive)
     Json request = request_to("engine-load", engine);
     request["size"] = archive.size();
     Pipe pipe = make_pipe();
-    // It ends once nobody reads: the helper holds the only other end.
+    // It ends once nobody reads: the helper holds the only other end. Its own end is closed whatever happens, or the
+    // helper would wait for more.
     auto written = std::async(std::launch::async, [&archive, end = std::move(pipe.write_end)]() mutable {
-        FdWriter out(end.get(), "the engine");
+        const Fd own = std::move(end);
+        FdWriter out(own.get(), "the engine");
         archive.write(out);
-        end.reset();
     });
     const auto give = [&] {
         MemoryWriter no_output;

@@ -2,6 +2,7 @@
 #include "builder/fetch/fetch.h"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
 
 #include <filesystem>
 #include <map>
@@ -39,6 +40,12 @@ Json request_for_git(const char* kind, const GitRemote& remote, const Directory&
     if (!remote.authorization.empty()) request["authorization"] = remote.authorization;
     if (!remote.ssh_socket.empty()) request["sshSocket"] = remote.ssh_socket;
     return request;
+}
+
+// Where the helpers keep the tokens that they were given. Nothing here reads it, and no other program inherits it.
+int token_jar() {
+    static const Fd jar(::memfd_create("imgbuild-tokens", MFD_CLOEXEC));
+    return jar.get();
 }
 
 // What a status with `skip` stands for where nobody else is asked.
@@ -85,7 +92,7 @@ Json detail::run_fetch(const Json& request, ByteWriter& out, const Fd& data) {
     if (kind == "blob" || kind == "push-blob") slot.emplace(request.value("domain", ""));
     std::optional<HelperProgram> helper;
     try {
-        helper.emplace(fetch_helper, text_as_input(write_json(request)), data.get());
+        helper.emplace(fetch_helper, text_as_input(write_json(request)), data.get(), token_jar());
         copy_all(*helper, out);
         return helper->status();
     } catch (const Error& error) {

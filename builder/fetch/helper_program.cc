@@ -44,13 +44,14 @@ struct HelperProgram::Running {
     bool has_said_all = false;
     bool ended = false;
 
-    void start(Fd input, int data) {
+    void start(Fd input, int data, int tokens) {
         ProcessOptions options;
         options.arguments = {helper_path(own_executable(), name)};
         options.descriptors = {{input.get(), STDIN_FILENO},
                                {output.write_end.get(), STDOUT_FILENO},
                                {said.write_end.get(), helper_status_fd}};
         if (data >= 0) options.descriptors.emplace_back(data, helper_data_fd);
+        if (tokens >= 0) options.descriptors.emplace_back(tokens, helper_tokens_fd);
         process = std::make_unique<Process>(Process::start(options));
         output.write_end.reset();
         said.write_end.reset();
@@ -123,10 +124,11 @@ std::string helper_path(const std::string& executable, std::string_view name) {
                 "install imgbuild as a whole: its helper programs lie beside it");
 }
 
-HelperProgram::HelperProgram(std::string_view name, Fd input, int data) : running_(std::make_unique<Running>()) {
+HelperProgram::HelperProgram(std::string_view name, Fd input, int data, int tokens)
+    : running_(std::make_unique<Running>()) {
     throw_if_cancelled();
     running_->name = name;
-    running_->start(std::move(input), data);
+    running_->start(std::move(input), data, tokens);
 }
 
 HelperProgram::~HelperProgram() {

@@ -23,9 +23,9 @@ std::string helper_path(const std::string& executable, std::string_view name);
 /// and a helper that was killed are thrown instead of an end.
 class HelperProgram final : public ByteReader {
   public:
-    /// Starts the helper `name` with `input` as its standard input, and with `data` as its descriptor 4 unless that is
-    /// -1. Throws Error.
-    HelperProgram(std::string_view name, Fd input, int data = -1);
+    /// Starts the helper `name` with `input` as its standard input, with `data` as its descriptor 4 and with `tokens` as
+    /// its descriptor 5, unless these are -1. Throws Error.
+    HelperProgram(std::string_view name, Fd input, int data = -1, int tokens = -1);
     ~HelperProgram() override;
 
     /// Error{interrupted}, with the helper killed, when somebody asked to stop or ended the helper by a signal for

@@ -81,7 +81,7 @@ bool push_manifest(const Reference& reference, const Descriptor& manifest, std::
 
 std::optional<std::string> find_manifest(const Reference& reference, bool to_replace) {
     Json request = request_for("manifest", reference);
-    request["reference"] = reference.tag;
+    request["reference"] = reference.digest ? reference.digest->text() : reference.tag;
     request["maxBytes"] = layerstore::max_manifest_bytes;
     request["mayBeMissing"] = true;
     request["toReplace"] = to_replace;

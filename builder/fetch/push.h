@@ -42,7 +42,7 @@ PushOutcome push_blob(const layerstore::Reference& reference, const layerstore::
 bool push_manifest(const layerstore::Reference& reference, const layerstore::Descriptor& manifest,
                    std::string_view bytes, const std::vector<std::string>& tags);
 
-/// The manifest that the tag of `reference` names; empty where there is none yet. `to_replace`: by the rights that
+/// The manifest that the digest or the tag of `reference` names; empty where there is none yet. `to_replace`: by the rights that
 /// pushing to it has.
 std::optional<std::string> find_manifest(const layerstore::Reference& reference, bool to_replace);
 

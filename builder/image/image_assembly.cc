@@ -128,6 +128,10 @@ Image assemble_image(const AssemblyRequest& request) {
     check_size("config", image.config_bytes, layerstore::max_config_bytes);
     image.manifest.config = document(oci ? media_type::oci_config : media_type::docker_config, image.config_bytes);
     image.manifest.annotations = request.annotations;
+    // Docker's manifests have no annotations of their own; who asks for some gets these alone.
+    if (oci)
+        image.manifest.annotations[layerstore::format_annotation] =
+            std::to_string(layerstore::number_of(request.format));
     image.manifest_bytes = image.manifest.encode();
     check_size("manifest", image.manifest_bytes, layerstore::max_manifest_bytes);
     image.descriptor = document(image.manifest.media_type, image.manifest_bytes);

@@ -11,6 +11,7 @@
 
 #include "layerstore/blob/blob_store.h"
 #include "layerstore/image/image.h"
+#include "layerstore/layer/format_version.h"
 #include "layerstore/tree/entry.h"
 
 namespace imgbuild::builder {
@@ -27,8 +28,9 @@ struct AssemblyRequest {
     std::vector<FinishedLayer> layers;  ///< lowest first, those of the base included
     std::size_t base_layers = 0;
     layerstore::FileTime created;                    ///< of the image and of new history entries
-    std::map<std::string, std::string> annotations;  ///< of the manifest
-    bool oci_media_types = true;                     ///< else Docker's
+    std::map<std::string, std::string> annotations;  ///< of the manifest; OCI's gets format_annotation besides
+    layerstore::FormatVersion format = layerstore::newest_format;
+    bool oci_media_types = true;  ///< else Docker's
     /// A member of the config that no specification knows, and its text; empty for none.
     std::pair<std::string, std::string> extra_member;
 };

@@ -158,6 +158,40 @@ TEST_CASE("image: annotations are the manifest's own, and not those that a base'
     CHECK(manifest.layers[0] == layer("base").blob);
 }
 
+TEST_CASE("image: an OCI manifest says the version of its format, whatever was asked for by that name") {
+    AssemblyRequest made = request();
+    made.annotations = {{format_annotation, "7"}};
+    CHECK(assemble_image(made).manifest.annotations.at(format_annotation) == "1");
+    made.oci_media_types = false;
+    made.annotations.clear();
+    CHECK(assemble_image(made).manifest.annotations.empty());
+}
+
+TEST_CASE("format version 1: config and manifest are the bytes of all releases") {
+    AssemblyRequest made = request();
+    ImageConfig& config = made.config;
+    config.author = "somebody";
+    config.user = "1000:0";
+    config.exposed_ports = {"53/udp", "80/tcp"};
+    config.environment = {"PATH=/bin", "A=1"};
+    config.entrypoint = {"/bin/app", "<&>"};
+    config.command = {"--flag"};
+    config.volumes = {"/data"};
+    config.working_directory = "/srv";
+    config.labels = {{"org.example.b", "2"}, {"org.example.a", "\u00fc"}};
+    config.stop_signal = "SIGINT";
+    config.healthcheck = Healthcheck{{"CMD", "true"}, 1'000'000'000, 2'000'000'000, 3'000'000'000, 0, 4};
+    config.on_build = {"RUN make"};
+    config.shell = {"/bin/sh", "-c"};
+    made.annotations = {{"org.example.key", "value"}};
+    CHECK(assemble_image(made).manifest.config.digest.hex() ==
+          "9b172b1d842026ea36f3da985305e0faf367a87969fa302b53f2c4c4aad66fc6");
+    CHECK(assemble_image(made).descriptor.digest.hex() ==
+          "cdbfc86185c213ba63c930b6d5072bafb70462a49a4328a9e0013db7c5bea114");
+    const AssembledIndex index = assemble_index({assemble_image(made).descriptor}, {{"a", "1"}}, true);
+    CHECK(index.descriptor.digest.hex() == "6b1fe740ee615f0993d0f8a4f9f2cd3939122788348217c4131f79e58db6067a");
+}
+
 TEST_CASE("image: what no reader would take is not made") {
     AssemblyRequest made = request();
     made.layers[0].blob.media_type = "application/vnd.example";

@@ -52,6 +52,6 @@ enum class OtherFiles { keep, remove };
 /// device nodes only as root, times always. Error{usage} for a directory that nobody wants emptied: the root, the home
 /// of the user, and one that we are in.
 void write_tree_directory(const layerstore::Tree& tree, layerstore::ContentSources& contents, const std::string& path,
-                          OtherFiles others = OtherFiles::keep);
+                          OtherFiles unlisted = OtherFiles::keep);
 
 }  // namespace imgbuild::builder

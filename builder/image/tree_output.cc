@@ -50,8 +50,8 @@ std::optional<struct stat> status_at(const Directory& parent, const std::string&
 // mode can lock us out and every file made changes its directory's time.
 class TreeWriter {
   public:
-    TreeWriter(const Tree& tree, layerstore::ContentSources& contents, const Directory& target, OtherFiles others)
-        : tree_(tree), contents_(contents), target_(target), others_(others) {}
+    TreeWriter(const Tree& tree, layerstore::ContentSources& contents, const Directory& target, OtherFiles unlisted)
+        : tree_(tree), contents_(contents), target_(target), others_(unlisted) {}
 
     void write() {
         fill(target_, ImagePath(), *tree_.below());
@@ -194,9 +194,9 @@ class TreeWriter {
 };
 
 void fill_directory(const Tree& tree, layerstore::ContentSources& contents, const std::string& path,
-                    OtherFiles others) {
+                    OtherFiles unlisted) {
     const Directory target = Directory::create_host(path);
-    with_context("write to " + printable(path), [&] { TreeWriter(tree, contents, target, others).write(); });
+    with_context("write to " + printable(path), [&] { TreeWriter(tree, contents, target, unlisted).write(); });
 }
 
 // A slip in a script should not cost more than a build.
@@ -241,12 +241,12 @@ void write_tree_archive(const Tree& tree, layerstore::ContentSources& contents, 
 }
 
 void write_tree_directory(const Tree& tree, layerstore::ContentSources& contents, const std::string& path,
-                          OtherFiles others) {
+                          OtherFiles unlisted) {
     detail::require_destination(path);
-    if (others == OtherFiles::remove) refuse_to_empty(path);
+    if (unlisted == OtherFiles::remove) refuse_to_empty(path);
     const bool is_ours = make_missing(path);
     try {
-        fill_directory(tree, contents, path, others);
+        fill_directory(tree, contents, path, unlisted);
     } catch (const Error&) {
         if (is_ours) discard(path);
         throw;

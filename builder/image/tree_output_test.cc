@@ -258,6 +258,7 @@ TEST_CASE("what the tree does not have stays, or goes where that is asked for, a
 TEST_CASE("nobody's root, home or working directory is emptied for a result") {
     Place place;
     for (const char* path : {"/", ".", ".."})
-        CHECK(refusal([&] { write_tree_directory(place.tree(), place.contents, path, OtherFiles::remove); })
-                  .ends_with("is not emptied for a result"));
+        CHECK(refusal([&] {
+                  write_tree_directory(place.tree(), place.contents, path, OtherFiles::remove);
+              }).ends_with("is not emptied for a result"));
 }

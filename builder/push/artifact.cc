@@ -7,12 +7,12 @@
 #include <algorithm>
 
 #include "base/ascii.h"
-#include "base/base64.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/stream.h"
 #include "base/text.h"
+#include "layerstore/image/empty_document.h"
 #include "layerstore/image/image.h"
 
 namespace imgbuild::builder {
@@ -21,8 +21,6 @@ namespace {
 using layerstore::BlobStore;
 using layerstore::Descriptor;
 
-constexpr std::string_view empty_type = "application/vnd.oci.empty.v1+json";
-constexpr std::string_view empty_document = "{}";
 constexpr const char* title_annotation = "org.opencontainers.image.title";
 
 Descriptor put_file(const ArtifactFile& file, const BlobStore& blobs) {
@@ -37,14 +35,6 @@ Descriptor put_file(const ArtifactFile& file, const BlobStore& blobs) {
     Descriptor blob{.media_type = file.media_type, .digest = writer->commit(), .size = writer->size()};
     blob.annotations[title_annotation] = file.path.substr(file.path.rfind('/') + 1);
     return blob;
-}
-
-// The empty document stands in its descriptor, and as a blob for those who copy every blob.
-Descriptor put_empty(const BlobStore& blobs) {
-    Descriptor empty{
-        .media_type = std::string(empty_type), .digest = blobs.put(empty_document), .size = empty_document.size()};
-    empty.other_members = write_json({{"data", encode_base64(empty_document)}});
-    return empty;
 }
 
 }  // namespace
@@ -64,7 +54,7 @@ bool is_media_type(std::string_view text) noexcept {
 
 Descriptor put_artifact(const ArtifactRequest& request, const BlobStore& blobs) {
     layerstore::Manifest manifest{.media_type = std::string(layerstore::media_type::oci_manifest)};
-    manifest.config = put_empty(blobs);
+    manifest.config = layerstore::put_empty_document(blobs);
     for (const ArtifactFile& file : request.files) manifest.layers.push_back(put_file(file, blobs));
     // One at least, for registries that know artifacts as images only.
     if (manifest.layers.empty()) manifest.layers.push_back(manifest.config);

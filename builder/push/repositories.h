@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Where blobs may already be: repositories that images of the store, or the bases of a build, are named after. A
-// registry that has a blob in one of them need not be sent it.
+// Where blobs may already be: repositories that they were pushed to before, or that images of the store, or the bases
+// of a build, are named after. A registry that has a blob in one of them need not be sent it.
 
 #include <map>
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/digest.h"
 #include "layerstore/image/image.h"
@@ -27,6 +28,9 @@ class KnownRepositories {
 
     /// The repository of the registry `domain` that has the blob; "" where none is known.
     std::string find(const std::string& domain, const Digest& blob);
+
+    /// That the blobs stand in `repository` now, "registry/path", for this process and for later ones.
+    void remember(const std::string& repository, const std::vector<layerstore::Descriptor>& blobs);
 
   private:
     void read_store();

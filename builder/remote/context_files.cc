@@ -28,12 +28,11 @@ using layerstore::Tree;
 /// Gives the archive as a descriptor at its beginning, each time anew; empty where it is no archive by its first bytes.
 using OpenArchive = std::function<std::optional<Fd>()>;
 
-// What the archive says of owners is of the machine where it was packed. Times are those of the context.
+// What the archive says of owners is of the machine where it was packed.
 Tree tree_of(const layerstore::TreeDelta& delta) {
     std::vector<layerstore::Change> changes(delta.changes().begin(), delta.changes().end());
     for (layerstore::Change& change : changes) {
         change.entry.uid = change.entry.gid = 0;
-        change.entry.mtime = layerstore::default_file_time;
         if (change.path.is_root()) change.entry = layerstore::implied_directory();
     }
     std::vector<layerstore::LinkGroup> links(delta.links().begin(), delta.links().end());
@@ -102,11 +101,25 @@ std::optional<std::int64_t> time_in(const std::vector<std::string>& words) {
     return error == std::errc() && rest == end ? std::optional(seconds) : std::nullopt;
 }
 
+// Modes as git keeps them: what an archive holds of a checkout shows the umask of who made it.
+Tree with_git_modes(const Tree& tree) {
+    const layerstore::TreeDelta delta = layerstore::as_delta(tree);
+    std::vector<layerstore::Change> changes(delta.changes().begin(), delta.changes().end());
+    for (layerstore::Change& change : changes) {
+        layerstore::Entry& entry = change.entry;
+        if (entry.kind == layerstore::EntryKind::symlink) continue;
+        entry.mode = entry.is_directory() || (entry.mode & 0100) != 0 ? 0755 : 0644;
+    }
+    return layerstore::apply(
+        Tree(), layerstore::TreeDelta::build(std::move(changes), {delta.links().begin(), delta.links().end()}));
+}
+
 // Empty where it is no archive after all.
 std::optional<ContextTree> load_archive(const Digest& digest, const OpenArchive& open_archive, const std::string& name,
                                         RemoteAccess& access) {
     StepKey key("context archive");
     key.add("archive", digest);
+    key.add("times", "own");
     ContextTree context;
     auto known = access.ignore_cache ? std::nullopt : access.memos.find_tree(key);
     const auto known_time = known ? access.memos.find_words(time_key(digest)) : std::nullopt;
@@ -127,6 +140,7 @@ std::optional<ContextTree> load_archive(const Digest& digest, const OpenArchive&
         access.memos.put_tree(key, context.tree);
         put_time(digest, context.time, access.memos);
     }
+    context.own_times = context.tree;
     context.revision = digest.text();
     context.detail = size_of(context.tree);
     return context;
@@ -202,10 +216,14 @@ ContextTree load(const UrlContext& place, RemoteAccess& access) {
 
 ContextTree load(const GitContext& place, RemoteAccess& access) {
     GitFiles files = fetch_git_files(place.source, place.keep_git_dir, access);
-    return {std::move(files.tree), std::move(files.contents),
-            std::nullopt,          files.time,
-            files.commit,          "commit " + short_commit(files.commit),
-            files.cached};
+    return {.tree = std::move(files.tree),
+            .contents = std::move(files.contents),
+            .own_times = std::nullopt,
+            .single_file = std::nullopt,
+            .time = files.time,
+            .revision = files.commit,
+            .detail = "commit " + short_commit(files.commit),
+            .cached = files.cached};
 }
 
 }  // namespace
@@ -216,10 +234,18 @@ std::string name_of(const RemoteContext& context) {
     return parser::text_of(std::get<GitContext>(context).source);
 }
 
-ContextTree load_context(const RemoteContext& context, RemoteAccess& access) {
+ContextTree load_context(const RemoteContext& context, RemoteAccess& access, bool git_modes) {
     ContextTree loaded = std::visit([&](const auto& place) { return load(place, access); }, context);
+    if (git_modes && loaded.own_times) loaded.tree = *(loaded.own_times = with_git_modes(*loaded.own_times));
     loaded.tree = remember_context(loaded.tree, name_of(context), access);
     return loaded;
+}
+
+Tree with_own_times(const ContextTree& context) {
+    if (context.own_times) return *context.own_times;
+    const layerstore::FileTime time =
+        context.time ? layerstore::FileTime{*context.time, 0} : layerstore::default_file_time;
+    return layerstore::apply(Tree(), layerstore::with_times(layerstore::as_delta(context.tree), time));
 }
 
 std::optional<std::int64_t> time_of(const RemoteContext& context, RemoteAccess& access) {

@@ -41,6 +41,8 @@ struct ContextTree {
     /// Owned by 0:0; times are since when this store knows the content at its path.
     layerstore::Tree tree;
     std::shared_ptr<layerstore::ContentSource> contents;
+    /// As an archive has them; empty where all files have one time.
+    std::optional<layerstore::Tree> own_times;
     std::optional<std::string> single_file;  ///< its name, where an URL gave no archive
     /// When it was made, in seconds since 1970: of the commit; as the server says (Last-Modified), else of the newest
     /// regular file in the archive. Empty where nothing says it.
@@ -51,7 +53,11 @@ struct ContextTree {
 };
 
 /// Brings a context. Error{usage} for an archive that is none, is damaged or holds what no image may, Error{not_found} for a missing file, and those of fetch_to_store() and fetch_git_files().
-ContextTree load_context(const RemoteContext& context, RemoteAccess& access);
+/// With `git_modes` files have 0644 or 0755, as git keeps them, whatever an archive says.
+ContextTree load_context(const RemoteContext& context, RemoteAccess& access, bool git_modes = false);
+
+/// The files with the times that they came with: those in an archive, else ContextTree::time, else the constant.
+layerstore::Tree with_own_times(const ContextTree& context);
 
 /// Its time alone, as in ContextTree; an archive is unpacked only where nothing else says it. Errors as load_context().
 std::optional<std::int64_t> time_of(const RemoteContext& context, RemoteAccess& access);

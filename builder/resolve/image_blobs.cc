@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <utility>
-
 #include "base/error.h"
 #include "builder/fetch/documents.h"
 #include "builder/resolve/image_finder.h"
@@ -29,15 +27,7 @@ class RegistryBlobs final : public BlobProvider {
         const std::string name = fmt::format("blob {}", blob.digest.text());
         if (!refusal_.empty())
             throw Error(ErrorKind::unavailable, fmt::format("{}: {}: not in the store", place_.what, name), refusal_);
-        ask_registry(place_.what, [&] {
-            auto writer = place_.store.blobs().begin();
-            bool is_fresh = true;
-            fetch_blob(reference_, blob, [&]() -> ByteWriter& {
-                if (!std::exchange(is_fresh, false)) writer = place_.store.blobs().begin();
-                return *writer;
-            });
-            writer->commit_expecting(blob.digest, blob.size, name);
-        });
+        ask_registry(place_.what, [&] { bring_blob(reference_, blob, place_.store.blobs()); });
     }
 
     BlobPlace place_;

@@ -48,7 +48,7 @@ void confine(const RunSpec& spec, const Confinement& confinement) {
     if (confinement.root >= 0) {
         keep_below(confinement.root);
         if (spec.network == NetworkMode::none) close_network();
-    } else if (spec.network != NetworkMode::none) {
+    } else if (!has_own_network(spec.network) || !spec.own_processes) {
         close_scopes();
     }
 }

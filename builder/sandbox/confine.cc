@@ -214,6 +214,8 @@ void close_network() {
 
 void drop_all_capabilities() { set_capabilities(0); }
 
+void keep_killing_capability() { set_capabilities((std::uint64_t{1} << CAP_KILL) & own_capabilities()); }
+
 void keep_answering_capabilities() {
     std::uint64_t kept = 0;
     for (const int capability : {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_SETFCAP,

@@ -34,7 +34,7 @@ void set_limits(const std::vector<ResourceLimit>& limits, Identity identity);
 void take_identity(const Credentials& credentials, SecurityMode security, Identity identity);
 
 /// Signals and abstract sockets of processes outside are out of reach from here on, where the kernel can say so
-/// (Landlock, since 6.12): for a command in the host's network namespace.
+/// (Landlock, since 6.12): for a command in the host's network or process namespace.
 void close_scopes();
 
 /// For a command whose root is `root` by chroot(2) alone: from here on no file outside of it is read, written, made or
@@ -48,6 +48,8 @@ void close_network();
 
 /// Gives up every capability: for the init, which only waits.
 void drop_all_capabilities();
+/// Gives up all but that to kill processes of other users: for an init with which they do not end by themselves.
+void keep_killing_capability();
 /// Gives up all but those that it takes to answer for the owners of files: to reach them, and the memory of tasks.
 void keep_answering_capabilities();
 

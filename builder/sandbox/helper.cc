@@ -63,7 +63,8 @@ Fd sealed_copy_of_self() {
 }
 
 Process start_helper(const Channel& theirs) {
-    Fd image = sealed_copy_of_self();
+    // Once: the copy costs more than all else that a helper takes, and the rungs are probed by helpers, too.
+    static const Fd image = sealed_copy_of_self();
     ProcessOptions options;
     options.arguments = {"/proc/self/fd/" + std::to_string(image.get()), std::string(helper_argument)};
     options.environment.emplace();  // nothing of ours can reach a build through it

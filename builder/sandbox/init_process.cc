@@ -28,17 +28,26 @@ int left_until(std::optional<Clock::time_point> end) {
     return static_cast<int>(std::clamp<std::int64_t>(left, 0, std::numeric_limits<int>::max()));
 }
 
-// False when the time is up.
-bool wait_for_report(const Channel& channel, int watched, std::optional<Clock::time_point> end) {
-    std::array<pollfd, 2> events{pollfd{channel.fd(), POLLIN, 0}, pollfd{watched, POLLIN | POLLRDHUP, 0}};
+void report_file(Channel& channel, Report kind, const Fd& file) {
+    WireWriter out;
+    const int number = file.get();
+    channel.send(out.byte(static_cast<std::uint8_t>(kind)).bytes(), std::span(&number, 1));
+}
+
+// False when the time is up. Frames are carried meanwhile.
+bool wait_for_report(const Channel& channel, int watched, std::optional<Clock::time_point> end, FrameRelay* relay) {
     for (;;) {
+        FrameRelay::Events frames{pollfd{-1, 0, 0}, pollfd{-1, 0, 0}};
+        if (relay) frames = relay->events();
+        std::array<pollfd, 4> events{pollfd{channel.fd(), POLLIN, 0}, pollfd{watched, POLLIN | POLLRDHUP, 0}, frames[0],
+                                     frames[1]};
         const int ready = ::poll(events.data(), events.size(), left_until(end));
         if (ready < 0 && errno != EINTR) throw_errno("wait for", "the sandbox");
-        if (ready > 0) break;
-        if (ready == 0 && left_until(end) == 0) return false;
+        if (ready > 0 && events[0].revents != 0) return true;
+        if (ready > 0 && events[1].revents != 0) throw Error(ErrorKind::interrupted, "run: stopped");
+        if (left_until(end) == 0) return false;
+        if (ready > 0) relay->serve({events[2], events[3]});
     }
-    if (events[0].revents == 0) throw Error(ErrorKind::interrupted, "run: stopped");
-    return true;
 }
 
 }  // namespace
@@ -62,26 +71,33 @@ void InitProcess::wait() {
 void InitProcess::follow_reports(Channel& channel, const InitWatch& watch, RunEnd& end) {
     std::optional<Clock::time_point> limit;
     if (watch.timeout_milliseconds != 0) limit = Clock::now() + std::chrono::milliseconds(watch.timeout_milliseconds);
-    for (;;) {
-        if (!wait_for_report(channel, watch.watched, limit)) {
-            kill();
-            end.cause = EndCause::timed_out;
-            return;
-        }
-        auto message = channel.receive();
-        if (!message) return;
-        WireReader in(message->payload, "the sandbox's report");
-        switch (static_cast<Report>(in.byte())) {
-            case Report::ready:
-                if (watch.when_ready) watch.when_ready(in);
-                break;
-            case Report::terminal:
-                if (watch.when_terminal) watch.when_terminal(std::move(message->fds.at(0)));
-                break;
-            case Report::status: end.status = decode_status(in); break;
-            case Report::error: throw decode_error(in);
-        }
+    do {
+        if (wait_for_report(channel, watch.watched, limit, relay_.get())) continue;
+        kill();
+        end.cause = EndCause::timed_out;
+        return;
+    } while (follow_report(channel, watch, end));
+}
+
+// False when there are no more.
+bool InitProcess::follow_report(Channel& channel, const InitWatch& watch, RunEnd& end) {
+    auto message = channel.receive();
+    if (!message) return false;
+    WireReader in(message->payload, "the sandbox's report");
+    switch (static_cast<Report>(in.byte())) {
+        case Report::ready:
+            if (watch.when_ready) watch.when_ready(in);
+            break;
+        case Report::terminal:
+            if (watch.when_terminal) watch.when_terminal(std::move(message->fds.at(0)));
+            break;
+        case Report::network:
+            if (watch.make_relay) relay_ = watch.make_relay(std::move(message->fds.at(0)));
+            break;
+        case Report::status: end.status = decode_status(in); break;
+        case Report::error: throw decode_error(in);
     }
+    return true;
 }
 
 RunEnd InitProcess::follow(Channel& channel, const InitWatch& watch) {
@@ -122,11 +138,8 @@ void report_status(Channel& channel, const ExitStatus& status) {
     channel.send(out.bytes());
 }
 
-void report_terminal(Channel& channel, const Fd& other_end) {
-    WireWriter out;
-    const int number = other_end.get();
-    channel.send(out.byte(static_cast<std::uint8_t>(Report::terminal)).bytes(), std::span(&number, 1));
-}
+void report_terminal(Channel& channel, const Fd& other_end) { report_file(channel, Report::terminal, other_end); }
+void report_network(Channel& channel, const Fd& frames) { report_file(channel, Report::network, frames); }
 
 ExitStatus exit_status_of(int wait_status) noexcept {
     if (WIFSIGNALED(wait_status)) return {128 + WTERMSIG(wait_status), WTERMSIG(wait_status)};

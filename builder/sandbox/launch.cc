@@ -3,11 +3,8 @@
 
 #include <fcntl.h>
 #include <linux/keyctl.h>
-#include <net/if.h>
 #include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,8 +12,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "base/error.h"
@@ -24,6 +21,8 @@
 #include "builder/sandbox/command.h"
 #include "builder/sandbox/confine.h"
 #include "builder/sandbox/init_process.h"
+#include "builder/sandbox/leftovers.h"
+#include "builder/sandbox/network/step_interface.h"
 #include "builder/sandbox/single/owner_answers.h"
 
 namespace imgbuild::builder {
@@ -50,13 +49,10 @@ std::vector<MountStub> read_stubs(WireReader& in) {
     return stubs;
 }
 
-void bring_loopback_up() {
-    Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (!socket) return;  // a kernel without IPv4 has no loopback to bring up
-    ifreq interface {};
-    std::memcpy(interface.ifr_name, "lo", 3);
-    interface.ifr_flags = IFF_UP | IFF_RUNNING;
-    if (::ioctl(socket.get(), SIOCSIFFLAGS, &interface) < 0) throw_errno("bring up", "the loopback interface");
+// While the devices of the host are still there.
+void prepare_network(const RunSpec& spec, Channel& channel) {
+    if (spec.network == NetworkMode::none) bring_loopback_up();
+    if (spec.network == NetworkMode::own) report_network(channel, make_step_interface(spec.uplink.has_ipv6));
 }
 
 void prepare_host_side(const RunSpec& spec) {
@@ -65,7 +61,6 @@ void prepare_host_side(const RunSpec& spec) {
     ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     ::prctl(PR_SET_NAME, "imgbuild-init", 0, 0, 0);
     if (::sethostname(spec.hostname.data(), spec.hostname.size()) < 0) throw_errno("set", "the host name");
-    if (spec.network == NetworkMode::none) bring_loopback_up();
     // A new, empty session keyring; a kernel or an outer container without keyrings has none to leak.
     ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
 }
@@ -144,6 +139,11 @@ void close_others(const std::set<int>& kept) {
     ::close_range(static_cast<unsigned>(next), ~0U, 0);
 }
 
+// Where no namespace ends with this process, what the command left is looked for.
+void end_all(const RunSpec& spec) {
+    if (!spec.own_processes) kill_descendants(Directory::open_host("/proc"));
+}
+
 // Where there is one id only: this process stays, and answers for all others.
 [[noreturn]] void run_answered_command(const Launch& what, const CommandDescriptors& descriptors, Channel& channel) {
     const std::set<int> given{descriptors.input, descriptors.output, descriptors.error, descriptors.working_directory};
@@ -151,6 +151,7 @@ void close_others(const std::set<int>& kept) {
     kept.insert(channel.fd());
     close_others(kept);
     CredentialTable::require_room();
+    if (!what.spec.own_processes) adopt_orphans();
     OwnerAnswers answers(what.spec.credentials, what.spec.security);
     const ChildSignals signals;
     auto [ours, theirs] = Channel::make_pair();
@@ -168,13 +169,16 @@ void close_others(const std::set<int>& kept) {
     theirs.shut();
     for (const int number : given) const Fd closed(number);
     keep_answering_capabilities();
-    report_status(channel, supervise(command, signals, ours, answers));
+    const ExitStatus status = supervise(command, signals, ours, answers);
+    end_all(what.spec);
+    report_status(channel, status);
     ::_exit(0);
 }
 
 void run_init(const Launch& what, Channel& channel) {
     enter_cgroup(what.cgroup);
     prepare_host_side(what.spec);
+    prepare_network(what.spec, channel);
     MountExecutor executor(what.folders);
     executor.carry_out(what.plan);
     Fd working_directory =
@@ -187,14 +191,20 @@ void run_init(const Launch& what, Channel& channel) {
     if (what.spec.terminal) terminal = give_terminal(what, executor.targets().root(), start.descriptors, channel);
     if (what.folders.spelling == layerstore::OverlaySpelling::single)
         run_answered_command(what, start.descriptors, channel);
+    if (!what.spec.own_processes) adopt_orphans();
     pid_t command = start_command(start);
-    drop_all_capabilities();
+    if (what.spec.own_processes)
+        drop_all_capabilities();
+    else
+        keep_killing_capability();
     // Nothing of the host stays open in the one process that outlives the set-up.
     Fd report(::fcntl(channel.fd(), F_DUPFD_CLOEXEC, 3));
     int kept = ::dup3(report.get(), 3, O_CLOEXEC) == 3 ? 3 : report.get();
     ::close_range(static_cast<unsigned>(kept) + 1, ~0U, 0);
     Channel quiet{Fd(kept)};
-    report_status(quiet, reap_until(command));
+    const ExitStatus status = reap_until(command);
+    end_all(what.spec);
+    report_status(quiet, status);
     ::_exit(0);
 }
 
@@ -209,9 +219,10 @@ void run_init(const Launch& what, Channel& channel) {
 }
 
 pid_t clone_init(const Launch& what) {
-    unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | SIGCHLD;
+    unsigned long flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | SIGCHLD;
+    if (what.spec.own_processes) flags |= CLONE_NEWPID;
     if (what.cgroup.is_empty()) flags |= CLONE_NEWCGROUP;
-    if (what.spec.network == NetworkMode::none) flags |= CLONE_NEWNET;
+    if (has_own_network(what.spec.network)) flags |= CLONE_NEWNET;
     long pid = ::syscall(SYS_clone, flags, nullptr, nullptr, nullptr, nullptr);
     if (pid >= 0) return static_cast<pid_t>(pid);
     if (errno == ENOSPC)
@@ -223,6 +234,8 @@ pid_t clone_init(const Launch& what) {
 }  // namespace
 
 LaunchOutcome launch(const Launch& what) {
+    std::optional<Adoption> adoption;  // whatever happens to the init
+    if (!what.spec.own_processes) adoption.emplace();
     auto [ours, theirs] = Channel::make_pair();
     pid_t pid = clone_init(what);
     if (pid == 0) {
@@ -232,11 +245,18 @@ LaunchOutcome launch(const Launch& what) {
     InitProcess init(pid);
     theirs.shut();
     LaunchOutcome outcome;
+    const int log = what.streams.error;
     outcome.end = init.follow(ours, {.cgroup = what.cgroup,
                                      .watched = what.watched,
                                      .timeout_milliseconds = what.spec.timeout_milliseconds,
                                      .when_ready = [&](WireReader& in) { outcome.stubs = read_stubs(in); },
-                                     .when_terminal = what.streams.when_terminal});
+                                     .when_terminal = what.streams.when_terminal,
+                                     .make_relay =
+                                         [&](Fd frames) {
+                                             return std::make_unique<FrameRelay>(
+                                                 std::move(frames), what.spec.uplink,
+                                                 what.folders.layers + "/" + what.folders.work_name, log);
+                                         }});
     return outcome;
 }
 

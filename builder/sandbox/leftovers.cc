@@ -41,6 +41,14 @@ void kill_descendants(const Directory& proc) {
     }
 }
 
+Adoption::~Adoption() {
+    try {
+        kill_descendants(Directory::open_host("/proc"));
+    } catch (const Error&) {
+        // Without a /proc to look in there is nobody to be found.
+    }
+}
+
 std::map<pid_t, pid_t> parents_of_all(const Directory& proc) {
     std::map<pid_t, pid_t> parents;
     for (const std::string& name : proc.list()) {

@@ -20,6 +20,15 @@ void adopt_orphans();
 /// shows them. Needs adopt_orphans().
 void kill_descendants(const Directory& proc);
 
+/// While it lives, whatever becomes of a child, nothing that it started survives: at the end it is looked for and killed.
+class Adoption {
+  public:
+    Adoption() { adopt_orphans(); }
+    Adoption(const Adoption&) = delete;
+    Adoption& operator=(const Adoption&) = delete;
+    ~Adoption();
+};
+
 /// The parent of every process that `proc` shows.
 std::map<pid_t, pid_t> parents_of_all(const Directory& proc);
 /// The parent in a line of /proc/PID/stat; 0 for what is none. Pure.

@@ -36,8 +36,9 @@ ImagePath at(std::string_view path) { return ImagePath::clean(path); }
 
 void add_sys(MountPlan& plan, const RunSpec& spec, const MountFeatures& features) {
     MountFlags flags = spec.security == SecurityMode::insecure ? sealed : sealed_read_only;
-    // A new sysfs may be mounted only by who owns the network namespace it shows.
-    if (features.user_namespace && spec.network != NetworkMode::none) {
+    // A new sysfs may be mounted only by who owns the network namespace it shows; and as with /proc, who masks parts of
+    // the one around allows no new one.
+    if (features.user_namespace && (!has_own_network(spec.network) || !spec.own_processes)) {
         plan.push_back(BindHost{"/sys", at("/sys"), sealed_read_only, true});
         plan.push_back(Mask{at("/sys/fs/cgroup")});
         return;
@@ -86,7 +87,10 @@ void add_system_without_mounts(MountPlan& plan) {
 }
 
 void add_system(MountPlan& plan, const RunSpec& spec, const MountFeatures& features) {
-    plan.push_back(MountNew{"proc", at("/proc"), {}, sealed, true});
+    if (spec.own_processes)
+        plan.push_back(MountNew{"proc", at("/proc"), {}, sealed, true});
+    else
+        plan.push_back(BindHost{"/proc", at("/proc"), sealed, true});
     add_sys(plan, spec, features);
     add_dev(plan, spec, features);
     if (spec.security == SecurityMode::insecure) return;

@@ -120,10 +120,24 @@ TEST_CASE("a user namespace without a network namespace of its own gets the host
     CHECK(lines_with(plan_of(spec, {.user_namespace = true, .cgroup2 = true}), "/sys") ==
           "bind host:/sys on /sys recursive ro nosuid nodev noexec\nmask /sys/fs/cgroup\nmask /sys/firmware\n"
           "mask /sys/devices/virtual/powercap\nprotect /proc/sys\nprotect /proc/sysrq-trigger\n");
-    spec.network = NetworkMode::none;
-    CHECK(lines_with(plan_of(spec, {.user_namespace = true, .cgroup2 = true}), "on /sys") ==
-          "mount sysfs on /sys strict ro nosuid nodev noexec\n"
-          "mount cgroup2 on /sys/fs/cgroup strict ro nosuid nodev noexec\n");
+    for (const NetworkMode own : {NetworkMode::none, NetworkMode::own}) {
+        spec.network = own;
+        CHECK(lines_with(plan_of(spec, {.user_namespace = true, .cgroup2 = true}), "on /sys") ==
+              "mount sysfs on /sys strict ro nosuid nodev noexec\n"
+              "mount cgroup2 on /sys/fs/cgroup strict ro nosuid nodev noexec\n");
+    }
+}
+
+TEST_CASE("where no new /proc can be mounted, the one around is bound, with what is masked in it and more") {
+    RunSpec spec;
+    spec.own_processes = false;
+    const std::string plan = plan_of(spec, {.user_namespace = true});
+    CHECK(lines_with(plan, "on /proc") == "bind host:/proc on /proc recursive nosuid nodev noexec\n");
+    CHECK(lines_with(plan, "mask /proc") == lines_with(plan_of(RunSpec()), "mask /proc"));
+    spec.network = NetworkMode::own;
+    CHECK(lines_with(plan_of(spec, {.user_namespace = true}), "on /sys") ==
+          "bind host:/sys on /sys recursive ro nosuid nodev noexec\n");
+    CHECK(lines_with(plan, "protect ") == lines_with(plan_of(RunSpec()), "protect "));
 }
 
 TEST_CASE("insecure mode masks and protects nothing and lets devices open") {

@@ -10,7 +10,8 @@
 
 namespace imgbuild::builder {
 
-/// The host's file reduced to nameserver, search, domain and options lines; nothing without a network.
+/// The host's file reduced to nameserver, search, domain and options lines; nothing without a network. In a network of
+/// the command's own the resolver is the one of uplink.h, which stands for the host's, also for those on its loopback.
 std::string resolv_conf_for(std::string_view host_file, NetworkMode network);
 
 /// localhost, the sandbox's own name, and the added hosts in their order.

@@ -12,6 +12,13 @@ TEST_CASE("of the host's resolv.conf what a resolver reads is kept, in its order
           "nameserver 10.0.0.1\nnameserver\t::1\nsearch a b\ndomain c\noptions ndots:1\nnameserver 8.8.8.8\n");
 }
 
+TEST_CASE("in a network of its own a command asks a resolver that stands for the host's, of the same kind") {
+    CHECK(resolv_conf_for("search a\nnameserver 127.0.0.53\nnameserver 8.8.8.8\noptions edns0\n", NetworkMode::own) ==
+          "nameserver 10.0.2.3\nsearch a\noptions edns0\n");
+    CHECK(resolv_conf_for("nameserver 2001:db8::1\n", NetworkMode::own) == "nameserver fd00::3\n");
+    CHECK(resolv_conf_for("", NetworkMode::own) == "nameserver 10.0.2.3\n");
+}
+
 TEST_CASE("without a network, or without a file, there is nothing to resolve by") {
     CHECK(resolv_conf_for("nameserver 10.0.0.1\n", NetworkMode::none).empty());
     CHECK(resolv_conf_for("", NetworkMode::host).empty());

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <pwd.h>
 #include <sys/mount.h>
 #include <sys/statfs.h>
@@ -105,6 +106,11 @@ void refuse(Rung& rung, std::string reason, std::string remedy = {}) {
     rung.remedy = std::move(remedy);
 }
 
+bool is_overlay(const std::string& folder) {
+    struct statfs status {};
+    return ::statfs(folder.c_str(), &status) == 0 && status.f_type == OVERLAYFS_SUPER_MAGIC;
+}
+
 MachineSwitches read_switches() {
     auto line = [](const std::string& folder, const std::string& name) {
         return std::string(trim(host_file(folder, name)));
@@ -116,12 +122,28 @@ MachineSwitches read_switches() {
             .proc_masked = masks_proc(host_file("/proc/self", "mountinfo"))};
 }
 
+// With the /proc of the container around, where that is what a trial before lacked.
+void try_sharing_processes(Rung& rung, const std::string& scratch_directory) {
+    Rung sharing = rung;
+    sharing.shares_processes = true;
+    try {
+        try_run(sharing, scratch_directory);
+    } catch (const Error&) {
+        return;
+    }
+    sharing.works = true;
+    rung = std::move(sharing);
+}
+
 void try_rung(Rung& rung, const std::string& scratch_directory) {
     try {
         try_run(rung, scratch_directory);
         rung.works = true;
     } catch (const Error& error) {
-        explain_refusal(rung, error, read_switches());
+        MachineSwitches switches = read_switches();
+        switches.store_is_overlay = is_overlay(scratch_directory);
+        explain_refusal(rung, error, switches);
+        if (is_proc_refused(error, switches)) try_sharing_processes(rung, scratch_directory);
     }
 }
 
@@ -207,6 +229,15 @@ std::string describe_user_namespaces(const MachineSwitches& switches) {
     return text;
 }
 
+std::string weakness_of_mode(const Rung& rung) {
+    if (rung.mode == RootMode::single)
+        return "commands run as one id, what they ask about owners is answered: no access is refused to another user of "
+               "the image (imgbuild doctor says what is in the way)";
+    if (rung.mode != RootMode::chroot) return {};
+    return "commands are isolated from this machine by a chroot only: it is no better than the container around "
+           "(imgbuild doctor says what is in the way)";
+}
+
 std::string yes_or_errno(bool works) {
     int problem = errno;
     return works ? "yes" : fmt::format("no ({})", strerrordesc_np(problem));
@@ -226,6 +257,10 @@ std::optional<RootMode> root_mode_from_name(std::string_view name) noexcept {
     return std::nullopt;
 }
 
+bool is_proc_refused(const Error& error, const MachineSwitches& switches) {
+    return switches.proc_masked && error.full_message().find("mount proc on /proc") != std::string::npos;
+}
+
 void explain_refusal(Rung& rung, const Error& error, const MachineSwitches& switches) {
     bool by_user = rung.mode == RootMode::userns || rung.mode == RootMode::single;
     if (by_user && switches.max_user_namespaces == "0")
@@ -238,10 +273,13 @@ void explain_refusal(Rung& rung, const Error& error, const MachineSwitches& swit
         return refuse(rung,
                       "AppArmor gives no rights in user namespaces (kernel.apparmor_restrict_unprivileged_userns is 1)",
                       "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a profile for imgbuild");
-    std::string message = error.full_message();
-    if (switches.proc_masked && message.find("mount proc on /proc") != std::string::npos)
+    const std::string message = error.full_message();
+    if (is_proc_refused(error, switches))
         return refuse(rung, "parts of /proc are masked here, so the kernel allows no new one: this is a container",
                       "start the container with --security-opt systempaths=unconfined (podman: unmask=ALL)");
+    if (switches.store_is_overlay && rung.mode != RootMode::chroot)
+        return refuse(rung, "the store lies on an overlay file system, and the kernel stacks no other one on it",
+                      "--store DIR (or IMGBUILD_STORE) on another file system: a volume of the container, for example");
     if (message.find("intercept: system calls") != std::string::npos)
         return refuse(rung,
                       "another program answers system calls here already (seccomp user notification), and the kernel "
@@ -293,12 +331,13 @@ Rung find_rung(const std::string& scratch_directory, std::optional<RootMode> wan
 }
 
 std::string weakness_of(const Rung& rung) {
-    if (rung.mode == RootMode::single)
-        return "commands run as one id, what they ask about owners is answered: no access is refused to another user of "
-               "the image (imgbuild doctor says what is in the way)";
-    if (rung.mode != RootMode::chroot) return {};
-    return "commands are isolated from this machine by a chroot only: it is no better than the container around "
-           "(imgbuild doctor says what is in the way)";
+    std::string weakness = weakness_of_mode(rung);
+    if (rung.shares_processes)
+        weakness += fmt::format(
+            "{}commands see the processes of the container around, which masks its /proc (imgbuild doctor "
+            "says what opens it)",
+            weakness.empty() ? "" : "; ");
+    return weakness;
 }
 
 std::vector<std::pair<std::string, std::string>> kernel_features() {

@@ -34,10 +34,13 @@ struct IdRange {
     friend bool operator==(const IdRange&, const IdRange&) = default;
 };
 
-/// What one rung found. `works` rungs have no reason.
+/// What one rung found.
 struct Rung {
     RootMode mode = RootMode::root;
     bool works = false;
+    /// No new /proc can be mounted, because parts of the one around are masked: commands have that one, and no process
+    /// namespace (rung 1b or 2b). A rung that works has then a reason and a remedy, too.
+    bool shares_processes = false;
     std::string reason;            ///< what blocks it, in one sentence
     std::string remedy;            ///< the command or setting that would open it; may be empty
     std::vector<IdRange> uid_map;  ///< userns and single
@@ -51,7 +54,10 @@ struct MachineSwitches {
     std::string apparmor;             ///< kernel.apparmor_restrict_unprivileged_userns
     bool filtered = false;            ///< a system call filter is active on this process
     bool proc_masked = false;         ///< something is mounted below /proc
+    bool store_is_overlay = false;    ///< the store lies on an overlay file system, which stacks on no other
 };
+/// True if a trial failed with `error` for want of a new /proc in a container that masks its own. Pure.
+bool is_proc_refused(const Error& error, const MachineSwitches& switches);
 /// Sets reason and remedy of a rung that failed with `error`. Pure.
 void explain_refusal(Rung& rung, const Error& error, const MachineSwitches& switches);
 /// True if a mount table (/proc/self/mountinfo) has a mount below /proc that hides something of it. Pure.

@@ -110,3 +110,29 @@ TEST_CASE("when nothing works, each rung says why and the user's remedy is the h
     rungs[1].remedy.clear();
     CHECK(chosen(rungs).ends_with(" | sudo"));
 }
+
+TEST_CASE("a store on an overlay file system is named with the option that puts it elsewhere") {
+    const Error error(ErrorKind::denied, "make whiteout: /removed: Operation not permitted");
+    CHECK(explained(RootMode::root, {.store_is_overlay = true}, error) ==
+          "the store lies on an overlay file system, and the kernel stacks no other one on it | --store DIR (or "
+          "IMGBUILD_STORE) on another file system: a volume of the container, for example");
+    CHECK(explained(RootMode::root, {}, error).find("overlay file system") == std::string::npos);
+    CHECK(explained(RootMode::chroot, {.store_is_overlay = true}, error).find("overlay") == std::string::npos);
+}
+
+TEST_CASE("only a new /proc that is refused where the one around is masked makes a command share processes") {
+    const Error error = Error(ErrorKind::denied, "mount: proc: Operation not permitted")
+                            .add_frame("sandbox: mount proc on /proc strict");
+    CHECK(is_proc_refused(error, {.proc_masked = true}));
+    CHECK_FALSE(is_proc_refused(error, {}));
+    CHECK_FALSE(is_proc_refused(refused, {.proc_masked = true}));
+}
+
+TEST_CASE("a build on a rung that shares processes says so, with what else it lacks") {
+    CHECK(weakness_of({.mode = RootMode::userns, .works = true}).empty());
+    CHECK(weakness_of({.mode = RootMode::userns, .works = true, .shares_processes = true})
+              .starts_with("commands see the processes of the container around"));
+    const std::string both = weakness_of({.mode = RootMode::single, .works = true, .shares_processes = true});
+    CHECK(both.starts_with("commands run as one id"));
+    CHECK(both.find("; commands see the processes") != std::string::npos);
+}

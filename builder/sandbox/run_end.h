@@ -20,7 +20,8 @@ enum class EndCause : std::uint8_t {
 struct RunEnd {
     ExitStatus status;
     EndCause cause = EndCause::itself;
-    /// Limits of RunSpec::budget that this machine does not let us set, and why: one line each, for people.
+    /// What a command does not have of what it should (limits of RunSpec::budget, a network of its own), and why: one
+    /// line each, for people.
     std::vector<std::string> not_enforced;
 
     /// What it made counts. Where the kernel killed a part of it that is not so, whatever its status says: without the

@@ -11,14 +11,20 @@
 
 #include "base/digest.h"
 #include "base/image_path.h"
+#include "builder/sandbox/network/uplink.h"
 
 namespace imgbuild::builder {
 
 enum class NetworkMode : std::uint8_t {
-    standard,  ///< the rung's default (docs/security.md says which)
+    standard,  ///< what the sandbox makes of it: `own` where that works, else `host`
     host,      ///< the host's network namespace
     none,      ///< an own one with nothing but lo
+    own,       ///< an own one with a way out, RunSpec::uplink
 };
+/// True where the host's interfaces, addresses and abstract sockets are not the command's.
+constexpr bool has_own_network(NetworkMode mode) noexcept {
+    return mode == NetworkMode::none || mode == NetworkMode::own;
+}
 enum class SecurityMode : std::uint8_t { sandbox, insecure };
 
 /// Numeric identity of the process; names were resolved in the image's own passwd and group before.
@@ -113,7 +119,10 @@ struct RunSpec {
     ImagePath working_directory;           ///< where missing, made for `credentials` with mode 0755
     Credentials credentials;
     NetworkMode network = NetworkMode::standard;
+    Uplink uplink;  ///< found by the sandbox itself
     SecurityMode security = SecurityMode::sandbox;
+    /// A process namespace and a /proc of its own: found by the sandbox itself (Rung::shares_processes).
+    bool own_processes = true;
     std::string hostname = "buildkitsandbox";
     std::vector<std::pair<std::string, std::string>> added_hosts;  ///< (name, address) for /etc/hosts
     std::uint64_t shm_size = 64 << 20;                             ///< bytes

@@ -16,6 +16,7 @@
 #include "builder/sandbox/delta_folder.h"
 #include "builder/sandbox/helper.h"
 #include "builder/sandbox/id_maps.h"
+#include "builder/sandbox/network/uplink.h"
 #include "builder/sandbox/requests.h"
 #include "builder/sandbox/wire_spec.h"
 #include "layerstore/snapshot/trust.h"
@@ -94,10 +95,47 @@ WireReader answer_body(const Message& message) {
     return WireReader(std::string_view(message.payload).substr(1), "the helper's answer");
 }
 
+// What this machine makes of what a command asks for.
+class Adaptation {
+  public:
+    explicit Adaptation(const Rung& rung)
+        : may_be_own_(rung.mode != RootMode::chroot), own_processes_(!rung.shares_processes) {}
+
+    /// `spec` as the helper gets it.
+    RunSpec adapt(RunSpec spec) {
+        spec.own_processes = own_processes_;
+        if (spec.network != NetworkMode::standard) return spec;
+        const Uplink uplink = may_be_own_ ? search().uplink : Uplink();
+        spec.network = uplink.programs.empty() ? NetworkMode::host : NetworkMode::own;
+        spec.uplink = uplink;
+        return spec;
+    }
+    /// Adds to `end` that a command which asked for nothing special was in the host's network after all.
+    void note(NetworkMode asked, RunEnd& end) {
+        if (asked != NetworkMode::standard || !may_be_own_ || search().missing.empty()) return;
+        end.not_enforced.push_back("commands use this machine's own network, services on its loopback included: " +
+                                   search().missing);
+    }
+
+  private:
+    const UplinkSearch& search() {
+        const std::lock_guard guard(mutex_);
+        if (!search_) search_ = find_uplink();
+        return *search_;
+    }
+
+    bool may_be_own_;  ///< the network
+    bool own_processes_;
+    std::mutex mutex_;
+    std::optional<UplinkSearch> search_;
+};
+
 class HelperRunResult final : public RunResult {
   public:
-    HelperRunResult(Channel channel, WireReader& in) : channel_(std::move(channel)) {
+    HelperRunResult(Channel channel, WireReader& in, NetworkMode asked, Adaptation& adaptation)
+        : channel_(std::move(channel)), adaptation_(adaptation) {
         end_ = decode_end(in);
+        adaptation_.note(asked, end_);
         if (!end_.ok()) return;
         changes_ = layerstore::TreeDelta::decode(in.text());
         count_work(Work::hash, in.varint());
@@ -111,13 +149,14 @@ class HelperRunResult final : public RunResult {
 
     RunEnd run_attached(const RunSpec& spec, const Attachment& attachment) override {
         WireWriter out;
-        encode_spec(out, spec);
+        encode_spec(out, adaptation_.adapt(spec));
         send_attached(channel_, out, spec, attachment);
         return receive_attached_end(channel_, attachment);
     }
 
   private:
     Channel channel_;  // when it closes, the helper discards what was not kept
+    Adaptation& adaptation_;
 };
 
 using layerstore::OverlaySpelling;
@@ -145,7 +184,7 @@ std::string name_of_spelling(OverlaySpelling spelling) {
 
 class HelperSandbox final : public Sandbox {
   public:
-    HelperSandbox(Rung rung, const std::string& store) : rung_(std::move(rung)) {
+    HelperSandbox(Rung rung, const std::string& store) : rung_(std::move(rung)), adaptation_(rung_) {
         place_.store = store;
         const bool initial = in_initial_user_namespace();
         place_.spelling = spelling_on(rung_.mode, initial);
@@ -176,6 +215,7 @@ class HelperSandbox final : public Sandbox {
     std::vector<Fd> open_ourselves(const DeltaId& delta, std::span<const ImagePath> paths) const;
 
     Rung rung_;
+    Adaptation adaptation_;
     RequestPlace place_;
     std::mutex mutex_;
     std::optional<Helper> helper_;
@@ -243,19 +283,19 @@ void HelperSandbox::materialise(const DeltaId& delta, ByteReader& canonical_tar)
 
 std::unique_ptr<RunResult> HelperSandbox::run(const RunSpec& spec, const Fd& log) {
     WireWriter request = begin(Request::run);
-    encode_spec(request.byte(0), spec);
+    encode_spec(request.byte(0), adaptation_.adapt(spec));
     int number = log.get();
     Channel channel = ask(request, std::span(&number, 1));
     Message answer = receive_answer(channel);
     WireReader in = answer_body(answer);
-    return std::make_unique<HelperRunResult>(std::move(channel), in);
+    return std::make_unique<HelperRunResult>(std::move(channel), in, spec.network, adaptation_);
 }
 
 RunEnd HelperSandbox::run_attached(const RunSpec& spec, const Attachment& attachment) {
     throw_if_cancelled();
     Channel channel = helper().connect();
     WireWriter request = begin(Request::run);
-    encode_spec(request.byte(1), spec);
+    encode_spec(request.byte(1), adaptation_.adapt(spec));
     send_attached(channel, request, spec, attachment);
     return receive_attached_end(channel, attachment);
 }

@@ -116,6 +116,21 @@ ResourceBudget decode_budget(WireReader& in) {
     return budget;
 }
 
+void encode_uplink(WireWriter& out, const Uplink& uplink) {
+    encode_list(out, uplink.programs, [&](const UplinkProgram& program) {
+        out.byte(static_cast<std::uint8_t>(program.kind)).text(program.path);
+    });
+    out.byte(uplink.has_ipv6);
+}
+
+Uplink decode_uplink(WireReader& in) {
+    Uplink uplink;
+    decode_list(in, uplink.programs,
+                [&] { return UplinkProgram{.kind = static_cast<UplinkKind>(in.byte()), .path = text_of(in)}; });
+    uplink.has_ipv6 = in.byte() != 0;
+    return uplink;
+}
+
 void encode_terminal(WireWriter& out, const std::optional<TerminalSize>& terminal) {
     out.byte(terminal.has_value());
     if (terminal) out.varint(terminal->rows).varint(terminal->columns);
@@ -140,10 +155,11 @@ void encode_spec(WireWriter& out, const RunSpec& spec) {
     out.varint(spec.credentials.uid).varint(spec.credentials.gid);
     encode_list(out, spec.credentials.groups, [&](std::uint32_t group) { out.varint(group); });
     out.byte(static_cast<std::uint8_t>(spec.network)).byte(static_cast<std::uint8_t>(spec.security));
-    out.text(spec.hostname).varint(spec.shm_size);
+    out.byte(spec.own_processes).text(spec.hostname).varint(spec.shm_size);
     encode_list(out, spec.added_hosts, [&](const auto& host) { out.text(host.first).text(host.second); });
     encode_list(out, spec.limits,
                 [&](const ResourceLimit& limit) { out.text(limit.name).varint(limit.soft).varint(limit.hard); });
+    encode_uplink(out, spec.uplink);
     encode_budget(out, spec.budget);
     out.varint(spec.timeout_milliseconds);
     encode_terminal(out, spec.terminal);
@@ -162,6 +178,7 @@ RunSpec decode_spec(WireReader& in) {
     decode_list(in, spec.credentials.groups, [&] { return number_of(in); });
     spec.network = static_cast<NetworkMode>(in.byte());
     spec.security = static_cast<SecurityMode>(in.byte());
+    spec.own_processes = in.byte() != 0;
     spec.hostname = text_of(in);
     spec.shm_size = in.varint();
     decode_list(in, spec.added_hosts, [&] {
@@ -170,6 +187,7 @@ RunSpec decode_spec(WireReader& in) {
     });
     decode_list(in, spec.limits,
                 [&] { return ResourceLimit{.name = text_of(in), .soft = in.varint(), .hard = in.varint()}; });
+    spec.uplink = decode_uplink(in);
     spec.budget = decode_budget(in);
     spec.timeout_milliseconds = in.varint();
     spec.terminal = decode_terminal(in);

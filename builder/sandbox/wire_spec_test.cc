@@ -20,8 +20,10 @@ RunSpec full_spec() {
     spec.environment = {"A=b", "C="};
     spec.working_directory = at("/work/dir");
     spec.credentials = {10, 4294967295U, {12, 13}};
-    spec.network = NetworkMode::none;
+    spec.network = NetworkMode::own;
+    spec.uplink = {{{UplinkKind::slirp, "/bin/slirp"}, {UplinkKind::passt, "/bin/passt"}}, true};
     spec.security = SecurityMode::insecure;
+    spec.own_processes = false;
     spec.hostname = "host";
     spec.added_hosts = {{"name", "address"}};
     spec.shm_size = 1ULL << 40;
@@ -73,8 +75,10 @@ TEST_CASE("a specification arrives as it was sent") {
     CHECK(got.credentials.uid == 10);
     CHECK(got.credentials.gid == 4294967295U);
     CHECK(got.credentials.groups == std::vector<std::uint32_t>{12, 13});
-    CHECK(got.network == NetworkMode::none);
+    CHECK(got.network == NetworkMode::own);
+    CHECK(got.uplink == full_spec().uplink);
     CHECK(got.security == SecurityMode::insecure);
+    CHECK_FALSE(got.own_processes);
     CHECK(got.hostname == "host");
     CHECK(got.added_hosts == full_spec().added_hosts);
     CHECK(got.shm_size == 1ULL << 40);

@@ -71,13 +71,17 @@ class UnpackedAgain final : public ContentSource {
 }  // namespace
 
 EditOutcome edit_files(const PlanNode& node, const std::vector<const NodeResult*>& inputs, Services& services,
-                       FileContents& contents) {
+                       FileContents& contents, SourceTimes times) {
     const EditFiles& edit = std::get<EditFiles>(node.operation);
     const NodeResult& root = *inputs.front();
     std::vector<std::shared_ptr<ContentSources>> sources;
     Unpacker unpacker(services, sources);
     EditInputs edit_inputs{root.tree, {}, *services.inline_contents, {}, {}, {}};
-    for (std::size_t i = 1; i < inputs.size(); ++i) edit_inputs.sources.push_back(inputs[i]->tree);
+    for (std::size_t i = 1; i < inputs.size(); ++i) {
+        const NodeResult& source = *inputs[i];
+        const bool other_times = times == SourceTimes::first_seen && source.first_seen;
+        edit_inputs.sources.push_back(other_times ? *source.first_seen : source.tree);
+    }
     edit_inputs.find_owner = [&](const std::string& text) {
         return find_owner(text, needs_account_files(text) ? contents.account_files(root) : AccountFiles());
     };

@@ -12,6 +12,11 @@
 
 namespace imgbuild::builder {
 
+enum class SourceTimes {
+    of_results,
+    first_seen,  ///< of contexts: as NodeResult::first_seen has them, where it is there
+};
+
 struct EditOutcome {
     layerstore::TreeDelta delta;                              ///< complete for the root; times are those of the sources
     std::shared_ptr<layerstore::ContentSource> own_contents;  ///< of unpacked archives; null where there were none
@@ -19,7 +24,7 @@ struct EditOutcome {
 
 /// Carries the edit of `node` out on `inputs`.
 EditOutcome edit_files(const PlanNode& node, const std::vector<const NodeResult*>& inputs, Services& services,
-                       FileContents& contents);
+                       FileContents& contents, SourceTimes times = SourceTimes::of_results);
 
 /// Every heredoc of the plan, so that its content can be found whether its edit runs or not.
 void add_inline_contents(const BuildPlan& plan, layerstore::MemoryContents& contents);

@@ -20,13 +20,13 @@ namespace {
 
 using layerstore::MemoKind;
 
-StepKey key_of_edit(const PlanNode& node, const std::vector<const NodeResult*>& inputs) {
+StepKey key_of_edit(const PlanNode& node, const std::vector<const NodeResult*>& inputs, const StepTimes& times) {
     const auto& edit = std::get<EditFiles>(node.operation);
-    std::vector<ContentId> sources;
+    EditKeyInputs key{times.identity(inputs.front()->tree), {}, times.text()};
     if (const auto* transfer = std::get_if<TransferFiles>(&edit.edit))
         for (const TransferSource& source : transfer->sources)
-            sources.push_back(content_of_source(source, *transfer, inputs.at(source.input + 1)->tree));
-    return edit_key(edit, inputs.front()->tree.content_id(), sources);
+            key.sources.push_back(content_of_source(source, *transfer, inputs.at(source.input + 1)->tree, times));
+    return edit_key(edit, key);
 }
 
 using Clock = std::chrono::steady_clock;
@@ -159,14 +159,14 @@ std::unique_ptr<NodeResult> Evaluator::look_up_image(const PlanNode& node, const
 
 // A function of its inputs' content, so that records of this store hold whoever vouches for these.
 std::unique_ptr<NodeResult> Evaluator::look_up_edit(const PlanNode& node, const Inputs& inputs) {
-    auto result = known_step(MemoKind::edit, key_of_edit(node, inputs), node, inputs);
+    auto result = known_step(MemoKind::edit, key_of_edit(node, inputs, services_.times), node, inputs);
     if (result) result->own_contents = archives_of(node, inputs, services_, contents_);
     return result;
 }
 
 std::unique_ptr<NodeResult> Evaluator::look_up_run(const PlanNode& node, const RunCommand& command,
                                                    const Inputs& inputs) {
-    const StepKey key = key_of_run(command, inputs, services_.options.run);
+    const StepKey key = key_of_run(command, inputs, services_);
     const Vouchers allowed = services_.imported.vouchers_of(inputs);
     if (allowed == known_here) {
         auto result = known_step(MemoKind::run, key, node, inputs);
@@ -183,8 +183,9 @@ std::unique_ptr<NodeResult> Evaluator::look_up_run(const PlanNode& node, const R
 
 std::optional<Evaluator::NamedStep> Evaluator::named_step(const PlanNode& node, const Inputs& inputs) const {
     if (const auto* command = std::get_if<RunCommand>(&node.operation))
-        return NamedStep{MemoKind::run, key_of_run(*command, inputs, services_.options.run)};
-    if (std::holds_alternative<EditFiles>(node.operation)) return NamedStep{MemoKind::edit, key_of_edit(node, inputs)};
+        return NamedStep{MemoKind::run, key_of_run(*command, inputs, services_)};
+    if (std::holds_alternative<EditFiles>(node.operation))
+        return NamedStep{MemoKind::edit, key_of_edit(node, inputs, services_.times)};
     return std::nullopt;
 }
 
@@ -197,7 +198,8 @@ bool Evaluator::is_promised(const PlanNode& node, const Inputs& inputs) {
     if (services_.options.imports.empty() || trust_ == Trust::nothing ||
         !std::holds_alternative<EditFiles>(node.operation) || ignores_cache(node))
         return false;
-    return services_.imported.knows_edit(key_of_edit(node, inputs), services_.imported.vouchers_of(inputs));
+    return services_.imported.knows_edit(key_of_edit(node, inputs, services_.times),
+                                         services_.imported.vouchers_of(inputs));
 }
 
 Miss Evaluator::explain(const PlanNode& node, const Inputs& inputs) {
@@ -208,7 +210,7 @@ Miss Evaluator::explain(const PlanNode& node, const Inputs& inputs) {
         const std::lock_guard lock(mutex_);
         return looked_up_.contains(preimage);
     };
-    const StepKey key = command ? key_of_run(*command, inputs, services_.options.run) : key_of_edit(node, inputs);
+    const StepKey key = command ? key_of_run(*command, inputs, services_) : key_of_edit(node, inputs, services_.times);
     const MemoKind kind = command ? MemoKind::run : MemoKind::edit;
     Miss miss{.causes = {},
               .earlier = most_similar_step(services_.records, kind, key, below(inputs), is_of_this_build,
@@ -249,11 +251,13 @@ Evaluated Evaluator::scan(const PlanNode& node, const ContextFiles& files) {
     options.ignore = &context.ignore;
     options.wanted = files.wanted;
     options.git_modes = context.git_modes;
+    options.own_times = services_.times.are_kept();
     ScannedContext scanned = scan_context(Directory::open_host(context.path), options,
                                           services_.store.subdirectory("contexts"), services_.workers);
     auto result = std::make_unique<NodeResult>();
     result->node = &node;
     result->tree = std::move(scanned.tree);
+    if (scanned.own_times) result->first_seen = std::exchange(result->tree, std::move(*scanned.own_times));
     result->own_contents = std::move(scanned.contents);
     std::string detail = fmt::format("{}, {}", counted(scanned.files, "file", "files"), human_size(scanned.bytes));
     if (scanned.hashed_files != scanned.files) detail += fmt::format(", {} read", human_size(scanned.hashed_bytes));
@@ -266,9 +270,10 @@ Evaluated Evaluator::bring(const PlanNode& node, const ContextElsewhere& context
     std::shared_ptr<const ContextTree> loaded = context.loaded;
     if (!loaded) {
         RemoteAccess access = services_.remote(ignores_cache(node));
-        loaded = std::make_shared<ContextTree>(load_context(context.place, access));
+        loaded = std::make_shared<ContextTree>(load_context(context.place, access, context.git_modes));
     }
     result->tree = loaded->tree;
+    if (services_.times.are_kept()) result->first_seen = std::exchange(result->tree, with_own_times(*loaded));
     result->own_contents = loaded->contents;
     result->revision = loaded->revision;
     return {std::move(result), loaded->detail, !context.loaded && loaded->cached};
@@ -288,11 +293,11 @@ Evaluated Evaluator::take(const PlanNode& node, FetchOutcome outcome) const {
 Evaluated Evaluator::edit(const PlanNode& node, const Inputs& inputs, const StepEvents& events) {
     const Clock::time_point begun = Clock::now();
     EditOutcome outcome = edit_files(node, inputs, services_, contents_);
-    const layerstore::TreeDelta delta = layerstore::with_times(outcome.delta, layerstore::default_file_time);
+    const layerstore::TreeDelta delta = services_.times.seal(outcome.delta);
     const std::string encoded = delta.encode();
     const DeltaId id{Sha256::of(encoded)};
     const bool counts = !ignores_cache(node) && trust_ != Trust::nothing;
-    const StepKey key = key_of_edit(node, inputs);
+    const StepKey key = key_of_edit(node, inputs, services_.times);
     Evaluated evaluated;
     evaluated.cached =
         (counts && !outcome.own_contents && services_.memos.has_delta(id)) || is_confirmed(node, inputs, key, id);
@@ -324,7 +329,7 @@ Evaluated Evaluator::run(const PlanNode& node, const Inputs& inputs, const StepE
     const auto& command = std::get<RunCommand>(node.operation);
     // What it stands on has to be what it is taken for: then its result is known here, and so may be what others did.
     for (const NodeResult* input : inputs) services_.imported.verify(*input);
-    const StepKey key = key_of_run(command, inputs, services_.options.run);
+    const StepKey key = key_of_run(command, inputs, services_);
     const FileLock lock = lock_step(services_.store, key.digest());
     if (auto known = look_up(node, inputs)) return {std::move(known), "", true};
     require_runnable(command.platform);
@@ -334,14 +339,18 @@ Evaluated Evaluator::run(const PlanNode& node, const Inputs& inputs, const StepE
     if (ignores_cache(node)) renew_cache_mounts(command, services_);
     RunSpec spec = run_spec(command, inputs, services_, contents_, layers_);
     const layerstore::Tree& root = inputs.front()->tree;
-    const layerstore::TreeDelta delta = run_command(std::move(spec), root, services_, layers_, events.output);
-    layerstore::Tree tree = layerstore::apply(root, delta);
-    const std::string encoded = delta.encode();
+    const RunDelta left =
+        run_command(std::move(spec), root, delta_rules(command, services_), services_, layers_, events.output);
+    layerstore::Tree tree = layerstore::apply(root, left.delta);
+    const std::string encoded = left.delta.encode();
     const StepMemo memo{DeltaId{Sha256::of(encoded)}, since(begun)};
     keep(MemoKind::run, key, memo, encoded, {root, tree});
     layers_.note(memo.delta);
-    const bool is_as_before = miss.earlier && miss.earlier->delta == memo.delta;
-    return {step_result(node, inputs, memo, std::move(tree)), is_as_before ? "the same result as before" : "", false};
+    std::string detail = miss.earlier && miss.earlier->delta == memo.delta ? "the same result as before" : "";
+    if (left.scrubbed > 0)
+        detail += fmt::format("{}{} left out (--repro=strict)", detail.empty() ? "" : ", ",
+                              counted(left.scrubbed, "file", "files"));
+    return {step_result(node, inputs, memo, std::move(tree)), std::move(detail), false};
 }
 
 void Evaluator::keep(MemoKind kind, const StepKey& key, const StepMemo& memo, std::string_view encoded,

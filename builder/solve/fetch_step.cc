@@ -27,6 +27,9 @@ FetchOutcome fetch_file(const FetchUrl& fetch, Services& services, bool ignore_c
 FetchOutcome fetch_git(const FetchGit& fetch, Services& services, bool ignore_cache) {
     RemoteAccess access = services.remote(ignore_cache);
     GitFiles files = fetch_git_files(fetch.source, fetch.keep_git_dir, access);
+    if (services.times.are_kept())
+        files.tree = layerstore::apply(layerstore::Tree(),
+                                       layerstore::with_times(layerstore::as_delta(files.tree), {files.time, 0}));
     return {std::move(files.tree), std::move(files.contents), files.cached, "commit " + files.commit, files.commit};
 }
 

@@ -216,7 +216,7 @@ void ImportedResults::verify_run(const NodeResult& result) {
 
 // What a command of this store came to stays what it is.
 void ImportedResults::keep_run(const NodeResult& result) {
-    const StepKey key = key_of_run(std::get<RunCommand>(result.node->operation), result.inputs, services_.options.run);
+    const StepKey key = key_of_run(std::get<RunCommand>(result.node->operation), result.inputs, services_);
     if (services_.memos.has_step(MemoKind::run, key)) return;
     const DeltaId& delta = result.stack.back().delta;
     services_.memos.put_step(MemoKind::run, key, {delta, result.cost}, services_.load_delta(delta).encode(),
@@ -277,8 +277,7 @@ bool ImportedResults::holds(const CachedLayer& blob, const StackLayer& layer, co
             HashingReader hashing(tar);
             const TreeDelta delta = layerstore::complete_for(
                 layerstore::make_layer(layerstore::read_layer_entries(hashing, what), root, what), root);
-            is_same = hashing.finish() == blob.diff_id.value &&
-                      layerstore::with_times(delta, layerstore::default_file_time).id() == layer.delta;
+            is_same = hashing.finish() == blob.diff_id.value && services_.times.seal(delta).id() == layer.delta;
         });
     });
     return fault.empty() && is_same;

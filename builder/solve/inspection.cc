@@ -51,6 +51,7 @@ RunEnd inspect(const InspectedState& state, const OwnCommand& command, const Att
     run.user = state.user;
     run.working_directory = state.working_directory;
     run.network = state.network;
+    run.mounts = state.mounts;
     const RunSpec spec = run_spec(run, {&inspected.result}, services, contents, layers);
     const auto find_tools = [&] {
         return options.tools ? lay_down_image(options.tools, services, layers) : std::vector<DeltaId>();

@@ -21,6 +21,7 @@ struct InspectedState {
     std::string user;  ///< as USER gives it; "" is root
     ImagePath working_directory;
     parser::RunNetwork network = parser::RunNetwork::inherit;
+    std::vector<RunMount> mounts;  ///< none of them from another stage or from the context
 };
 
 /// Runs it to its end; nothing that it changes is kept. Of `options`, what a RUN would take counts, and the tools;

@@ -87,7 +87,7 @@ DeltaId LayerStack::lay_down(const layerstore::TreeDelta& delta, layerstore::Con
 
 DeltaId LayerStack::lay_down_first_seen(const StackLayer& layer) {
     const NodeResult& origin = *layer.origin;
-    EditOutcome outcome = edit_files(*origin.node, origin.inputs, services_, contents_);
+    EditOutcome outcome = edit_files(*origin.node, origin.inputs, services_, contents_, SourceTimes::first_seen);
     return lay_down(outcome.delta, *contents_.of_layer(layer));
 }
 

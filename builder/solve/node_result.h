@@ -36,6 +36,9 @@ struct NodeResult {
     const PlanNode* node = nullptr;
     std::vector<const NodeResult*> inputs;  ///< those of the node; alive as long as the build
     layerstore::Tree tree;
+    /// Of a context whose files keep their times: the same files at the times at which this store first saw them, which
+    /// else stand in `tree`.
+    std::optional<layerstore::Tree> first_seen;
     /// Of a step, how long it took when it was done, now or in an earlier build.
     std::chrono::milliseconds cost{};
     std::vector<StackLayer> stack;  ///< what the tree is made of, lowest first; empty for contexts and fetched files

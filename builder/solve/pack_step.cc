@@ -8,12 +8,6 @@ namespace {
 
 FinishedLayer finished(const layerstore::LayerRecord& record) { return {record.blob, record.diff_id}; }
 
-}  // namespace
-
-PackKey key_of_packing(const StackLayer& layer, const Services& services) {
-    return {layer.delta, services.options.file_time, services.options.packing};
-}
-
 std::optional<FinishedLayer> find_packed(const StackLayer& layer, Services& services) {
     if (layer.origin->packed) return finished(*layer.origin->packed);
     const auto record = services.memos.find_packed(layer.delta, services.packing);
@@ -23,10 +17,36 @@ std::optional<FinishedLayer> find_packed(const StackLayer& layer, Services& serv
     return finished(*record);
 }
 
+std::optional<std::vector<FinishedLayer>> find_base_layers(const ResolvedImage& image, Services& services) {
+    if (services.options.recompress_base) return std::nullopt;
+    std::vector<FinishedLayer> layers;
+    for (const layerstore::Descriptor& blob : image.image.manifest.layers) {
+        services.lease.add(blob.digest);
+        if (services.options.goal.blobs && services.store.blobs().size(blob.digest) != blob.size) return std::nullopt;
+        layers.push_back({blob, image.image.config.diff_ids.at(layers.size())});
+    }
+    return layers;
+}
+
+}  // namespace
+
+std::optional<std::vector<FinishedLayer>> find_layers(const NodeResult& result, Services& services) {
+    if (result.vouchers != known_here) return std::nullopt;
+    if (const auto* from = std::get_if<FromImage>(&result.node->operation))
+        return find_base_layers(*from->image, services);
+    const std::optional<FinishedLayer> packed = find_packed(result.stack.back(), services);
+    return packed ? std::optional(std::vector{*packed}) : std::nullopt;
+}
+
+PackKey key_of_packing(const StackLayer& layer, const Services& services) {
+    return {layer.delta, services.time_of_entries(), services.options.packing};
+}
+
 FinishedLayer pack(const StackLayer& layer, Services& services, FileContents& contents) {
     const PackKey key = key_of_packing(layer, services);
     if (const auto imported = services.imported.bring_packed(layer, key)) return finished(*imported);
-    const layerstore::TreeDelta delta = layerstore::with_times(services.load_delta(layer.delta), key.time);
+    layerstore::TreeDelta delta = services.load_delta(layer.delta);
+    if (key.time) delta = layerstore::with_times(delta, *key.time);
     auto sources = contents.of_layer(layer);
     std::unique_ptr<layerstore::BlobWriter> blob = services.store.blobs().begin();
     layerstore::StoredChunks earlier(services.store);

@@ -75,8 +75,10 @@ class MountPlanner {
     /// The layers that show an input, and where in them its path lies.
     std::vector<DeltaId> lay_down(const NodeResult& input, const MountSource& source) {
         if (!input.stack.empty()) return layers_.lay_down(input.stack, has_cache_mounts(command_));
-        TreeDelta delta = layerstore::as_delta(only(input.tree, source));
-        if (!has_cache_mounts(command_)) delta = layerstore::with_times(delta, layerstore::default_file_time);
+        const bool first_seen = has_cache_mounts(command_);
+        TreeDelta delta =
+            layerstore::as_delta(only(first_seen && input.first_seen ? *input.first_seen : input.tree, source));
+        if (!first_seen) delta = services_.times.seal(delta);
         return {layers_.lay_down(delta, *contents_.of_tree(input))};
     }
 
@@ -161,8 +163,8 @@ class MountPlanner {
 
 }  // namespace
 
-ContentId content_of_mount(const RunMount& mount, const NodeResult& input) {
-    return content_at(input.tree, find_source(mount, input).path);
+Digest content_of_mount(const RunMount& mount, const NodeResult& input, const StepTimes& times) {
+    return content_at(input.tree, find_source(mount, input).path, times);
 }
 
 void renew_cache_mounts(const RunCommand& command, Services& services) {

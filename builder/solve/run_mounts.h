@@ -16,7 +16,7 @@
 namespace imgbuild::builder {
 
 /// What a mount shows of `input`: the part of a key. Error{not_found} where its source does not exist.
-ContentId content_of_mount(const RunMount& mount, const NodeResult& input);
+Digest content_of_mount(const RunMount& mount, const NodeResult& input, const StepTimes& times);
 
 /// Of a command that is done whatever is known: cache mounts that say a mode or an owner begin as new, as in BuildKit.
 void renew_cache_mounts(const RunCommand& command, Services& services);

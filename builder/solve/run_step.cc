@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/sandbox/socket_relay.h"
+#include "builder/scrub/scrub.h"
 #include "builder/solve/base_image.h"
 #include "builder/solve/failed_command.h"
 #include "builder/solve/run_mounts.h"
@@ -50,18 +51,36 @@ std::vector<std::unique_ptr<SocketRelay>> relay_sockets(RunSpec& spec, const Dir
     return relays;
 }
 
+/// What SOURCE_DATE_EPOCH tells a command whose stage does not declare it: the times that it sees anyway. Files that keep
+/// theirs have no such time.
+std::optional<layerstore::FileTime> time_for_commands(const Services& services) {
+    switch (services.times.mode) {
+        case Timestamps::fixed: return layerstore::default_file_time;
+        case Timestamps::clamp: return services.times.latest;
+        case Timestamps::preserve: return std::nullopt;
+    }
+    return std::nullopt;
+}
+
 std::vector<DeltaId> lay_down_tools(Services& services, LayerStack& layers) {
     return services.options.tools ? lay_down_image(services.options.tools, services, layers) : std::vector<DeltaId>();
 }
 
 }  // namespace
 
-StepKey key_of_run(const RunCommand& command, const std::vector<const NodeResult*>& inputs,
-                   const RunSettings& settings) {
-    RunKeyInputs key{
-        inputs.front()->tree.content_id(), {}, settings.hostname, settings.added_hosts, settings.shm_size, {}};
+StepKey key_of_run(const RunCommand& command, const std::vector<const NodeResult*>& inputs, const Services& services) {
+    const RunSettings& settings = services.options.run;
+    const StepTimes& times = services.times;
+    RunKeyInputs key{.root = times.identity(inputs.front()->tree),
+                     .mounts = {},
+                     .hostname = settings.hostname,
+                     .added_hosts = settings.added_hosts,
+                     .shm_size = settings.shm_size,
+                     .limits = {},
+                     .times = times.text(),
+                     .scrub = services.options.scrub ? std::string(scrub_version) : ""};
     for (const RunMount& mount : command.mounts)
-        if (mount.input) key.mounts.push_back(content_of_mount(mount, *inputs.at(*mount.input)));
+        if (mount.input) key.mounts.push_back(content_of_mount(mount, *inputs.at(*mount.input), times));
     for (const ResourceLimit& limit : settings.limits)
         key.limits.push_back(fmt::format("{}={}:{}", limit.name, limit.soft, limit.hard));
     return run_key(command, key);
@@ -82,8 +101,12 @@ RunSpec run_spec(const RunCommand& command, const std::vector<const NodeResult*>
     for (std::uint32_t group : account.groups)
         if (group != account.owner.gid) spec.credentials.groups.push_back(group);
     if (!has_variable(spec, "HOME")) spec.environment.push_back("HOME=" + account.home);
-    if (!has_variable(spec, "SOURCE_DATE_EPOCH"))
-        spec.environment.push_back(fmt::format("SOURCE_DATE_EPOCH={}", layerstore::default_file_time.seconds));
+    if (const auto time = time_for_commands(services); time && !has_variable(spec, "SOURCE_DATE_EPOCH"))
+        spec.environment.push_back(fmt::format("SOURCE_DATE_EPOCH={}", time->seconds));
+    // Bytecode that Python writes by the way holds the time of a source that the same command wrote. What is compiled
+    // explicitly, by packages, goes by SOURCE_DATE_EPOCH.
+    if (services.options.scrub && !has_variable(spec, "PYTHONDONTWRITEBYTECODE"))
+        spec.environment.push_back("PYTHONDONTWRITEBYTECODE=1");
     spec.network = network_mode(command.network);
     spec.security = command.security == parser::RunSecurity::insecure ? SecurityMode::insecure : SecurityMode::sandbox;
     if (!settings.hostname.empty()) spec.hostname = settings.hostname;
@@ -98,8 +121,13 @@ RunSpec run_spec(const RunCommand& command, const std::vector<const NodeResult*>
     return spec;
 }
 
-TreeDelta run_command(RunSpec spec, const Tree& root, Services& services, LayerStack& layers,
-                      const std::function<void(std::string_view)>& output) {
+RunDeltaRules delta_rules(const RunCommand& command, const Services& services) {
+    return {
+        .times = services.times, .saw_first_seen_times = has_cache_mounts(command), .scrub = services.options.scrub};
+}
+
+RunDelta run_command(RunSpec spec, const Tree& root, const RunDeltaRules& rules, Services& services, LayerStack& layers,
+                     const std::function<void(std::string_view)>& output) {
     const Directory logs = services.store.subdirectory("logs");
     StepOutput step_output(logs, output);
     auto relays = relay_sockets(spec, services.store.pending());
@@ -113,13 +141,11 @@ TreeDelta run_command(RunSpec spec, const Tree& root, Services& services, LayerS
                                                        [&] { return lay_down_tools(services, layers); }));
         throw failure;
     }
-    TreeDelta delta =
-        layerstore::with_times(layerstore::complete_for(layerstore::normalise(result->changes(), root).delta, root),
-                               layerstore::default_file_time);
-    const DeltaId id = delta.id();
+    RunDelta left = run_delta(result->changes(), root, rules);
+    const DeltaId id = left.delta.id();
     services.lease.add(id);
-    result->keep(delta, id);
-    return delta;
+    result->keep(left.delta, id);
+    return left;
 }
 
 }  // namespace imgbuild::builder

@@ -48,11 +48,12 @@ void Notices::tell_once(const std::string& notice) {
 
 Services::Services(layerstore::Store& of_store, layerstore::Store::Lease& of_lease, const SolveOptions& of_options)
     : options(of_options),
+      times{of_options.timestamps, of_options.file_time},
       store(of_store),
       lease(of_lease),
       records(of_store.records()),
       memos(records),
-      packing(packing_of(of_options.file_time, of_options.packing)),
+      packing(packing_of(time_of_entries(), of_options.packing)),
       imported(*this, of_options.imports),
       sandbox(of_store, of_options.root_mode, notices),
       workers(available_processors()) {}

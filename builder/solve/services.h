@@ -63,6 +63,7 @@ struct Services {
     Services(layerstore::Store& of_store, layerstore::Store::Lease& of_lease, const SolveOptions& of_options);
 
     const SolveOptions& options;
+    const StepTimes times;
     layerstore::Store& store;
     layerstore::Store::Lease& lease;
     layerstore::Records& records;
@@ -77,6 +78,10 @@ struct Services {
     std::mutex renewing;
     std::set<std::string> renewed_cache_mounts;  ///< guarded by `renewing`
 
+    /// The one time of all entries of layers; empty where each has its own.
+    std::optional<layerstore::FileTime> time_of_entries() const {
+        return times.are_kept() ? std::nullopt : std::optional(options.file_time);
+    }
     /// Takes a cache mount's content away, once in a build: commands of it that come later share what is new.
     void renew_cache_mount(const std::string& id);
     /// The way to what lies elsewhere.

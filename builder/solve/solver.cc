@@ -263,28 +263,25 @@ class Solver {
 
     void start_packing(NodeId id, Part part) {
         const NodeResult& result = *ground_->results[id];
-        const auto* from = std::get_if<FromImage>(&plan_.nodes[id].operation);
-        // What is only claimed is verified on the way, which may take long.
-        if (!from && result.vouchers == known_here) {
-            try {
-                if (auto known = find_packed(result.stack.back(), services_)) {
-                    packed(id, {std::move(*known)});
-                    return;
-                }
-            } catch (...) {
-                fail(id, std::current_exception(), part);
+        try {
+            if (auto known = find_layers(result, services_)) {
+                packed(id, std::move(*known));
                 return;
             }
+        } catch (...) {
+            fail(id, std::current_exception(), part);
+            return;
         }
         ++running_packs_;
-        packers_.submit([this, id, &result, from, part] { pack_layers(id, result, from, part); });
+        packers_.submit([this, id, &result, part] { pack_layers(id, result, part); });
     }
 
     // On a thread of the pool.
-    void pack_layers(NodeId id, const NodeResult& result, const FromImage* from, Part part) {
+    void pack_layers(NodeId id, const NodeResult& result, Part part) {
         try {
             throw_if_cancelled();
             services_.imported.verify_for_image(result);
+            const auto* from = std::get_if<FromImage>(&result.node->operation);
             Packed layers =
                 from ? base_layers(*from->image, services_) : Packed{pack(result.stack.back(), services_, contents_)};
             mailbox_.post([this, id, layers = std::move(layers)] {
@@ -423,7 +420,7 @@ class Solver {
     // Trees of a build carry the constant that commands see; what leaves as files has the time that layers have.
     layerstore::Tree tree_with_file_times(const NodeResult& root) {
         const layerstore::FileTime time = services_.options.file_time;
-        if (time == layerstore::default_file_time) return root.tree;
+        if (time == layerstore::default_file_time || services_.times.are_kept()) return root.tree;
         layerstore::Tree tree;
         for (const StackLayer& layer : root.stack) {
             layerstore::TreeDelta delta = services_.load_delta(layer.delta);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "builder/cache/step_times.h"
 #include "builder/image/image_assembly.h"
 #include "builder/plan/build_plan.h"
 #include "builder/remote/context_files.h"
@@ -44,6 +45,7 @@ struct ContextDirectory {
 struct ContextElsewhere {
     RemoteContext place;
     std::shared_ptr<const ContextTree> loaded;  ///< null where it is brought once a step needs it
+    bool git_modes = false;
 };
 
 using BuildContext = std::variant<ContextDirectory, ContextElsewhere>;
@@ -84,6 +86,8 @@ struct SolveOptions {
     bool recompress_base = false;  ///< force-compression: layers of the base too
     bool oci_media_types = true;
     layerstore::FileTime file_time = layerstore::default_file_time;  ///< of entries in layers
+    Timestamps timestamps = Timestamps::fixed;                       ///< else entries keep theirs
+    bool scrub = false;  ///< --repro=strict: results of RUN are without what differs each time (builder/scrub)
     bool no_cache = false;
     std::vector<std::string> no_cache_stages;  ///< lower-case names
     std::vector<parser::Span> no_cache_spans;  ///< of instructions

@@ -50,6 +50,8 @@ void decode_state(const Json& object, RecordedStep& step) {
     step.directory = optional_string(object, "directory", "step");
     if (const Json* environment = optional_array(object, "environment", "step"))
         step.environment = strings_of(*environment);
+    if (const Json* mounts = optional_array(object, "mounts", "step"))
+        step.mounts.assign(mounts->begin(), mounts->end());
 }
 
 void encode_state(Json& object, const RecordedStep& step) {
@@ -58,6 +60,7 @@ void encode_state(Json& object, const RecordedStep& step) {
     if (step.user) object["user"] = *step.user;
     if (step.directory) object["directory"] = *step.directory;
     if (step.environment) object["environment"] = *step.environment;
+    if (!step.mounts.empty()) object["mounts"] = step.mounts;
 }
 
 RecordedStep decode_step(const Json& object, std::size_t place) {

@@ -40,6 +40,7 @@ struct RecordedStep {
     std::optional<std::string> user;   ///< of a RUN, and of a base image; empty: as the step below has it
     std::optional<std::string> directory;
     std::optional<std::vector<std::string>> environment;
+    std::vector<Json> mounts;  ///< of a RUN (recorded_mounts.h)
 };
 
 /// What a build took in, so that `imgbuild verify` can ask for it again.

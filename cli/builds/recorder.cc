@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "cli/builds/recorded_mounts.h"
 #include "cli/progress/run_end_json.h"
 #include "cli/progress/step_names.h"
 
@@ -129,6 +130,10 @@ void Recorder::note_surroundings(RecordedStep& step, const builder::PlanNode& pl
         step.directory = config.working_directory;
     }
     if (!command) return;
+    for (const builder::RunMount& mount : command->mounts) {
+        Json kept = json_of(mount);
+        if (!tells_argument(*command, kept.dump())) step.mounts.push_back(std::move(kept));
+    }
     if (!tells_argument(*command, command->user)) step.user = command->user;
     if (const std::string directory = command->working_directory.absolute(); !tells_argument(*command, directory))
         step.directory = directory;

@@ -19,6 +19,7 @@
 #include "cli/commands/call.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/delivery.h"
+#include "cli/commands/offline.h"
 #include "cli/commands/planning.h"
 #include "cli/commands/shell.h"
 #include "cli/commands/solving.h"
@@ -203,6 +204,7 @@ int build(BuildOptions options) {
     const std::optional<ParsedInput> parsed = parse_input(options, input);
     if (!parsed) return exit_status::usage;
     const parser::Buildfile& buildfile = parsed->buildfile;
+    if (options.solve.offline) require_all_here(options, buildfile, input, *store, *lease);
     const std::optional<builder::PlanResult> planned = plan_with_time(options, buildfile, input, *store, lease.get());
     if (!planned) return exit_status::usage;
     const Advice advice = check_input(options, buildfile, input, &*planned);

@@ -27,9 +27,10 @@ void declare_output(OptionSet& options, BuildFlags& flags, bool is_delivered) {
     if (is_delivered) options.list("-t,--tag", flags.tags, "NAME", "a name for the image");
     options.list("-o,--output", flags.outputs, "OUTPUT",
                  "type=oci|docker|image|registry|local|tar|cacheonly,dest=PATH,…; a directory; or - for a tar");
-    if (is_delivered) options.flag("--push", flags.push, "put the image into the registries that its names speak of");
-    if (is_delivered)
+    if (is_delivered) {
+        options.flag("--push", flags.push, "put the image into the registries that its names speak of");
         options.flag("--load", flags.load, "put the image into the docker or podman of this machine as well");
+    }
     options.list("--label", flags.labels, "NAME=VALUE", "a label of the image");
     options.list(
         "--annotation", flags.annotations, "[TYPE:]NAME=VALUE",
@@ -40,7 +41,13 @@ void declare_output(OptionSet& options, BuildFlags& flags, bool is_delivered) {
     if (is_delivered) options.flag("-q,--quiet", flags.quiet, "print the digest alone, and no progress");
     options.value("--progress", flags.progress, "MODE", "auto, tty, plain, rawjson or quiet");
     options.value("--created", flags.created, "git", "SOURCE_DATE_EPOCH is the time of the commit that CONTEXT is at");
-    options.value("--timestamps", flags.timestamps, "fixed", "times in layers: always SOURCE_DATE_EPOCH, or 1980");
+    options.value("--timestamps", flags.timestamps, "HOW",
+                  "times of files: fixed (one for all, the default), preserve (their own), or clamp (their own, "
+                  "none later than SOURCE_DATE_EPOCH)");
+    options.value("--repro", flags.repro, "strict",
+                  "leave logs, caches and random ids out of what commands made (docs/reproducible.md has the list)");
+    options.value("--format-version", flags.format_version, "N",
+                  "make the bytes that this version of the image format means (docs/formats/format-version.md; 1)");
     if (!is_delivered) return;
     options.word("--provenance", flags.provenance, "true",
                  "say how it was made: mode=min|max,version=v1|v0.2,builder-id=ID,… (docs/attestations.md)");

@@ -22,7 +22,8 @@ struct BuildFlags {
     LimitFlags limits;
     std::optional<std::string> context, file, target, network, shm_size, jobs, iidfile, metadata_file, profile;
     std::optional<std::string> no_cache, require_cached;
-    std::optional<std::string> pull, progress, call, context_modes, created, timestamps, provenance, sbom, on_failure;
+    std::optional<std::string> pull, progress, call, context_modes, created, timestamps, repro, format_version,
+        provenance, sbom, on_failure;
     std::vector<std::string> tags, platforms, build_args, build_arg_files, build_contexts, labels, annotations, outputs;
     std::vector<std::string> allow, no_cache_filters, secrets, ssh, add_hosts, ulimits, attests, cache_from, cache_to;
     bool load = false, push = false, offline = false, check = false, quiet = false, explain = false;

@@ -57,7 +57,8 @@ class InputReader {
     builder::BuildContext read_named(const std::string& place) const {
         auto found = find_context(place, keeps_git_dir());
         if (const auto* path = std::get_if<std::string>(&found)) return read_directory(*path, "", options_.git_modes);
-        return builder::ContextElsewhere{std::get<builder::RemoteContext>(std::move(found)), nullptr};
+        return builder::ContextElsewhere{std::get<builder::RemoteContext>(std::move(found)), nullptr,
+                                         options_.git_modes};
     }
 
     BuildInput read_main() {
@@ -103,7 +104,7 @@ class InputReader {
         std::shared_ptr<const builder::ContextTree> loaded = loader().load(place);
         BuildInput input{options_.source ? *options_.source : find_source(*loaded, name), {}, {}, {}, {}};
         input.fetched = fmt::format("{}: {}{}", name, loaded->detail, loaded->cached ? ", as before" : "");
-        input.contexts.emplace("", builder::ContextElsewhere{std::move(place), std::move(loaded)});
+        input.contexts.emplace("", builder::ContextElsewhere{std::move(place), std::move(loaded), options_.git_modes});
         return input;
     }
 

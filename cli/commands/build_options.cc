@@ -71,6 +71,13 @@ builder::NamedContext read_named_context(std::string_view place) {
     return {Kind::files, std::string(place)};
 }
 
+builder::Timestamps read_timestamps(std::string_view word) {
+    if (word == "fixed") return builder::Timestamps::fixed;
+    if (word == "clamp") return builder::Timestamps::clamp;
+    if (word == "preserve") return builder::Timestamps::preserve;
+    refuse_value("--timestamps", word, "no such way", "there are fixed, clamp and preserve");
+}
+
 void read_input(BuildOptions& options, const BuildFlags& flags) {
     options.context = *flags.context;
     options.file = flags.file;
@@ -84,8 +91,10 @@ void read_input(BuildOptions& options, const BuildFlags& flags) {
     if (flags.context_modes && *flags.context_modes != "git")
         refuse_value("--context-modes", *flags.context_modes, "no such modes", "there is git");
     options.git_modes = flags.context_modes.has_value();
-    if (flags.timestamps && *flags.timestamps != "fixed")
-        refuse_value("--timestamps", *flags.timestamps, "not supported", "there is fixed: layers are reproducible");
+    options.solve.timestamps = read_timestamps(flags.timestamps.value_or("fixed"));
+    if (flags.repro && *flags.repro != "strict")
+        refuse_value("--repro", *flags.repro, "no such way", "there is strict");
+    options.solve.scrub = flags.repro.has_value();
     options.target = flags.target.value_or("");
 }
 
@@ -168,10 +177,21 @@ void read_names(BuildOptions& options, const BuildFlags& flags) {
     for (const std::string& text : flags.annotations) read_annotation(options, text);
 }
 
+layerstore::FormatVersion read_format(const BuildFlags& flags) {
+    if (!flags.format_version) return layerstore::newest_format;
+    const auto number = parse_unsigned(*flags.format_version);
+    const auto format = number ? layerstore::format_from_number(*number) : std::nullopt;
+    if (format) return *format;
+    refuse_value("--format-version", *flags.format_version, "no such version of the image format",
+                 fmt::format("this program knows {}; a version that is newer needs a newer program",
+                             layerstore::known_format_numbers()));
+}
+
 // One more output, with the layers that the others ask for.
 OutputOption further_output(const BuildOptions& options, OutputOption::Kind kind) {
     const auto image = std::ranges::find_if(options.outputs, &OutputOption::is_image);
-    OutputOption output = image == options.outputs.end() ? OutputOption() : *image;
+    OutputOption output =
+        image == options.outputs.end() ? parse_output("type=image", options.solve.packing.format) : *image;
     output.kind = kind;
     output.destination.clear();
     output.push = kind == OutputOption::Kind::registry;
@@ -202,8 +222,9 @@ void refuse_push_without_name(const BuildOptions& options) {
 }
 
 void read_outputs(BuildOptions& options, const BuildFlags& flags) {
+    const layerstore::FormatVersion format = options.solve.packing.format = read_format(flags);
     for (const std::string& text : flags.outputs) {
-        options.outputs.push_back(parse_output(text));
+        options.outputs.push_back(parse_output(text, format));
         for (const std::string& annotation : options.outputs.back().annotations) read_annotation(options, annotation);
     }
     add_flagged_outputs(options, flags);

@@ -118,7 +118,12 @@ TEST_CASE("words with a fixed set of values") {
     CHECK(read({"--context-modes=git"}).git_modes);
     CHECK(refused({"--context-modes=svn"}) == "usage: --context-modes: svn: no such modes");
     CHECK(refused({"--timestamps=fixed"}) == "accepted");
-    CHECK(refused({"--timestamps=preserve"}) == "usage: --timestamps: preserve: not supported");
+    CHECK(refused({"--timestamps=late"}) == "usage: --timestamps: late: no such way");
+    CHECK(read({"--timestamps=preserve"}).solve.timestamps == builder::Timestamps::preserve);
+    CHECK(read({}).solve.timestamps == builder::Timestamps::fixed);
+    CHECK(refused({"--repro=lax"}) == "usage: --repro: lax: no such way");
+    CHECK(refused({"--format-version=0"}) == "usage: --format-version: 0: no such version of the image format");
+    CHECK(read({"--format-version=1"}).solve.packing.format == layerstore::FormatVersion::v1);
     CHECK(read({"--call=check"}).call.method == Call::Method::check);
     CHECK(read({"--check"}).call.method == Call::Method::check);
     CHECK(read({"--check", "--call=check,format=json,ignorestatus=true"}).call.json);

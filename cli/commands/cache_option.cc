@@ -174,7 +174,8 @@ void read_to(CacheText read, CacheOptions& options) {
         refuse_value(to_flag, read.text, "a digest names what is there already", "name a tag for the cache");
     option->every_layer = every_layer;
     option->must_succeed = !may_fail;
-    if (option->kind == CacheKind::layout) option->begins_afresh = take_bool(read.fields, "reset", to_flag).value_or(false);
+    if (option->kind == CacheKind::layout)
+        option->begins_afresh = take_bool(read.fields, "reset", to_flag).value_or(false);
     refuse_others(read.fields, {"type", "ref", "dest", "tag", "mode", "reset", "ignore-error"}, to_flag);
     add_place(options, std::move(*option), read);
 }
@@ -217,9 +218,11 @@ std::vector<std::shared_ptr<builder::ImportedCache>> open_imports(const CacheOpt
     std::vector<std::shared_ptr<builder::ImportedCache>> imports;
     for (const CacheOption& option : options.from) {
         const auto trust = option.is_accepted ? builder::CacheTrust::accept : builder::CacheTrust::verify;
-        for (auto& place : open_sources(option))
-            imports.push_back(
-                std::make_shared<builder::ImportedCache>(builder::CacheSource{std::move(place), trust}, store));
+        const auto places = open_sources(option);
+        // A new branch has no cache of its own yet, and that of the branch that it comes from stands behind it.
+        for (const auto& place : places)
+            imports.push_back(std::make_shared<builder::ImportedCache>(
+                builder::CacheSource{place, trust, place != places.back()}, store));
     }
     return imports;
 }

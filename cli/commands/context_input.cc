@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "builder/fetch/unpack.h"
 #include "builder/remote/fetched_file.h"
+#include "builder/remote/git_files.h"
 #include "builder/remote/spooled_tar.h"
 #include "builder/remote/unpacked_archive.h"
 #include "builder/solve/secrets.h"
@@ -137,7 +138,8 @@ layerstore::Store::Lease& required_lease(const layerstore::Store& store, layerst
 }
 
 ContextLoader::ContextLoader(const BuildOptions& options, layerstore::Store& store, layerstore::Store::Lease& lease)
-    : memos_(store.records()),
+    : git_modes_(options.git_modes),
+      memos_(store.records()),
       workers_(available_processors()),
       access_{store,
               lease,
@@ -149,11 +151,17 @@ ContextLoader::ContextLoader(const BuildOptions& options, layerstore::Store& sto
               agent_socket(options.solve.run)} {}
 
 std::shared_ptr<const builder::ContextTree> ContextLoader::load(const builder::RemoteContext& context) {
-    return std::make_shared<const builder::ContextTree>(builder::load_context(context, access_));
+    return std::make_shared<const builder::ContextTree>(builder::load_context(context, access_, git_modes_));
 }
 
 std::optional<std::int64_t> ContextLoader::time_of(const builder::RemoteContext& context) {
     return builder::time_of(context, access_);
+}
+
+void ContextLoader::fetch(const builder::FetchUrl& url) { builder::fetch_to_store(url.url, url.checksum, access_); }
+
+void ContextLoader::fetch(const builder::FetchGit& git) {
+    builder::fetch_git_files(git.source, git.keep_git_dir, access_);
 }
 
 std::string ContextLoader::fetch_text(const std::string& url, std::uint64_t limit) {

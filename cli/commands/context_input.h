@@ -46,10 +46,14 @@ class ContextLoader {
     std::shared_ptr<const builder::ContextTree> load(const builder::RemoteContext& context);
     /// Its time alone (builder::time_of()).
     std::optional<std::int64_t> time_of(const builder::RemoteContext& context);
+    /// Brings what an ADD names into the store.
+    void fetch(const builder::FetchUrl& url);
+    void fetch(const builder::FetchGit& git);
     /// The text that an URL gives.
     std::string fetch_text(const std::string& url, std::uint64_t limit);
 
   private:
+    bool git_modes_;
     builder::Memos memos_;
     TaskPool workers_;
     builder::RemoteAccess access_;

@@ -7,10 +7,13 @@
 #include "base/text.h"
 #include "builder/solve/inspection.h"
 #include "cli/builds/build_record.h"
+#include "cli/builds/recorded_mounts.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/image_tree.h"
+#include "cli/commands/run_options.h"
 #include "cli/commands/shell.h"
 #include "cli/common/common_options.h"
+#include "cli/common/environment.h"
 #include "cli/common/error_report.h"
 #include "cli/common/terminal.h"
 
@@ -20,6 +23,7 @@ namespace {
 struct DebugOptions {
     CommonOptions common;
     std::optional<std::string> place, build, platform, user, directory, network;
+    BuildFlags flags;                  ///< its secrets and agents
     std::vector<std::string> command;  ///< what stands behind "--"
 };
 
@@ -42,6 +46,8 @@ bool read_options(Arguments arguments, DebugOptions& debug) {
     options.value("-u,--user", debug.user, "USER", "instead of the image's or the step's");
     options.value("-w,--workdir", debug.directory, "DIR", "instead of the image's or the step's");
     options.value("--network", debug.network, "MODE", "default, none or host");
+    options.list("--secret", debug.flags.secrets, "id=ID[,src=FILE][,env=NAME]", "for secrets of the step");
+    options.list("--ssh", debug.flags.ssh, "ID[=SOCKET]", "an agent's socket for agents of the step");
     add_platform(options, debug.platform);
     add_common(options, debug.common, CommonScope::sandbox);
     return parse_or_help(options, cut_command(arguments, debug.command));
@@ -89,6 +95,29 @@ builder::InspectedState state_of_step(const BuildRecord& record, std::size_t ind
     return state;
 }
 
+// What can be given again: cache mounts and memory are there, a secret or an agent if it is given once more.
+void add_mounts(builder::InspectedState& state, const RecordedStep& step, const builder::RunSettings& settings) {
+    for (const Json& kept : step.mounts) {
+        std::optional<builder::RunMount> mount = mount_from_json(kept);
+        if (!mount) continue;
+        const bool is_secret = mount->mount.type == parser::MountType::secret;
+        const bool is_agent = mount->mount.type == parser::MountType::ssh;
+        if (mount->input) {
+            tell(fmt::format("{}: what the step mounts there from elsewhere is left out\n",
+                             printable(mount->target.absolute())));
+            continue;
+        }
+        if (is_secret && !settings.secrets.contains(mount->mount.id))
+            tell(fmt::format("secret {0} of the step is not there: give it with --secret id={0},src=FILE\n",
+                             printable(mount->mount.id)));
+        if (is_agent && !settings.ssh_sockets.contains(mount->mount.id))
+            tell(fmt::format("ssh agent {0} of the step is not there: give it with --ssh {0}\n",
+                             printable(mount->mount.id)));
+        mount->mount.required = false;
+        state.mounts.push_back(std::move(*mount));
+    }
+}
+
 [[noreturn]] void refuse_several(const std::string& word, const BuildRecord& record,
                                  const std::vector<std::size_t>& found) {
     std::string hint = "name more words of one:";
@@ -104,7 +133,8 @@ void tell_failed(const RecordedStep& step) {
     tell(fmt::format("{} did not come to its end: this is the state before it\n", step.name));
 }
 
-std::optional<builder::InspectedState> find_step(const DebugOptions& debug, layerstore::Store& store) {
+std::optional<builder::InspectedState> find_step(const DebugOptions& debug, layerstore::Store& store,
+                                                 const builder::RunSettings& settings) {
     const BuildRecord record = choose_record(store, debug.build, "debug");
     std::vector<std::size_t> found;
     for (std::size_t i = 0; i < record.steps.size(); ++i)
@@ -112,11 +142,14 @@ std::optional<builder::InspectedState> find_step(const DebugOptions& debug, laye
     if (found.empty()) return std::nullopt;
     if (found.size() > 1) refuse_several(*debug.place, record, found);
     tell_failed(record.steps[found.front()]);
-    return state_of_step(record, found.front());
+    builder::InspectedState state = state_of_step(record, found.front());
+    add_mounts(state, record.steps[found.front()], settings);
+    return state;
 }
 
 // A number is a line; else an image is meant where there is one.
-builder::InspectedState find_state(const DebugOptions& debug, layerstore::Store& store, ImageSources& images) {
+builder::InspectedState find_state(const DebugOptions& debug, layerstore::Store& store, ImageSources& images,
+                                   const builder::RunSettings& settings) {
     const std::string& place = *debug.place;
     const bool is_line = place.find_first_not_of("0123456789") == std::string::npos;
     std::optional<Error> no_image;
@@ -131,7 +164,7 @@ builder::InspectedState find_state(const DebugOptions& debug, layerstore::Store&
         }
     }
     try {
-        if (auto step = find_step(debug, store)) return std::move(*step);
+        if (auto step = find_step(debug, store, settings)) return std::move(*step);
     } catch (const Error& error) {
         if (!no_image || error.kind() != ErrorKind::not_found) throw;
         throw *no_image;  // there is no build whose step it could be
@@ -160,10 +193,11 @@ int run_debug(Arguments arguments) {
     options.root_mode = wanted_root_mode(debug.common);
     options.offline = true;
     const parser::RunNetwork network = network_of(debug);
+    options.run = read_run_settings(debug.flags, process_environment);
     const auto store = open_store(debug.common);
     const auto lease = store->lease();
     ImageSources images(*store, debug.platform);
-    builder::InspectedState state = find_state(debug, *store, images);
+    builder::InspectedState state = find_state(debug, *store, images, options.run);
     options.tools = shell_tools(*store);
     state.network = network;
     if (debug.user) state.user = *debug.user;

@@ -12,6 +12,7 @@
 #include "builder/exchange/cache_records.h"
 #include "builder/image/image_assembly.h"
 #include "builder/image/output.h"
+#include "builder/scrub/scrub.h"
 #include "cli/commands/loading.h"
 #include "cli/commands/pushing.h"
 #include "cli/commands/result_files.h"
@@ -101,6 +102,18 @@ std::string metadata_of(const BuildOptions& options, const Product& product) {
     return write_json_indented(document) + "\n";
 }
 
+// What a rebuild has to ask for again; usual images say nothing.
+std::map<std::string, std::string> manifest_annotations(const BuildOptions& options,
+                                                        const layerstore::Platform& platform) {
+    std::map<std::string, std::string> annotations =
+        annotations_of(options.annotations, Annotation::Place::manifest, platform);
+    if (!options.solve.oci_media_types) return annotations;
+    const std::string times = builder::StepTimes{options.solve.timestamps, options.file_time}.text();
+    if (!times.empty()) annotations.insert_or_assign("io.imgbuild.timestamps", times);
+    if (options.solve.scrub) annotations.insert_or_assign("io.imgbuild.repro", std::string(builder::scrub_version));
+    return annotations;
+}
+
 std::pair<std::string, std::string> inline_member(const builder::SolvedImage& image) {
     if (image.inline_cache.empty()) return {};
     return {std::string(builder::inline_cache_member), image.inline_cache};
@@ -131,15 +144,16 @@ Product make_product(const BuildOptions& options, const builder::BuildPlan& plan
     const auto form = image_output->oci_artifact ? builder::AttestationForm::artifact : builder::AttestationForm::image;
     for (std::size_t i = 0; i < plan.images.size(); ++i) {
         const builder::PlannedImage& planned = plan.images[i];
-        layerstore::Image image = builder::assemble_image(
-            {.config = planned.config,
-             .base_history = planned.base_history,
-             .layers = solved.images[i].layers,
-             .base_layers = solved.images[i].base_layers,
-             .created = options.file_time,
-             .annotations = annotations_of(options.annotations, Place::manifest, planned.platform),
-             .oci_media_types = options.solve.oci_media_types,
-             .extra_member = inline_member(solved.images[i])});
+        layerstore::Image image =
+            builder::assemble_image({.config = planned.config,
+                                     .base_history = planned.base_history,
+                                     .layers = solved.images[i].layers,
+                                     .base_layers = solved.images[i].base_layers,
+                                     .created = options.file_time,
+                                     .annotations = manifest_annotations(options, planned.platform),
+                                     .format = options.solve.packing.format,
+                                     .oci_media_types = options.solve.oci_media_types,
+                                     .extra_member = inline_member(solved.images[i])});
         image.descriptor.annotations =
             annotations_of(options.annotations, Place::manifest_descriptor, planned.platform);
         builder::write_documents(image, store.blobs());

@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "base/process.h"
 #include "base/temporary_directory.h"
@@ -11,6 +13,7 @@
 #include "builder/fetch/accounts.h"
 #include "builder/fetch/short_names.h"
 #include "builder/sandbox/cgroup.h"
+#include "builder/sandbox/network/uplink.h"
 #include "builder/sandbox/probe.h"
 #include "cli/commands/commands.h"
 #include "cli/common/common_options.h"
@@ -22,9 +25,12 @@ namespace imgbuild::cli {
 namespace {
 
 std::string describe_rung(const builder::Rung& rung) {
-    std::string text =
-        fmt::format("{:9} {}\n", name_of(rung.mode), rung.works ? "yes" : "no: " + printable(rung.reason));
-    if (!rung.works && !rung.remedy.empty()) text += fmt::format("{:9} try: {}\n", "", printable(rung.remedy));
+    std::string answer = rung.works ? "yes" : "no: " + printable(rung.reason);
+    if (rung.works && rung.shares_processes)
+        answer += fmt::format(", as rung {}: {}", rung.mode == builder::RootMode::single ? "2b" : "1b",
+                              printable(rung.reason));
+    std::string text = fmt::format("{:9} {}\n", name_of(rung.mode), answer);
+    if (!rung.remedy.empty()) text += fmt::format("{:9} try: {}\n", "", printable(rung.remedy));
     return text;
 }
 
@@ -42,6 +48,26 @@ std::string limits_text() {
                        ::geteuid() == 0
                            ? "start the container with its control groups writable (docker, podman: --privileged)"
                            : "systemd-run --user --scope -p Delegate=yes imgbuild …");
+}
+
+// Where nothing can be mounted there is no namespace for it either.
+std::string network_text(const std::vector<builder::Rung>& rungs) {
+    std::string text = "\nnetwork of commands (without --network):\n";
+    const auto best = std::ranges::find_if(rungs, &builder::Rung::works);
+    if (best == rungs.end() || best->mode == builder::RootMode::chroot)
+        return text + "this machine's: there is no namespace for one of their own\n";
+    const builder::UplinkSearch found = builder::find_uplink();
+    if (found.missing.empty()) {
+        text += "their own, and the way out is ";
+        std::string_view before;
+        for (const builder::UplinkProgram& program : found.uplink.programs) {
+            if (!builder::fault_of(program).empty()) continue;
+            text += fmt::format("{}{}", std::exchange(before, ", else "), printable(program.path));
+        }
+        return text + "\n";
+    }
+    text += fmt::format("this machine's, services on its loopback included: {}\n", printable(found.missing));
+    return found.remedy.empty() ? text : text + fmt::format("{:24} try: {}\n", "", printable(found.remedy));
 }
 
 std::string programs_text() {
@@ -116,7 +142,7 @@ int run_doctor(Arguments arguments) {
     text += "\nkernel:\n";
     for (const auto& [name, answer] : builder::kernel_features())
         text += fmt::format("{:24} {}\n", printable(name), printable(answer));
-    text += limits_text() + programs_text();
+    text += limits_text() + network_text(rungs) + programs_text();
     print(text);
     builder::choose_rung(rungs, wanted_root_mode(common));  // says what blocks each where none works
     return exit_status::ok;

@@ -54,27 +54,45 @@ builder::FinishedLayer import_layer(Input& input, layerstore::Store& store) {
 constexpr std::array<std::string_view, 11> changing{"CMD",     "ENTRYPOINT", "ENV",  "EXPOSE", "HEALTHCHECK", "LABEL",
                                                     "ONBUILD", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"};
 
-// What instructions say of an image, as a Buildfile of them alone would: no step of it is done.
-layerstore::ImageConfig config_of_changes(const std::vector<std::string>& changes, layerstore::Store& store,
-                                          const layerstore::Platform& platform) {
-    const parser::Source source("--change", "FROM scratch\n" + join(changes, "\n") + "\n");
-    const parser::ParseResult parsed = parser::parse_buildfile(source);
-    if (!parsed.ok()) throw Error(ErrorKind::usage, "--change: no instruction", parsed.diagnostics.render(source));
-    const bool is_one_stage = parsed.buildfile.stages.size() == 1;
-    for (const parser::Instruction& instruction : parsed.buildfile.stages.front().instructions) {
-        const std::string_view keyword = parser::canonical_keyword(instruction.body);
-        if (std::ranges::find(changing, keyword) == changing.end() || !is_one_stage)
-            refuse_value(
-                "--change", instruction.text, "does not say something of an image",
-                "there are CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME "
-                "and WORKDIR");
-    }
+// What a Buildfile of instructions about an image says of it: no step of it is done.
+layerstore::ImageConfig planned_config(const parser::Buildfile& buildfile, const parser::Source& source,
+                                       layerstore::Store& store, const layerstore::Platform& platform) {
     const auto resolver = builder::make_image_finder(store, builder::PullPolicy::never, true);
-    builder::PlanRequest request{.buildfile = parsed.buildfile, .resolver = *resolver};
+    builder::PlanRequest request{.buildfile = buildfile, .resolver = *resolver};
     request.platform = request.build_platform = platform;
     const builder::PlanResult planned = builder::make_plan(request);
     if (!planned.plan) throw Error(ErrorKind::usage, "--change: no instruction", planned.diagnostics.render(source));
-    layerstore::ImageConfig config = planned.plan->images.front().config;
+    return planned.plan->images.front().config;
+}
+
+// Error{usage} for instructions that do something.
+void check_changes(const parser::Buildfile& buildfile) {
+    const bool is_one_stage = buildfile.stages.size() == 1;
+    for (const parser::Instruction& instruction : buildfile.stages.front().instructions) {
+        const std::string_view keyword = parser::canonical_keyword(instruction.body);
+        if (std::ranges::find(changing, keyword) == changing.end() || !is_one_stage)
+            refuse_value("--change", instruction.text, "does not say something of an image",
+                         "there are CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, "
+                         "VOLUME and WORKDIR");
+    }
+}
+
+layerstore::ImageConfig config_of_changes(const std::vector<std::string>& changes, layerstore::Store& store,
+                                          const layerstore::Platform& platform) {
+    if (changes.empty()) return {};
+    const parser::Source source("--change", "FROM scratch\n" + join(changes, "\n") + "\n");
+    const parser::ParseResult parsed = parser::parse_buildfile(source);
+    if (!parsed.ok()) throw Error(ErrorKind::usage, "--change: no instruction", parsed.diagnostics.render(source));
+    check_changes(parsed.buildfile);
+    layerstore::ImageConfig config = planned_config(parsed.buildfile, source, store, platform);
+    // What every build on nothing says is not said of files from elsewhere.
+    const parser::Source nothing("--change", "FROM scratch\n");
+    const auto usual = planned_config(parser::parse_buildfile(nothing).buildfile, nothing, store, platform);
+    for (const std::string& variable : usual.environment) std::erase(config.environment, variable);
+    const bool has_folder = std::ranges::any_of(
+        parsed.buildfile.stages.front().instructions,
+        [](const auto& instruction) { return parser::canonical_keyword(instruction.body) == "WORKDIR"; });
+    if (!has_folder) config.working_directory.clear();
     for (layerstore::HistoryEntry& entry : config.history) entry.empty_layer = true;
     return config;
 }

@@ -65,7 +65,7 @@ int run_manifest(Arguments arguments) {
         }
     }
     const bool wants_help = arguments.size() == 1 && (arguments[0] == "--help" || arguments[0] == "-h");
-    if (!wants_help && !arguments.empty()) return print_manifest(arguments);
+    if (!wants_help) return print_manifest(arguments);
     print(list_help());
     return exit_status::ok;
 }

@@ -70,7 +70,7 @@ Kind kind_of(const std::string& type, CsvFields& fields, bool has_destination) {
                 : "there are oci, docker, image, registry, local, tar and cacheonly");
 }
 
-void read_packing(CsvFields& fields, const std::string& type, OutputOption& output) {
+void read_packing(CsvFields& fields, const std::string& type, OutputOption& output, layerstore::FormatVersion format) {
     if (const std::optional<std::string> word = take(fields, "compression")) {
         const std::optional<Compression> compression = compression_from_name(*word);
         if (*word == "estargz")
@@ -79,7 +79,8 @@ void read_packing(CsvFields& fields, const std::string& type, OutputOption& outp
             refuse(fmt::format("unknown compression: {}", printable(*word)), "there are gzip, zstd and uncompressed");
         output.packing.compression = *compression;
     }
-    output.packing.level = default_level(output.packing.compression);
+    output.packing.format = format;
+    output.packing.level = layerstore::default_level(format, output.packing.compression);
     if (const std::optional<std::string> text = take(fields, "compression-level")) {
         const std::optional<std::uint64_t> level = parse_unsigned(*text);
         // zstd's 0 is its own usual one.
@@ -159,7 +160,7 @@ void take_settled(CsvFields& fields) {
         refuse("prefer-nondist-layers=true: layers of a base stay as they are only without force-compression",
                "leave it out");
     if (take_bool(fields, "rewrite-timestamp", flag) == false)
-        refuse("rewrite-timestamp=false: layers always have fixed times");
+        refuse("rewrite-timestamp=false: the times of all outputs are said once", "with --timestamps=preserve");
 }
 
 void check_destination(const OutputOption& output) {
@@ -173,7 +174,7 @@ void check_destination(const OutputOption& output) {
 
 }  // namespace
 
-OutputOption parse_output(std::string_view text) {
+OutputOption parse_output(std::string_view text, layerstore::FormatVersion format) {
     OutputOption output;
     CsvFields fields = parse_csv_fields(text, flag);
     if (fields.values.empty() && fields.bare.size() == 1 && !fields.bare.front().empty()) {
@@ -188,7 +189,7 @@ OutputOption parse_output(std::string_view text) {
     if (output.is_file_tree())
         read_attestation_places(fields, output);
     else
-        read_packing(fields, *type, output);
+        read_packing(fields, *type, output, format);
     read_push(fields, output);
     read_mode(fields, output);
     read_annotations(fields, output);

@@ -58,7 +58,8 @@ struct OutputOption {
 };
 
 /// Error{usage} for an unknown type, key or value, with the nearest known one, and for what cannot be done.
-OutputOption parse_output(std::string_view text);
+/// Levels of compression that nobody gives are those of `format`.
+OutputOption parse_output(std::string_view text, layerstore::FormatVersion format = layerstore::newest_format);
 
 /// Error{usage} when two outputs ask for standard output, two images for different layers, or two times:
 /// a build packs once.

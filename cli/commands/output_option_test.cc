@@ -129,7 +129,7 @@ TEST_CASE("what cannot be done is refused rather than left out") {
           "force-compression");
     CHECK(refused("type=oci,rewrite-timestamp=true") == "accepted");
     CHECK(refused("type=oci,rewrite-timestamp=false") ==
-          "usage: --output: rewrite-timestamp=false: layers always have fixed times");
+          "usage: --output: rewrite-timestamp=false: the times of all outputs are said once");
     CHECK(refused("type=oci,oci-mediatypes=false") ==
           "usage: --output: oci-mediatypes=false: an OCI layout has OCI's media types");
 }

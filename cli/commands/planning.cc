@@ -88,8 +88,8 @@ std::optional<ParsedInput> parse_input(const BuildOptions& options, const BuildI
     return std::nullopt;
 }
 
-builder::PlanResult try_plan(const BuildOptions& options, const parser::Buildfile& buildfile,
-                             layerstore::Store& store) {
+builder::PlanResult try_plan(const BuildOptions& options, const parser::Buildfile& buildfile, layerstore::Store& store,
+                             builder::ImageResolver* resolver) {
     require_target(buildfile, options.target);
     std::map<std::string, builder::NamedContext> contexts = options.contexts;
     contexts.insert_or_assign("", builder::NamedContext{builder::NamedContext::Kind::files, options.context});
@@ -97,7 +97,7 @@ builder::PlanResult try_plan(const BuildOptions& options, const parser::Buildfil
         pin_images(builder::make_image_finder(store, options.pull, options.solve.offline), options.pins, store);
     const bool is_build = options.call.method == Call::Method::build;
     builder::PlanRequest request{.buildfile = buildfile,
-                                 .resolver = *finder,
+                                 .resolver = resolver ? *resolver : *finder,
                                  .target = options.target,
                                  .build_args = options.build_args,
                                  .contexts = std::move(contexts),

@@ -27,7 +27,9 @@ std::optional<ParsedInput> parse_input(const BuildOptions& options, const BuildI
 
 /// Plans all platforms, with base images of the store and, as the options say, of registries; what is said of the file
 /// is said of the first one. Throws what the resolver throws.
-builder::PlanResult try_plan(const BuildOptions& options, const parser::Buildfile& buildfile, layerstore::Store& store);
+/// With `resolver` images are asked of that one.
+builder::PlanResult try_plan(const BuildOptions& options, const parser::Buildfile& buildfile, layerstore::Store& store,
+                             builder::ImageResolver* resolver = nullptr);
 /// The same; empty after errors of the Buildfile, which were told with what the checks say.
 std::optional<builder::PlanResult> plan_input(const BuildOptions& options, const parser::Buildfile& buildfile,
                                               const BuildInput& input, layerstore::Store& store);

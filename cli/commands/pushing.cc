@@ -11,6 +11,7 @@
 #include "builder/fetch/documents.h"
 #include "builder/push/repositories.h"
 #include "cli/common/terminal.h"
+#include "layerstore/image/layout.h"
 #include "layerstore/image/reference.h"
 
 namespace imgbuild::cli {
@@ -101,7 +102,12 @@ void push(const PushJob& job) {
     std::unique_ptr<Origins> origins;
     if (job.origins) origins = std::make_unique<Origins>(*job.origins, job.store.blobs(), repositories);
     if (origins) source.bring = [&](const Descriptor& blob) { origins->bring(blob, job.store.blobs()); };
+    std::vector<Descriptor> blobs;
+    layerstore::for_each_blob(job.store.blobs(), job.root, "push", [&](const Descriptor& blob) {
+        if (!builder::is_document(blob.media_type)) blobs.push_back(blob);
+    });
     builder::push_image(source, job.names, {.by_digest = job.by_digest}, [&](const builder::PushReport& report) {
+        repositories.remember(report.repository, blobs);
         if (!job.quiet) tell(describe(report));
     });
 }

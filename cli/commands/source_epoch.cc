@@ -126,11 +126,18 @@ void settle(BuildOptions& options, EpochFinder& finder) {
     if (!word.empty()) set_file_time(options, word);
 }
 
-}  // namespace
+void require_limit(const BuildOptions& options) {
+    if (options.solve.timestamps != builder::Timestamps::clamp) return;
+    const auto epoch = options.build_args.find(std::string(epoch_name));
+    if (epoch == options.build_args.end() || epoch->second.empty())
+        throw Error(ErrorKind::usage,
+                    fmt::format("--timestamps=clamp: there is no {} that says to which time", epoch_name),
+                    "set it in the environment, or give --created=git; --timestamps=preserve keeps times as they are");
+}
 
-std::optional<builder::PlanResult> plan_with_time(BuildOptions& options, const parser::Buildfile& buildfile,
-                                                  BuildInput& input, layerstore::Store& store,
-                                                  layerstore::Store::Lease* lease) {
+std::optional<builder::PlanResult> plan_with_epoch(BuildOptions& options, const parser::Buildfile& buildfile,
+                                                   BuildInput& input, layerstore::Store& store,
+                                                   layerstore::Store::Lease* lease) {
     EpochFinder finder(options, buildfile, input, store, lease);
     const std::string name(epoch_name);
     if (options.created_from_git || options.build_args.contains(name)) settle(options, finder);
@@ -141,6 +148,16 @@ std::optional<builder::PlanResult> plan_with_time(BuildOptions& options, const p
     options.build_args[name] = given;
     settle(options, finder);
     return options.build_args[name] == given ? planned : plan_input(options, buildfile, input, store);
+}
+
+}  // namespace
+
+std::optional<builder::PlanResult> plan_with_time(BuildOptions& options, const parser::Buildfile& buildfile,
+                                                  BuildInput& input, layerstore::Store& store,
+                                                  layerstore::Store::Lease* lease) {
+    std::optional<builder::PlanResult> planned = plan_with_epoch(options, buildfile, input, store, lease);
+    if (planned) require_limit(options);
+    return planned;
 }
 
 }  // namespace imgbuild::cli

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <filesystem>
 
 #include "base/base64.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "fetch/accounts/auth_file.h"
 #include "fetch/accounts/credential_helper.h"
 #include "fetch/accounts/credential_search.h"
+#include "fetch/accounts/token_jar.h"
 #include "fetch/test_home.h"
 
 using namespace imgbuild;
@@ -38,6 +42,32 @@ std::string error_of(Action&& action) {
 }
 
 }  // namespace
+
+TEST_CASE("a token jar keeps the last token under each key, in memory and nowhere else") {
+    use_token_jar(-1);
+    remember_token("https://a.io/v2 x ", "Bearer 1");
+    CHECK(recall_token("https://a.io/v2 x ").empty());
+    const Fd jar(::memfd_create("jar", MFD_CLOEXEC));
+    use_token_jar(jar.get());
+    remember_token("https://a.io/v2 x ", "Bearer 1");
+    remember_token("https://a.io/v2 x pull,push", "Bearer 2");
+    remember_token("https://a.io/v2 x ", "Bearer 3");
+    CHECK(recall_token("https://a.io/v2 x ") == "Bearer 3");
+    CHECK(recall_token("https://a.io/v2 x pull,push") == "Bearer 2");
+    CHECK(recall_token("https://a.io/v2 ").empty());
+    CHECK(recall_token("").empty());
+    remember_token("big", std::string(600 * 1024, 'x'));
+    CHECK(recall_token("big").empty());
+    for (int i = 0; i < 100; ++i) remember_token("key", std::string(10 * 1024, 'x'));
+    CHECK(recall_token("key") == std::string(10 * 1024, 'x'));
+    const Home home;
+    home.write("file", "");
+    const Fd file(::open(home.path("file").c_str(), O_RDWR | O_CLOEXEC));
+    use_token_jar(file.get());
+    remember_token("key", "Bearer 1");
+    CHECK(home.read("file").empty());
+    use_token_jar(-1);
+}
 
 TEST_CASE("base64 is read back, and refused where it is none") {
     for (const char* text : {"", "a", "ab", "abc", "user:p\xc3\xa4ss"})

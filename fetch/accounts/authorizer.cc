@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/stream.h"
 #include "base/text.h"
+#include "fetch/accounts/token_jar.h"
 #include "fetch/transfer.h"
 
 namespace imgbuild::fetch {
@@ -81,6 +82,9 @@ std::string RegistryAuthorizer::subject() const {
     return access_.repository.empty() ? fmt::format("registry {}: token", access_.domain)
                                       : fmt::format("registry {}: token for {}", access_.domain, access_.repository);
 }
+
+RegistryAuthorizer::RegistryAuthorizer(HttpClient& client, RegistryAccess access)
+    : client_(client), access_(std::move(access)), value_(recall_token(access_.jar_key)) {}
 
 const Credential& RegistryAuthorizer::credential() {
     if (!credential_) credential_ = access_.find_credential ? access_.find_credential() : Credential();
@@ -153,6 +157,7 @@ bool RegistryAuthorizer::renew(const HttpReply& refusal) {
         const std::string& given = credential().registry_token;
         found = "Bearer " + (given.empty() ? token_for(*bearer) : given);
         if (!given.empty() && found == value_) return false;
+        remember_token(access_.jar_key, found);
     } else if (find("basic") != challenges.end()) {
         found = credential().basic();
         if (found == value_) return false;

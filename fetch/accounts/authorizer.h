@@ -34,11 +34,13 @@ struct RegistryAccess {
     std::vector<std::string> scopes;
     /// Asked once, at the first 401.
     std::function<Credential()> find_credential = nullptr;
+    /// Under which a token is shared with other helpers; empty: it is not.
+    std::string jar_key = {};
 };
 
 class RegistryAuthorizer final : public Authorizer {
   public:
-    RegistryAuthorizer(HttpClient& client, RegistryAccess access) : client_(client), access_(std::move(access)) {}
+    RegistryAuthorizer(HttpClient& client, RegistryAccess access);
 
     std::string value() const override { return value_; }
     bool renew(const HttpReply& refusal) override;

@@ -19,7 +19,7 @@
 namespace imgbuild::fetch {
 namespace {
 
-constexpr std::size_t most_answer_bytes = 64 * 1024;
+constexpr std::size_t most_helper_answer_bytes = 64 * 1024;
 constexpr std::chrono::seconds time_limit{30};
 
 struct Answer {
@@ -83,7 +83,7 @@ class Conversation {
         const std::size_t count = FdReader(from_.get(), what_).read(buffer);
         if (count == 0) return from_.reset();
         text_ += as_text(std::span(buffer).first(count));
-        if (text_.size() > most_answer_bytes)
+        if (text_.size() > most_helper_answer_bytes)
             throw Error(ErrorKind::denied, fmt::format("{}: an answer of more than 64 KiB", what_));
     }
 

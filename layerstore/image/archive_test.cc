@@ -125,9 +125,9 @@ TEST_CASE("several images share an archive and its blobs, and its length is know
     Blobs from;
     const Image one = from.image({"base", "one"});
     const Image two = from.image({"base", "two"});
-    const ImageArchive archive({{one.descriptor, {"docker.io/library/one:1"}, one},
-                                {two.descriptor, {"docker.io/library/two:1"}, two}},
-                               from.store);
+    const ImageArchive archive(
+        {{one.descriptor, {"docker.io/library/one:1"}, one}, {two.descriptor, {"docker.io/library/two:1"}, two}},
+        from.store);
     MemoryWriter bytes;
     archive.write(bytes);
     CHECK(bytes.bytes().size() == archive.size());

@@ -351,6 +351,12 @@ TEST_CASE("names that leave the root, damaged headers and cut archives are refus
                          Error);
 }
 
+TEST_CASE("a last file without what pads it, as tools in Go write it, is whole") {
+    Fixture fixture;
+    const std::string tar = tar_header(at("/f"), fixture.file("data")) + "data";
+    for (const std::string& end : {std::string(), std::string(100, '\0')}) CHECK(read(tar + end).find(at("/f")));
+}
+
 TEST_CASE("a device that overlay file systems take for a deletion is refused") {
     std::string tar = tar_header(at("/x"), Fixture::other(EntryKind::character_device)) + std::string(tar_end());
     CHECK_THROWS_WITH_AS(read(tar), "layer: /x: a device 0:0, which overlay file systems take for a deletion", Error);

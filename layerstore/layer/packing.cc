@@ -17,12 +17,6 @@
 namespace imgbuild::layerstore {
 namespace {
 
-// A chunk ends before an entry whose path hashes to a multiple of 16 once it holds 1 MiB, so that an inserted
-// file moves no later boundary, and before any entry that would bring it above 4 MiB. Numbers of format version 1.
-constexpr std::uint64_t small_chunk = 1 << 20;
-constexpr std::uint64_t large_chunk = 4 << 20;
-constexpr std::uint8_t boundary_mask = 0x0f;
-
 struct Chunk {
     std::optional<Digest> key;  // of chunks that later layers may use again
     std::uint64_t sum = 0;
@@ -37,6 +31,7 @@ class Packer {
         : delta_(delta),
           contents_(contents),
           options_(options),
+          rules_(chunk_rules(options.format)),
           compressor_(compressor_version(options.compression)),
           pool_(pool),
           earlier_(earlier),
@@ -58,13 +53,13 @@ class Packer {
         for (std::size_t i = 0; i < changes.size(); ++i) {
             std::string header = layer_header(delta_, targets_, changes[i]);
             std::uint64_t size = header.size() + data_bytes(changes[i]);
-            bool at_boundary = held >= small_chunk && ends_here(changes[i].path);
-            if (i > begin && (at_boundary || held + size > large_chunk)) {
+            bool at_boundary = held >= rules_.small && ends_here(changes[i].path);
+            if (i > begin && (at_boundary || held + size > rules_.large)) {
                 submit_entries(begin, std::exchange(headers, {}));
                 begin = i;
                 held = 0;
             }
-            if (size > large_chunk) {
+            if (size > rules_.large) {
                 submit_large(changes[i], std::move(header));
                 begin = i + 1;
                 continue;
@@ -97,8 +92,8 @@ class Packer {
                         fmt::format("pack: a layer of more than {} entries", limits::archive_entries));
     }
 
-    static bool ends_here(const ImagePath& path) {
-        return (Sha256::of(path.bytes()).bytes().back() & boundary_mask) == 0;
+    bool ends_here(const ImagePath& path) const {
+        return (Sha256::of(path.bytes()).bytes().back() & rules_.boundary_mask) == 0;
     }
 
     std::uint64_t data_bytes(const Change& change) const {
@@ -195,7 +190,7 @@ class Packer {
     // A file larger than a chunk has chunks of its own, cut at multiples of the chunk's size.
     void submit_large(const Change& change, std::string header) {
         if (!earlier_) return stream_large(change, std::move(header), {});
-        std::vector<Digest> keys((change.entry.size + large_chunk - 1) / large_chunk);
+        std::vector<Digest> keys((change.entry.size + rules_.large - 1) / rules_.large);
         for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = key_of_piece(change, header, i);
         const bool is_known = std::ranges::all_of(keys, [&](const Digest& key) { return earlier_->has(key); });
         if (!is_known) return stream_large(change, std::move(header), keys);
@@ -213,20 +208,21 @@ class Packer {
         std::uint64_t total = 0;
         std::uint64_t in_piece = 0;
         auto submit_piece = [&] {
-            const std::uint64_t index = (total - 1) / large_chunk;
+            const std::uint64_t index = (total - 1) / rules_.large;
             const std::optional<Digest> key = keys.empty() ? std::nullopt : std::optional(keys.at(index));
             submit([this, key, tar = std::exchange(tar, {})]() mutable { return compress(key, std::move(tar)); });
             in_piece = 0;
         };
         for (;;) {
-            std::size_t room = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), large_chunk - in_piece));
+            std::size_t room =
+                static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), rules_.large - in_piece));
             std::size_t count = reader->read(std::span(buffer).first(room));
             if (count == 0) break;
             tar.append(as_text(std::span(buffer).first(count)));
             total += count;
             in_piece += count;
             if (total > change.entry.size) break;
-            if (in_piece == large_chunk) submit_piece();
+            if (in_piece == rules_.large) submit_piece();
         }
         check_size(change, total);
         tar.append(tar_padding(total), '\0');
@@ -237,8 +233,8 @@ class Packer {
     // which alone shows that it is what it was.
     std::string read_piece(const Change& change, const std::string& header, std::uint64_t index) const {
         std::string tar = index == 0 ? header : "";
-        const std::uint64_t begin = index * large_chunk;
-        const std::uint64_t end = std::min(begin + large_chunk, change.entry.size);
+        const std::uint64_t begin = index * rules_.large;
+        const std::uint64_t end = std::min(begin + rules_.large, change.entry.size);
         auto reader = open(change);
         StreamBlock block;
         std::uint64_t at = 0;
@@ -279,6 +275,7 @@ class Packer {
     const TreeDelta& delta_;
     ContentSources& contents_;
     PackOptions options_;
+    ChunkRules rules_;
     std::string compressor_;
     TaskPool& pool_;
     ChunkSource* earlier_;

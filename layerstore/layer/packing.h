@@ -13,6 +13,7 @@
 #include "base/digest.h"
 #include "base/stream.h"
 #include "base/task_pool.h"
+#include "layerstore/layer/format_version.h"
 #include "layerstore/layer/packed_chunk.h"
 #include "layerstore/tree/content_source.h"
 #include "layerstore/tree/tree_delta.h"
@@ -22,6 +23,7 @@ namespace imgbuild::layerstore {
 struct PackOptions {
     Compression compression = Compression::gzip;
     int level = 4;
+    FormatVersion format = newest_format;
 };
 
 struct PackedLayer {

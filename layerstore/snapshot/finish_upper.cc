@@ -17,7 +17,7 @@ namespace imgbuild::layerstore {
 namespace {
 
 // Below it one thread has stamped everything before a second one has begun.
-constexpr std::size_t worth_sharing = 2000;  // changes
+constexpr std::size_t changes_worth_sharing = 2000;  // changes
 constexpr std::size_t stamped_at_once = 256;
 
 bool is_directory(const Change& change) noexcept {
@@ -102,7 +102,7 @@ void spell(DirectoryStack& stack, const Change& change, OverlaySpelling spelling
 // Each in any order: nothing of it changes the time of a directory.
 void stamp_all(const Directory& upper, const TreeDelta& delta) {
     const auto changes = delta.changes();
-    TaskPool pool(changes.size() < worth_sharing ? 1 : available_processors());
+    TaskPool pool(changes.size() < changes_worth_sharing ? 1 : available_processors());
     for_each_index(pool, (changes.size() + stamped_at_once - 1) / stamped_at_once, [&] {
         return [&, stack = std::make_shared<DirectoryStack>(upper)](std::size_t block) {
             const std::size_t begin = block * stamped_at_once;

@@ -22,7 +22,7 @@ constexpr const char* seal_name = "seal";
 constexpr std::uint64_t seal_limit = 128;
 
 // So many directories are worth a second thread; most deltas have a few.
-constexpr std::size_t worth_sharing = 16;
+constexpr std::size_t folders_worth_sharing = 16;
 constexpr std::size_t no_folder = static_cast<std::size_t>(-1);
 
 std::string noted(std::string_view name, const struct stat& status) {
@@ -83,7 +83,7 @@ class SealedFiles {
     };
 
     void look_into(std::size_t begin, std::size_t end) {
-        TaskPool pool(end - begin < worth_sharing ? 1 : available_processors());
+        TaskPool pool(end - begin < folders_worth_sharing ? 1 : available_processors());
         for_each_index(pool, end - begin,
                        [this, begin] { return [this, begin](std::size_t i) { look_into(folders_[begin + i]); }; });
     }

@@ -171,6 +171,7 @@ class Resources(Language):
                                f"RUN --network=default {links} > /default\n"
                                f"RUN --network=host nc 127.0.0.1 {port} > /host\n", None, "--allow", "network.host")
         self.assertEqual(built["none"].split(), ["lo"])
+        self.assertIn("lo", built["default"].split())
         self.assertEqual(built["host"], "host\n")
         self.refused("FROM busybox\nRUN --network=host true\n", "entitlement network.host is not allowed")
 

@@ -225,6 +225,21 @@ class Shells(EndToEnd):
                 run("made:1", "--", "cat", "/gone", status=1)
                 self.imgbuild("fsck", f"--store={self.path('store-' + rung)}")
 
+    def test_debug_of_a_step_has_its_caches_and_memory_and_secrets_that_are_given_again(self):
+        files = self.context({"Buildfile": "FROM busybox AS other\nFROM busybox\n"
+                                           "RUN --mount=type=cache,target=/c,id=mine,uid=3 --mount=type=tmpfs,target=/m,size=1m "
+                                           "--mount=type=secret,id=key,required --mount=type=bind,from=other,target=/b "
+                                           "echo kept > /c/f && cat /run/secrets/key\n", "key": "open-sesame\n"})
+        secret = f"id=key,src={os.path.join(files, 'key')}"
+        self.build("--secret", secret, files)
+        look = ("3", "--", "sh", "-c", "cat /c/f; stat -c %u /c; grep -c ' /m tmpfs' /proc/mounts; ls -A /b; cat /run/secrets/key")
+        with_secret = self.imgbuild("debug", "--secret", secret, *look)
+        self.assertEqual(with_secret.stdout, "kept\n3\n1\nopen-sesame\n")
+        self.assertIn("/b: what the step mounts there from elsewhere is left out", with_secret.stderr)
+        without = self.imgbuild("debug", *look, status=1)
+        self.assertEqual(without.stdout, "kept\n3\n1\n")
+        self.assertIn("secret key of the step is not there: give it with --secret id=key,src=FILE", without.stderr)
+
     def test_debug_opens_a_shell_on_a_terminal(self):
         self.build("-t", "made:1", self.context({"Buildfile": "FROM busybox\nRUN echo one > /one\n"}))
         terminal = Terminal(self, "debug", "made:1")

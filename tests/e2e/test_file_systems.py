@@ -147,3 +147,15 @@ class FullFileSystems(EndToEnd):
             self.refuse("-t", "app:1", files, status=6, says="No space left")
             self.imgbuild("prune", "--all")
             self.build("-t", "app:1", "-f", os.path.join(files, "small"), files)
+
+    def test_a_store_on_an_overlay_names_the_option_that_puts_it_elsewhere(self):
+        need_root()
+        with mounted("overlay") as place:
+            self.store = os.path.join(place, "store")
+            context = self.context({"Buildfile": "FROM busybox\nRUN echo built > /x\n"})
+            self.refuse("--root-mode=root", context, status=6, says="the store lies on an overlay file system")
+            self.assertIn("--store DIR (or IMGBUILD_STORE) on another file system", self.imgbuild("doctor").stdout)
+            said = self.build("-o", f"type=local,dest={self.path('out')}", context).stderr
+            self.assertIn("a chroot only", said)
+            with open(self.path("out", "x"), encoding="ascii") as file:
+                self.assertEqual(file.read(), "built\n")

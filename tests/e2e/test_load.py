@@ -77,7 +77,7 @@ class Docker(EndToEnd):
 
     def test_an_engine_that_was_named_and_does_not_answer_is_an_error(self):
         told = self.load(status=3, DOCKER_HOST=f"unix://{self.path('nobody.sock')}").stderr
-        self.assertIn("(DOCKER_HOST): connect to ", told)
+        self.assertIn("(DOCKER_HOST): connect: ", told)
         told = self.load(status=6, DOCKER_HOST="ssh://there").stderr
         self.assertIn("DOCKER_HOST says ssh://there", told)
 

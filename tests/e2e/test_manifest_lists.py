@@ -5,8 +5,7 @@ import json
 import os
 
 from support.case import EndToEnd, need_tool
-from support.registry import start_registry
-from test_push import manifest_of
+from support.registry import manifest_of, start_registry
 
 BUILDFILE = "FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /a\n"
 

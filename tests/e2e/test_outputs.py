@@ -163,7 +163,9 @@ class Outputs(EndToEnd):
         self.assertEqual((seen["architecture"], seen["history"][0]["comment"]), ("arm64", "a note"))
         self.assertEqual([entry.get("empty_layer", False) for entry in seen["history"]], [False, True, True, True])
         self.assertEqual((seen["config"]["Cmd"], seen["config"]["WorkingDir"]), (["/bin/sh"], "/app"))
-        self.assertEqual(seen["config"]["Env"][-2:], ["A=b", "C=d"])
+        self.assertEqual(seen["config"]["Env"], ["A=b", "C=d"])
+        self.imgbuild("import", "-c", "USER app", path, "imported:1")
+        self.assertEqual(json.loads(self.imgbuild("inspect", "imported:1").stdout)["config"]["config"], {"User": "app"})
         told = self.imgbuild("import", "-c", "RUN true", path, "imported:2", status=2).stderr
         self.assertIn("--change: RUN true: does not say something of an image", told)
         self.assertIn("--change:2", self.imgbuild("import", "-c", "CMDS x", path, "imported:2", status=2).stderr)

@@ -186,7 +186,9 @@ class SeveralPlatforms(EndToEnd):
         self.build(*BOTH, *(f"--annotation={pair}" for pair in pairs), "-o", f"type=oci,tar=false,dest={out}", self.files)
         index = open_index(out)
         self.assertEqual(index.document["annotations"], {"a": "1", "c": "3"})
-        self.assertEqual([image.manifest["annotations"] for image in index.images], [{"c": "3"}, {"b": "2", "c": "3"}])
+        format_version = {"io.imgbuild.format-version": "1"}
+        self.assertEqual([image.manifest["annotations"] for image in index.images],
+                         [{"c": "3", **format_version}, {"b": "2", "c": "3", **format_version}])
         self.assertEqual(index.descriptor["annotations"]["d"], "4")
         self.assertEqual([entry.get("annotations") for entry in index.document["manifests"]], [{"e": "5"}, None])
 

@@ -36,10 +36,10 @@ class Push(EndToEnd):
         base = self.context({"Buildfile": "FROM busybox\nRUN echo base > /base\n"}, "b")
         self.imgbuild("build", "--push", "-t", f"{address}/team/base:1", base)
         layers = [layer["digest"] for layer in manifest_of(address, "team/base", "1")[1]["layers"]]
-        self.store = self.path("another-store")
         files = self.context({"Buildfile": f"FROM {address}/team/base:1\nCOPY a /a\n", "a": "alpha\n"})
         for repository, how in (("team/base", f"{len(layers)} there already"), ("team/app", f"{len(layers)} mounted")):
             with self.subTest(repository=repository):
+                self.store = self.path("another-store-for-" + repository.replace("/", "-"))
                 told = self.imgbuild("build", "--push", "-t", f"{address}/{repository}:2", files).stderr
                 pushed = manifest_of(address, repository, "2")[1]["layers"]
                 self.assertEqual([layer["digest"] for layer in pushed[:-1]], layers)
@@ -54,6 +54,19 @@ class Push(EndToEnd):
         self.assertEqual(self.imgbuild("push", name, f"{address}/copy/app:latest").digest, digest)
         self.store = self.path("another-store")
         self.assertEqual(self.imgbuild("pull", f"{address}/copy/app").digest, digest)
+        self.assert_store_is_sound()
+
+    def test_what_was_pushed_once_is_mounted_by_later_pushes_and_named_nowhere_here(self):
+        address = start_registry(self)
+        files = self.context({"Buildfile": "FROM scratch\nCOPY Buildfile /a\n"})
+        told = self.imgbuild("build", "--push", "-t", f"{address}/one/app:1", "-t", f"{address}/two/app:1", files).stderr
+        self.assertRegex(told, f"pushed {address}/one/app:1: 2 blobs sent .*\npushed {address}/two/app:1: 2 mounted\n")
+        self.assertNotIn("named", told)
+        told = self.imgbuild("build", "--push", "-t", f"{address}/three/app:1", files).stderr
+        self.assertIn(f"pushed {address}/three/app:1: 2 mounted\n", told)
+        told = self.imgbuild("build", "--push", "-t", f"{address}/three/app:2", files).stderr
+        self.assertIn(f"pushed {address}/three/app:2: 2 there already\n", told)
+        self.assertIn("named", self.imgbuild("build", "-t", "app:1", files).stderr)
         self.assert_store_is_sound()
 
     def test_an_index_is_pushed_with_all_its_images(self):

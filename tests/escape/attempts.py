@@ -20,6 +20,7 @@ class Attempt:
     open_on: tuple = ()  # the rungs where it comes through
     why: str = ""  # why it does
     network: str = "default"
+    open_without_network: tuple = ()  # the rungs where it comes through if commands have no network of their own
 
 
 def program(*names):
@@ -85,8 +86,9 @@ ATTEMPTS = [
     *program("overlay-trusted", "overlay-user"),
     # sockets
     *program("socket-abstract"),
-    Attempt("socket-loopback", "/attack socket-loopback", RUNGS, NETWORK),
-    Attempt("socket-packet", "/attack socket-packet", ("root", "chroot"), NETWORK),
+    Attempt("socket-loopback", "/attack socket-loopback", ("chroot",), NETWORK, open_without_network=RUNGS),
+    *program("socket-gateway"),
+    Attempt("socket-packet", "/attack socket-packet", ("chroot",), NETWORK, open_without_network=("root",)),
     *[Attempt(name + "-none", f"/attack {name}", network="none")
       for name in ("socket-abstract", "socket-loopback", "socket-packet")],
 ]
@@ -95,3 +97,5 @@ ATTEMPTS = [
 BY_USER = ["chroot-read", "namespace-user", "trace-parents", "signal-outside", "keyring", "path-upward"]
 # What Landlock closes where no namespace does, since its version 6 (Linux 6.12).
 HELD_BY_SCOPES = {"socket-abstract", "signal-outside", "user:signal-outside"}
+# What comes through where commands share the /proc around, and its processes (rung 1b).
+OPEN_WITH_SHARED_PROCESSES = {"processes-visible"}

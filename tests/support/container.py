@@ -57,7 +57,7 @@ def docker_filter():
             "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"], "syscalls": rules}
 
 
-def _config(arguments, environment):
+def _config(arguments, environment, is_filtered=True):
     return {
         "ociVersion": "1.0.2",
         "process": {
@@ -72,7 +72,7 @@ def _config(arguments, environment):
                    for kind, place, options in MOUNTS],
         "linux": {
             "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")],
-            "maskedPaths": MASKED, "readonlyPaths": READ_ONLY, "seccomp": docker_filter(),
+            "maskedPaths": MASKED, "readonlyPaths": READ_ONLY, **({"seccomp": docker_filter()} if is_filtered else {}),
         },
     }
 
@@ -88,14 +88,16 @@ def link_or_copy(source, target):
 class Container:
     """A root file system with imgbuild in it, in which commands are run one after the other."""
 
-    def __init__(self, case, bundle=None):
-        """`bundle` is a folder with a rootfs; without it, one of busybox with imgbuild in /opt is made."""
+    def __init__(self, case, bundle=None, is_filtered=True):
+        """`bundle` is a folder with a rootfs; without it, one of busybox with imgbuild in /opt is made. One that is not
+        filtered allows user namespaces."""
         need_tool("crun")
         need_root()
         self.case = case
         self.bundle = bundle or case.make_folder("container")
         self.root = os.path.join(self.bundle, "rootfs")
         self.count = 0
+        self.is_filtered = is_filtered
         if bundle is None:
             self.fill()
 
@@ -113,15 +115,15 @@ class Container:
         environment = {"PATH": "/opt/imgbuild:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
                        "IMGBUILD_STORE": "/store", **(env or {})}
         with open(os.path.join(self.bundle, "config.json"), "w", encoding="utf-8") as file:
-            json.dump(_config(list(arguments), environment), file)
+            json.dump(_config(list(arguments), environment, self.is_filtered), file)
         self.count += 1
         return self.case.command("unshare", "--mount", "sh", "-c", RUN_BUNDLE, "sh", self.case.make_folder("crun"),
                                  self.bundle, f"imgbuild-{os.getpid()}-{self.count}", status=status)
 
 
-def need_container(case, bundle=None):
+def need_container(case, bundle=None, is_filtered=True):
     """A container, or the case is skipped where none can be started."""
-    container = Container(case, bundle)
+    container = Container(case, bundle, is_filtered)
     tried = container.run("true", status=None)
     if tried.status != 0:
         raise unittest.SkipTest(f"crun starts no container here: {tried.stderr.strip()[-200:]}")

@@ -12,7 +12,8 @@ import urllib.error
 import urllib.request
 
 START_LIMIT_SECONDS = 20
-ACCEPT = ("application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json")
+ACCEPT = ("application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json",
+          "application/vnd.docker.distribution.manifest.v2+json")
 
 
 def free_port():

@@ -116,6 +116,13 @@ class Place:
         return self.imgbuild("build", "--progress=plain", f"--root-mode={self.kind.mode}", *arguments, status=status,
                              env=env)
 
+    def has_own_network(self):
+        """True where commands have a network of their own, with a way out."""
+        if self.kind.mode == "chroot":
+            return False
+        said = self.imgbuild("doctor", status=None).stdout
+        return "\ntheir own, and the way out is " in said
+
     def missing(self):
         """Why the rung of this place is not offered here; empty where it is."""
         said = self.imgbuild("doctor", status=None)

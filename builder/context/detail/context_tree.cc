@@ -41,8 +41,8 @@ std::uint16_t git_mode(const IndexRecord& record) noexcept {
 
 class TreeBuilder {
   public:
-    TreeBuilder(const FoundPaths& found, bool git_modes)
-        : found_(found), git_modes_(git_modes), shared_(shared_files(found)) {}
+    TreeBuilder(const FoundPaths& found, bool git_modes, ContextTimes times)
+        : found_(found), git_modes_(git_modes), times_(times), shared_(shared_files(found)) {}
 
     Tree build() {
         Entry root = entry_of(found_.entries.front());
@@ -88,17 +88,21 @@ class TreeBuilder {
             entry.content = record.content;
         }
         if (found.same_file != nothing) entry.mtime = shared_.at(found.same_file).last_seen;
+        if (times_ == ContextTimes::own) entry.mtime = found.mtime;
         return entry;
     }
 
     const FoundPaths& found_;
     bool git_modes_;
+    ContextTimes times_;
     SharedFiles shared_;
     std::vector<std::vector<Child>> open_;  // the directories from the root down to the one being filled
 };
 
 }  // namespace
 
-Tree context_tree(const FoundPaths& found, bool git_modes) { return TreeBuilder(found, git_modes).build(); }
+Tree context_tree(const FoundPaths& found, bool git_modes, ContextTimes times) {
+    return TreeBuilder(found, git_modes, times).build();
+}
 
 }  // namespace imgbuild::builder

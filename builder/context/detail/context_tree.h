@@ -8,7 +8,9 @@
 
 namespace imgbuild::builder {
 
-/// Everything included, owned by 0:0, at the times it was first seen; with `git_modes`, 0644 and 0755 only.
-layerstore::Tree context_tree(const FoundPaths& found, bool git_modes);
+enum class ContextTimes { first_seen, own };
+
+/// Everything included, owned by 0:0; with `git_modes`, 0644 and 0755 only.
+layerstore::Tree context_tree(const FoundPaths& found, bool git_modes, ContextTimes times);
 
 }  // namespace imgbuild::builder

@@ -55,6 +55,7 @@ struct Found {
     std::uint32_t indexed = nothing;    ///< number of the path's record in the index
     std::uint32_t replaced = nothing;   ///< in FoundPaths::replaced: that record, unless it holds as it is
     std::uint32_t same_file = nothing;  ///< in FoundPaths::entries: the first name of a hard-linked file
+    layerstore::FileTime mtime;         ///< its own; the root's says nothing, and is the constant
     std::uint32_t device_major = 0;
     std::uint32_t device_minor = 0;
     std::string link_target;

@@ -62,7 +62,7 @@ class FileOpener {
 void hash_open_file(const Fd& fd, std::string_view path, IndexRecord& record, std::span<std::byte> block) {
     if (!is_still(fd.get(), record.identity, path)) throw changed_while_reading(path);
     record.xattrs = layerstore::read_xattrs(fd.get(), ImagePath::clean(path));
-    KnownFileReader reader(fd.get(), record.identity.size, shown(path));
+    KnownFileReader reader(fd.get(), record.identity.size, path);
     Sha256 hash;
     std::uint64_t total = 0;
     while (std::size_t count = reader.read(block)) {
@@ -79,10 +79,15 @@ void hash_open_file(const Fd& fd, std::string_view path, IndexRecord& record, st
 
 std::size_t KnownFileReader::read(std::span<std::byte> buffer) {
     if (at_end_) return 0;
-    const std::size_t count = file_.read(buffer);
-    count_ += count;
-    at_end_ = count_ >= size_ && count < buffer.size();
-    return count;
+    try {
+        const std::size_t count = file_.read(buffer);
+        count_ += count;
+        at_end_ = count_ >= size_ && count < buffer.size();
+        return count;
+    } catch (Error& error) {
+        error.add_frame("context: " + shown(path_));
+        throw;
+    }
 }
 
 Fd open_context_file(const Directory& root, std::string_view path) { return open_file(root, path, path); }

@@ -20,18 +20,18 @@ namespace imgbuild::builder {
 Fd open_context_file(const Directory& root, std::string_view path);
 
 /// Reads a regular file that should have `size` bytes. A read that brings these, and less than it could take, has reached
-/// the end: no other one asks again, which for most files is one call of two.
+/// the end: no other one asks again, which for most files is one call of two. `path` is for errors alone, and borrowed: to
+/// write it for people costs more than to read a small file.
 class KnownFileReader final : public ByteReader {
   public:
-    KnownFileReader(int borrowed, std::uint64_t size, std::string name)
-        : file_(borrowed, std::move(name)), size_(size) {}
-    KnownFileReader(Fd owned, std::uint64_t size, std::string name)
-        : file_(std::move(owned), std::move(name)), size_(size) {}
+    KnownFileReader(int borrowed, std::uint64_t size, std::string_view path)
+        : file_(borrowed, "the file"), size_(size), path_(path) {}
     std::size_t read(std::span<std::byte> buffer) override;
 
   private:
     FdReader file_;
     std::uint64_t size_;
+    std::string_view path_;
     std::uint64_t count_ = 0;
     bool at_end_ = false;
 };

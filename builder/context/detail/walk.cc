@@ -231,6 +231,7 @@ class Walker {
             found_.entries[up].included = true;
         found.record.kind = kind_of(status.st_mode);
         found.record.mode = static_cast<std::uint16_t>(status.st_mode & 07777);
+        found.mtime = levels_.empty() ? layerstore::default_file_time : identity_of(status).mtime;
         found.known = !S_ISREG(status.st_mode);
         if (found.record.kind == EntryKind::file)
             describe_file(found, index, status);

@@ -80,8 +80,11 @@ std::string probe_here(const Machine& machine, RootMode mode) {
         require(::setgroups(0, nullptr) == 0 && ::setresgid(somebody, somebody, somebody) == 0 &&
                     ::setresuid(machine.user, machine.user, machine.user) == 0,
                 "another user");
-    for (const Rung& rung : probe_rungs("/tmp"))
-        if (rung.mode == mode) return rung.works ? "works" : rung.reason + " | " + rung.remedy;
+    for (const Rung& rung : probe_rungs("/tmp")) {
+        if (rung.mode != mode) continue;
+        if (rung.works && !rung.shares_processes) return "works";
+        return (rung.works ? "works, shares processes: " : "") + rung.reason + " | " + rung.remedy;
+    }
     return "not probed";
 }
 
@@ -179,13 +182,14 @@ TEST_CASE("user namespaces that are switched off are named by their switch") {
           "user namespaces are switched off (user.max_user_namespaces is 0) | sysctl user.max_user_namespaces=15000");
 }
 
-TEST_CASE("a masked /proc is recognised as a container's") {
+TEST_CASE("where parts of /proc are masked, commands share it, and what opens the better rung is named") {
     if (!is_real_root()) return;
     Machine machine;
     machine.prepare = [] { require(::mount("mask", "/proc/fs", "tmpfs", MS_RDONLY, nullptr) == 0, "a mask"); };
-    CHECK(probe(machine) ==
-          "parts of /proc are masked here, so the kernel allows no new one: this is a container | start the container "
-          "with --security-opt systempaths=unconfined (podman: unmask=ALL)");
+    for (const RootMode mode : {RootMode::userns, RootMode::single})
+        CHECK(probe(machine, mode) ==
+              "works, shares processes: parts of /proc are masked here, so the kernel allows no new one: this is a "
+              "container | start the container with --security-opt systempaths=unconfined (podman: unmask=ALL)");
 }
 
 TEST_CASE("root of a user namespace that somebody else made has root's rung") {

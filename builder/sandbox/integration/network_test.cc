@@ -14,6 +14,7 @@
 
 #include "base/directory.h"
 #include "builder/sandbox/integration/scene.h"
+#include "builder/sandbox/network/uplink.h"
 #include "builder/sandbox/network_files.h"
 
 using namespace imgbuild;
@@ -44,14 +45,48 @@ TEST_CASE("without a network there is lo, which is up, and nothing else") {
     CHECK(ran.output == "lo\nlo 127.0.0.1/8\n");
 }
 
-TEST_CASE("the host's network is the host's, by default and when asked for") {
+TEST_CASE("the host's network is the host's when asked for, and by default where there is no way out of an own one") {
     Scene scene;
-    for (NetworkMode mode : {NetworkMode::host, NetworkMode::standard}) {
-        RunSpec spec = scene.shell("readlink /proc/self/ns/net");
-        spec.network = mode;
-        CHECK(scene.run(spec).output == host_link("net") + "\n");
-    }
+    RunSpec spec = scene.shell("readlink /proc/self/ns/net");
+    spec.network = NetworkMode::host;
+    CHECK(scene.run(spec).output == host_link("net") + "\n");
+    spec.network = NetworkMode::standard;
+    const bool is_own = has_mounts() && find_uplink().missing.empty();
+    const Ran ran = scene.run(spec);
+    CHECK((ran.output != host_link("net") + "\n") == is_own);
+    CHECK(ran.result->end().not_enforced.size() == (has_mounts() && !is_own ? 1 : 0));
     if (has_mounts()) CHECK(scene.run("readlink /proc/self/ns/net").output != host_link("net") + "\n");
+}
+
+TEST_CASE("a network of a command's own has lo and a way out, and both are up") {
+    Scene scene;
+    if (!has_mounts() || !find_uplink().missing.empty()) return;
+    RunSpec spec =
+        scene.shell("ls /sys/class/net; ip -o -4 addr | awk '{print $2, $4}'; ip route; cat /etc/resolv.conf");
+    spec.network = NetworkMode::standard;
+    const std::string output = scene.run(spec).output;
+    CHECK(output.starts_with("eth0\nlo\nlo 127.0.0.1/8\neth0 10.0.2.100/24\ndefault via 10.0.2.2 dev eth0 \n"));
+    CHECK(output.find("\nnameserver ") != std::string::npos);
+}
+
+TEST_CASE("a command with all rights may take its interface away, and ends as every other") {
+    Scene scene;
+    if (!has_mounts() || !find_uplink().missing.empty()) return;
+    RunSpec spec = scene.shell("ip link del eth0 && ls /sys/class/net");
+    spec.network = NetworkMode::standard;
+    spec.security = SecurityMode::insecure;
+    CHECK(scene.run(spec).output == "lo\n");
+}
+
+TEST_CASE("where no program takes the frames, the log says why the network leads nowhere") {
+    Scene scene;
+    if (!has_mounts() || !find_uplink().missing.empty()) return;
+    RunSpec spec = scene.shell("ping -c 1 -w 1 10.0.2.2 >/dev/null || echo no answer");
+    spec.network = NetworkMode::own;
+    spec.uplink.programs = {{UplinkKind::slirp, "/nonexistent/slirp"}, {UplinkKind::passt, "/bin/false"}};
+    CHECK(scene.run(spec).output ==
+          "imgbuild: this command's network leads nowhere: slirp4netns: cannot be started (No such file or directory); "
+          "passt: passt is older than 2024\nno answer\n");
 }
 
 TEST_CASE("all other namespaces are the command's own") {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <climits>
 
@@ -19,6 +20,7 @@ namespace imgbuild::builder {
 namespace {
 
 constexpr std::size_t page_bytes = 4096;
+constexpr std::size_t usual_path = 256;
 constexpr std::uint64_t status_limit = 16 * 1024;
 
 // The numbers behind a name in /proc/PID/status.
@@ -36,14 +38,17 @@ std::vector<std::uint64_t> status_numbers(std::string_view status, std::string_v
 
 std::optional<std::string> Task::read_string(std::uint64_t address) const {
     std::string text;
-    while (text.size() <= PATH_MAX) {
+    std::array<char, page_bytes> part;  // NOLINT(cppcoreguidelines-pro-type-member-init): read before it is used
+    // Most are short, and what is read has to be copied.
+    for (std::size_t wanted = usual_path; text.size() <= PATH_MAX; wanted = page_bytes) {
         // Not beyond the end of a page: the next one may not be there.
-        const std::size_t size = page_bytes - (address + text.size()) % page_bytes;
-        std::string part(size, '\0');
-        if (!read(address + text.size(), std::as_writable_bytes(std::span(part)))) return std::nullopt;
-        const std::size_t end = part.find('\0');
-        text += part.substr(0, end);
-        if (end != std::string::npos) return text.size() < PATH_MAX ? std::optional(std::move(text)) : std::nullopt;
+        const std::size_t size = std::min(wanted, page_bytes - (address + text.size()) % page_bytes);
+        if (!read(address + text.size(), std::as_writable_bytes(std::span(part).first(size)))) return std::nullopt;
+        const std::string_view found(part.data(), size);
+        const std::size_t end = found.find('\0');
+        text += found.substr(0, end);
+        if (end != std::string_view::npos)
+            return text.size() < PATH_MAX ? std::optional(std::move(text)) : std::nullopt;
     }
     return std::nullopt;
 }

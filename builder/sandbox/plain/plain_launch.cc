@@ -87,25 +87,10 @@ ExitStatus run_plain_command(const PlainLaunch& what, Channel& reports) {
     ::_exit(1);
 }
 
-// Whatever happens to the init, nothing of the command survives.
-class Adoption {
-  public:
-    Adoption() { adopt_orphans(); }
-    Adoption(const Adoption&) = delete;
-    Adoption& operator=(const Adoption&) = delete;
-    ~Adoption() {
-        try {
-            kill_descendants(Directory::open_host("/proc"));
-        } catch (const Error&) {
-            // Without a /proc to look in there is nobody to be found.
-        }
-    }
-};
-
 }  // namespace
 
 RunEnd launch_plain(const PlainLaunch& what) {
-    Adoption adoption;
+    const Adoption adoption;  // whatever happens to the init
     auto [ours, theirs] = Channel::make_pair();
     const pid_t pid = ::fork();
     if (pid < 0) throw_errno("start", "the sandbox");

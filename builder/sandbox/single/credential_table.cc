@@ -27,6 +27,7 @@ void CredentialTable::require_room() {
 }
 
 ProcessState CredentialTable::state_of(pid_t process) const noexcept {
+    if (!has_numbers_) return {};
     rlimit limit{};
     if (::prlimit(process, RLIMIT_LOCKS, nullptr, &limit) < 0) return {};
     if (limit.rlim_cur < first_number || limit.rlim_cur >= end_number) return {};
@@ -36,6 +37,7 @@ ProcessState CredentialTable::state_of(pid_t process) const noexcept {
 }
 
 void CredentialTable::store(pid_t process, ProcessState state) noexcept {
+    has_numbers_ = true;
     rlimit limit{};
     if (::prlimit(process, RLIMIT_LOCKS, nullptr, &limit) < 0) return;  // it was killed
     limit.rlim_cur = first_number + 2 * state.credentials + (state.has_other_root ? 1 : 0);
@@ -49,7 +51,7 @@ void CredentialTable::set_credentials(pid_t process, ProcessState state, const T
     store(process, state);
 }
 
-void CredentialTable::set_other_root(pid_t process, ProcessState state) const noexcept {
+void CredentialTable::set_other_root(pid_t process, ProcessState state) noexcept {
     state.has_other_root = true;
     store(process, state);
 }

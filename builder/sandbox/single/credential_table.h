@@ -29,16 +29,17 @@ class CredentialTable {
     ProcessState state_of(pid_t process) const noexcept;
     const TaskCredentials& operator[](const ProcessState& state) const { return *sets_.at(state.credentials); }
     void set_credentials(pid_t process, ProcessState state, const TaskCredentials& credentials);
-    void set_other_root(pid_t process, ProcessState state) const noexcept;
+    void set_other_root(pid_t process, ProcessState state) noexcept;
 
     /// Error{unsupported} where the limit of this process is too low to hold numbers.
     static void require_room();
 
   private:
-    static void store(pid_t process, ProcessState state) noexcept;
+    void store(pid_t process, ProcessState state) noexcept;
 
     std::map<TaskCredentials, std::size_t> numbers_;
     std::vector<const TaskCredentials*> sets_;  // the keys of `numbers_`
+    bool has_numbers_ = false;                  // some process has one; before, none has to be asked
 };
 
 }  // namespace imgbuild::builder

@@ -211,7 +211,7 @@ CallAnswer OwnerAnswers::execute(const Task& task, const ProcessState& state, co
 }
 
 CallAnswer OwnerAnswers::change_root(const Task& task, const ProcessState& state, const TaskFiles& files,
-                                     const NamedFile& file) const {
+                                     const NamedFile& file) {
     struct stat status {};
     if (::stat(files.path_of(file).c_str(), &status) == 0 && S_ISDIR(status.st_mode))
         table_.set_other_root(task.number(), state);

@@ -34,8 +34,7 @@ class OwnerAnswers final : public CallHandler {
     CallAnswer list_attributes(const Task& task, const TaskFiles& files, const FileCall& call,
                                const NamedFile& file) const;
     CallAnswer execute(const Task& task, const ProcessState& state, const TaskFiles& files, const NamedFile& file);
-    CallAnswer change_root(const Task& task, const ProcessState& state, const TaskFiles& files,
-                           const NamedFile& file) const;
+    CallAnswer change_root(const Task& task, const ProcessState& state, const TaskFiles& files, const NamedFile& file);
 
     std::uint64_t root_capabilities_;
     CredentialTable table_;
