@@ -127,7 +127,7 @@ void compare_members(const std::vector<Member>& before, const std::vector<Member
         const Member& member = after[i];
         const auto other = others.find({member.name, seen[member.name]++});
         if (other == others.end()) {
-            findings.add(Kind::content, member_place(member), "", "there");
+            findings.add(DifferenceKind::content, member_place(member), "", "there");
             continue;
         }
         ++met;
@@ -135,7 +135,7 @@ void compare_members(const std::vector<Member>& before, const std::vector<Member
         compare_member(*other->second, member, kinds, findings);
         others.erase(other);
     }
-    for (const auto& [name, member] : others) findings.add(Kind::content, member_place(*member), "there", "");
+    for (const auto& [name, member] : others) findings.add(DifferenceKind::content, member_place(*member), "there", "");
     if (is_in_order || met != after.size() || met != before.size()) return;
     const auto ends = std::ranges::mismatch(before, after, {}, &Member::name, &Member::name);
     if (ends.in1 != before.end() && ends.in2 != after.end())
@@ -147,7 +147,8 @@ bool compare_ar(const Pair& pair, Findings& findings) {
     const auto before = ar_members(pair.before);
     const auto after = ar_members(pair.after);
     if (!before || !after) return false;
-    compare_members(*before, *after, {Kind::ar_time, Kind::ar_owner, Kind::ar_order}, findings);
+    compare_members(*before, *after, {DifferenceKind::ar_time, DifferenceKind::ar_owner, DifferenceKind::ar_order},
+                    findings);
     return true;
 }
 
@@ -155,7 +156,8 @@ bool compare_tar(const Pair& pair, Findings& findings) {
     const auto before = tar_members(pair.before, findings);
     const auto after = before ? tar_members(pair.after, findings) : std::nullopt;
     if (!before || !after) return false;
-    compare_members(before->members, after->members, {Kind::tar_time, Kind::tar_owner, Kind::tar_order}, findings);
+    compare_members(before->members, after->members,
+                    {DifferenceKind::tar_time, DifferenceKind::tar_owner, DifferenceKind::tar_order}, findings);
     return true;
 }
 

@@ -74,7 +74,7 @@ bool add_stored_time(const Pair& pair, const Run& run, Findings& findings) {
             const std::uint64_t before = read(pair.before, at, width);
             const std::uint64_t after = read(pair.after, at, width);
             if (!are_times(before, after)) continue;
-            findings.add(Kind::time, describe_offset(at), rfc3339(static_cast<std::int64_t>(before)),
+            findings.add(DifferenceKind::time, describe_offset(at), rfc3339(static_cast<std::int64_t>(before)),
                          rfc3339(static_cast<std::int64_t>(after)));
             return true;
         }
@@ -90,8 +90,9 @@ void compare_run(const Pair& pair, const Run& run, Findings& findings) {
     }
     if (add_stored_time(pair, run, findings)) return;
     const std::size_t length = run.end - run.begin;
-    findings.add(length >= shortest_random ? Kind::random : Kind::content, describe_offset(run.begin),
-                 hex_of(pair.before.substr(run.begin, length)), hex_of(pair.after.substr(run.begin, length)));
+    findings.add(length >= shortest_random ? DifferenceKind::random : DifferenceKind::content,
+                 describe_offset(run.begin), hex_of(pair.before.substr(run.begin, length)),
+                 hex_of(pair.after.substr(run.begin, length)));
 }
 
 std::vector<Piece> strings_of(std::string_view bytes) {
@@ -115,7 +116,7 @@ bool are_drawn_anew(const Pair& pair) {
 
 void compare_same_size(const Pair& pair, Findings& findings) {
     if (are_drawn_anew(pair))
-        return findings.add(Kind::random, describe_offset(0), hex_of(pair.before), hex_of(pair.after));
+        return findings.add(DifferenceKind::random, describe_offset(0), hex_of(pair.before), hex_of(pair.after));
     const std::vector<Piece> before = strings_of(pair.before);
     const std::vector<Piece> after = strings_of(pair.after);
     const auto texts = [](const std::vector<Piece>& pieces) {
@@ -139,15 +140,16 @@ void compare_same_size(const Pair& pair, Findings& findings) {
 void compare_binary(const Pair& pair, Findings& findings) {
     if (pair.before == pair.after) return;
     if (pair.before.size() == pair.after.size()) return compare_same_size(pair, findings);
-    const auto sizes = [&](Kind kind, std::string_view where) {
+    const auto sizes = [&](DifferenceKind kind, std::string_view where) {
         findings.add(kind, where, fmt::format("{} bytes", pair.before.size()),
                      fmt::format("{} bytes", pair.after.size()));
     };
-    if (pair.before.starts_with(pair.after) || pair.after.starts_with(pair.before)) return sizes(Kind::size, "");
+    if (pair.before.starts_with(pair.after) || pair.after.starts_with(pair.before))
+        return sizes(DifferenceKind::size, "");
     // Of another length, places say nothing: the texts inside are compared.
     compare_pieces(strings_of(pair.before), strings_of(pair.after), describe_offset, findings);
     const auto ends = std::ranges::mismatch(pair.before, pair.after);
-    sizes(Kind::content, describe_offset(static_cast<std::size_t>(ends.in1 - pair.before.begin())));
+    sizes(DifferenceKind::content, describe_offset(static_cast<std::size_t>(ends.in1 - pair.before.begin())));
 }
 
 }  // namespace imgbuild::builder::detail

@@ -72,14 +72,14 @@ bool compare_gzip(const Pair& pair, Findings& findings) {
     if (!before || !after) return false;
     const std::size_t count = findings.count();
     if (before->time != after->time)
-        findings.add(Kind::gzip_time, "gzip header", header_time(before->time), header_time(after->time));
-    if (before->name != after->name) findings.add(Kind::gzip_name, "gzip header", before->name, after->name);
+        findings.add(DifferenceKind::gzip_time, "gzip header", header_time(before->time), header_time(after->time));
+    if (before->name != after->name) findings.add(DifferenceKind::gzip_name, "gzip header", before->name, after->name);
     const bool has_header_finding = findings.count() > count;
     if (!compare_unpacked(pair, Compression::gzip, findings)) return has_header_finding;
     if (holds(pair.before, before->end, 0) && holds(pair.after, after->end, 0) &&
         pair.before.substr(before->end) != pair.after.substr(after->end) &&
         findings.count() == count + (has_header_finding ? 1 : 0))
-        findings.add(Kind::compression, "gzip", fmt::format("{} bytes", pair.before.size()),
+        findings.add(DifferenceKind::compression, "gzip", fmt::format("{} bytes", pair.before.size()),
                      fmt::format("{} bytes", pair.after.size()));
     return true;
 }
@@ -88,7 +88,7 @@ bool compare_zstd(const Pair& pair, Findings& findings) {
     const std::size_t count = findings.count();
     if (!compare_unpacked(pair, Compression::zstd, findings)) return false;
     if (findings.count() == count)
-        findings.add(Kind::compression, "zstd", fmt::format("{} bytes", pair.before.size()),
+        findings.add(DifferenceKind::compression, "zstd", fmt::format("{} bytes", pair.before.size()),
                      fmt::format("{} bytes", pair.after.size()));
     return true;
 }

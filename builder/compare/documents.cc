@@ -44,9 +44,9 @@ class JsonComparison {
         Findings inside(findings_.surroundings());
         compare_line({before, after}, "", inside);
         const FileFindings found = inside.take();
-        const Kind kind = found.cause();
-        const bool says_more = kind != Kind::content && kind != Kind::number;
-        findings_.add(says_more ? kind : Kind::json_value, place, before, after);
+        const DifferenceKind kind = found.cause();
+        const bool says_more = kind != DifferenceKind::content && kind != DifferenceKind::number;
+        findings_.add(says_more ? kind : DifferenceKind::json_value, place, before, after);
     }
 
     void objects(const Json& before, const Json& after, const std::string& place) {
@@ -62,7 +62,7 @@ class JsonComparison {
             const std::string inner = place + "." + member.key().substr(0, 64);
             const auto other = members.find(member.key());
             if (other == members.end()) {
-                findings_.add(Kind::json_value, inner, "", json_text(*member));
+                findings_.add(DifferenceKind::json_value, inner, "", json_text(*member));
                 continue;
             }
             new_order.push_back(member.key());
@@ -70,10 +70,11 @@ class JsonComparison {
             members.erase(other);
         }
         for (const auto& [key, member] : members)
-            findings_.add(Kind::json_value, place + "." + std::string(key.substr(0, 64)), json_text(*member), "");
+            findings_.add(DifferenceKind::json_value, place + "." + std::string(key.substr(0, 64)), json_text(*member),
+                          "");
         const auto ends = std::ranges::mismatch(old_order, new_order);
         if (ends.in1 != old_order.end() && ends.in2 != new_order.end())
-            findings_.add(Kind::json_order, place, *ends.in1, *ends.in2);
+            findings_.add(DifferenceKind::json_order, place, *ends.in1, *ends.in2);
     }
 
     void arrays(const Json& before, const Json& after, const std::string& place) {
@@ -90,14 +91,14 @@ class JsonComparison {
         };
         if (sorted(before) == sorted(after)) {
             const auto ends = std::ranges::mismatch(before, after);
-            return findings_.add(Kind::json_order, place, json_text(*ends.in1), json_text(*ends.in2));
+            return findings_.add(DifferenceKind::json_order, place, json_text(*ends.in1), json_text(*ends.in2));
         }
         for (std::size_t i = 0; i < std::max(before.size(), after.size()); ++i) {
             const std::string inner = fmt::format("{}[{}]", place, i);
             if (i >= before.size())
-                findings_.add(Kind::json_value, inner, "", json_text(after[i]));
+                findings_.add(DifferenceKind::json_value, inner, "", json_text(after[i]));
             else if (i >= after.size())
-                findings_.add(Kind::json_value, inner, json_text(before[i]), "");
+                findings_.add(DifferenceKind::json_value, inner, json_text(before[i]), "");
             else
                 compare(before[i], after[i], inner);
         }
@@ -164,9 +165,9 @@ bool compare_png(const Pair& pair, Findings& findings) {
         if (old.data == fresh.data) continue;
         const std::string place = "chunk " + printable(fresh.type);
         if (fresh.type == "tIME")
-            findings.add(Kind::png_time, place, png_time_text(old.data), png_time_text(fresh.data));
+            findings.add(DifferenceKind::png_time, place, png_time_text(old.data), png_time_text(fresh.data));
         else if (fresh.type == "tEXt" && old.data.starts_with("date:") && fresh.data.starts_with("date:"))
-            findings.add(Kind::png_time, place, old.data, fresh.data);
+            findings.add(DifferenceKind::png_time, place, old.data, fresh.data);
         else {
             const Findings::Scope scope(findings, place);
             compare_inside({old.data, fresh.data}, findings);
@@ -179,10 +180,11 @@ bool compare_pdf(const Pair& pair, Findings& findings) {
     struct Field {
         std::string_view key;
         char open, close;
-        Kind kind;
+        DifferenceKind kind;
     };
-    constexpr std::array fields{Field{"/CreationDate", '(', ')', Kind::pdf_date},
-                                Field{"/ModDate", '(', ')', Kind::pdf_date}, Field{"/ID", '[', ']', Kind::pdf_id}};
+    constexpr std::array fields{Field{"/CreationDate", '(', ')', DifferenceKind::pdf_date},
+                                Field{"/ModDate", '(', ')', DifferenceKind::pdf_date},
+                                Field{"/ID", '[', ']', DifferenceKind::pdf_id}};
     if (!findings.spend(pair.before.size() + pair.after.size())) return false;
     std::string before(pair.before), after(pair.after);
     for (const Field& field : fields) {
@@ -201,10 +203,11 @@ bool compare_pyc(const Pair& pair, Findings& findings) {
     const auto time = [](std::string_view bytes) { return read_little(bytes, 8, 4); };
     if (pair.before.substr(0, 4) != pair.after.substr(0, 4) || flags(pair.before) != flags(pair.after)) return false;
     if (flags(pair.before) == 0 && time(pair.before) != time(pair.after))
-        findings.add(Kind::pyc_time, "pyc header", rfc3339(static_cast<std::int64_t>(time(pair.before))),
+        findings.add(DifferenceKind::pyc_time, "pyc header", rfc3339(static_cast<std::int64_t>(time(pair.before))),
                      rfc3339(static_cast<std::int64_t>(time(pair.after))));
     else if (pair.before.substr(8, 8) != pair.after.substr(8, 8))
-        findings.add(Kind::content, "pyc header", hex_of(pair.before.substr(8, 8)), hex_of(pair.after.substr(8, 8)));
+        findings.add(DifferenceKind::content, "pyc header", hex_of(pair.before.substr(8, 8)),
+                     hex_of(pair.after.substr(8, 8)));
     if (pair.before.substr(header) == pair.after.substr(header)) return true;
     const Findings::Scope scope(findings, "code");
     compare_binary({pair.before.substr(header), pair.after.substr(header)}, findings);

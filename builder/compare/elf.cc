@@ -84,11 +84,11 @@ std::string as_line(std::string_view data) {
 void compare_section(const ElfSection& before, const ElfSection& after, Findings& findings) {
     const std::string place = "section " + printable(after.name);
     if (after.name == ".note.gnu.build-id")
-        return findings.add(Kind::elf_build_id, place, build_id_of(before.data), build_id_of(after.data));
+        return findings.add(DifferenceKind::elf_build_id, place, build_id_of(before.data), build_id_of(after.data));
     if (after.name == ".comment")
-        return findings.add(Kind::elf_comment, place, as_line(before.data), as_line(after.data));
+        return findings.add(DifferenceKind::elf_comment, place, as_line(before.data), as_line(after.data));
     if (after.name == ".gnu_debuglink")
-        return findings.add(Kind::elf_debug, place, as_line(before.data), as_line(after.data));
+        return findings.add(DifferenceKind::elf_debug, place, as_line(before.data), as_line(after.data));
     if (!after.name.starts_with(".debug")) {
         const Findings::Scope scope(findings, place);
         return compare_inside({before.data, after.data}, findings);
@@ -97,7 +97,8 @@ void compare_section(const ElfSection& before, const ElfSection& after, Findings
     Findings inside(findings.surroundings());
     compare_binary({before.data, after.data}, inside);
     const FileFindings found = inside.take();
-    if (!found.list.empty()) findings.add(Kind::elf_debug, place, found.list.front().before, found.list.front().after);
+    if (!found.list.empty())
+        findings.add(DifferenceKind::elf_debug, place, found.list.front().before, found.list.front().after);
 }
 
 }  // namespace
@@ -113,13 +114,14 @@ bool compare_elf(const Pair& pair, Findings& findings) {
         if (!findings.spend(section.data.size())) return true;
         const auto other = others.find(section.name);
         if (other == others.end()) {
-            findings.add(Kind::content, "section " + printable(section.name), "", "there");
+            findings.add(DifferenceKind::content, "section " + printable(section.name), "", "there");
             continue;
         }
         if (other->second->data != section.data) compare_section(*other->second, section, findings);
         others.erase(other);
     }
-    for (const auto& [name, section] : others) findings.add(Kind::content, "section " + printable(name), "there", "");
+    for (const auto& [name, section] : others)
+        findings.add(DifferenceKind::content, "section " + printable(name), "there", "");
     return true;
 }
 

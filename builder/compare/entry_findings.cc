@@ -52,25 +52,27 @@ std::vector<Finding> entry_findings(const FileDifference& difference, bool with_
     std::vector<Finding> list;
     if (!difference.before.is_present() || !difference.after.is_present()) {
         if (difference.before.presence != difference.after.presence)
-            list.push_back({Kind::presence, "", describe_state(difference.before), describe_state(difference.after)});
+            list.push_back(
+                {DifferenceKind::presence, "", describe_state(difference.before), describe_state(difference.after)});
         return list;
     }
     const Entry& a = difference.before.entry;
     const Entry& b = difference.after.entry;
-    const auto say = [&](Kind kind, std::string before, std::string after) {
+    const auto say = [&](DifferenceKind kind, std::string before, std::string after) {
         if (before != after) list.push_back({kind, "", std::move(before), std::move(after)});
     };
-    say(Kind::type, std::string(word_of(a.kind)), std::string(word_of(b.kind)));
+    say(DifferenceKind::type, std::string(word_of(a.kind)), std::string(word_of(b.kind)));
     if (a.kind != EntryKind::symlink && b.kind != EntryKind::symlink)
-        say(Kind::mode, fmt::format("{:04o}", a.mode), fmt::format("{:04o}", b.mode));
-    say(Kind::owner, fmt::format("{}:{}", a.uid, a.gid), fmt::format("{}:{}", b.uid, b.gid));
+        say(DifferenceKind::mode, fmt::format("{:04o}", a.mode), fmt::format("{:04o}", b.mode));
+    say(DifferenceKind::owner, fmt::format("{}:{}", a.uid, a.gid), fmt::format("{}:{}", b.uid, b.gid));
     if (a.kind == b.kind) {
-        say(Kind::link_target, printable(a.link_target), printable(b.link_target));
-        say(Kind::device, fmt::format("{}:{}", a.device_major, a.device_minor),
+        say(DifferenceKind::link_target, printable(a.link_target), printable(b.link_target));
+        say(DifferenceKind::device, fmt::format("{}:{}", a.device_major, a.device_minor),
             fmt::format("{}:{}", b.device_major, b.device_minor));
     }
-    if (!layerstore::same_xattrs(a.xattrs, b.xattrs)) say(Kind::attributes, describe_xattrs(a), describe_xattrs(b));
-    if (with_times) say(Kind::file_time, describe_time(a.mtime), describe_time(b.mtime));
+    if (!layerstore::same_xattrs(a.xattrs, b.xattrs))
+        say(DifferenceKind::attributes, describe_xattrs(a), describe_xattrs(b));
+    if (with_times) say(DifferenceKind::file_time, describe_time(a.mtime), describe_time(b.mtime));
     return list;
 }
 

@@ -32,7 +32,7 @@ struct Format {
     detail::Comparer compare;
 };
 
-constexpr std::array formats{
+constexpr std::array known_formats{
     Format{"\x7f"
            "ELF",
            nullptr, detail::compare_elf},
@@ -53,19 +53,21 @@ bool is_of(const Format& format, std::string_view bytes) {
 }
 
 // Not for reports, which go to places where the image may not.
-bool is_secret(Kind kind) noexcept { return kind == Kind::generated_key || kind == Kind::random_seed; }
+bool is_secret(DifferenceKind kind) noexcept {
+    return kind == DifferenceKind::generated_key || kind == DifferenceKind::random_seed;
+}
 
 // A file that is known by its name: the name says why, what was `found` in its bytes says where and with which values.
-void name_by_path(Kind kind, const FileFindings& found, Findings& findings) {
+void name_by_path(DifferenceKind kind, const FileFindings& found, Findings& findings) {
     if (found.list.empty()) return;
     const Finding& first = found.list.front();
     if (is_secret(kind)) return findings.add(kind, first.where, "not shown", "not shown");
     // Another field of /etc/shadow is no matter of days.
-    findings.add(kind == Kind::shadow_day ? first.kind : kind, first.where, first.before, first.after);
+    findings.add(kind == DifferenceKind::shadow_day ? first.kind : kind, first.where, first.before, first.after);
 }
 
-void compare_known(Kind kind, const Pair& pair, Findings& findings) {
-    if (kind == Kind::shadow_day && detail::compare_shadow(pair, findings)) return;
+void compare_known(DifferenceKind kind, const Pair& pair, Findings& findings) {
+    if (kind == DifferenceKind::shadow_day && detail::compare_shadow(pair, findings)) return;
     Findings inside(findings.surroundings());
     detail::compare_inside(pair, inside);
     name_by_path(kind, inside.take(), findings);
@@ -93,7 +95,8 @@ class LongComparison {
         }
         if (differing_ == 0) {
             if (sizes_[0] != sizes_[1])
-                findings.add(Kind::size, "", fmt::format("{} bytes", sizes_[0]), fmt::format("{} bytes", sizes_[1]));
+                findings.add(DifferenceKind::size, "", fmt::format("{} bytes", sizes_[0]),
+                             fmt::format("{} bytes", sizes_[1]));
             return;
         }
         const std::string where = fmt::format("offset {:#x}", first_);
@@ -105,7 +108,7 @@ class LongComparison {
             else
                 detail::compare_binary(pair, findings);
         }
-        findings.add(Kind::content, where, fmt::format("{} bytes, {} of them differ", sizes_[0], differing_),
+        findings.add(DifferenceKind::content, where, fmt::format("{} bytes, {} of them differ", sizes_[0], differing_),
                      fmt::format("{} bytes", sizes_[1]));
     }
 
@@ -146,7 +149,7 @@ FileFindings compare_file_bytes(std::string_view path, std::string_view before, 
                                 const Surroundings& surroundings) {
     Findings findings(surroundings);
     const Pair pair{before, after};
-    if (const std::optional<Kind> kind = kind_of_path(path))
+    if (const std::optional<DifferenceKind> kind = kind_of_path(path))
         compare_known(*kind, pair, findings);
     else
         detail::compare_inside(pair, findings);
@@ -163,7 +166,7 @@ FileFindings compare_files(std::string_view path, const FileVersion& before, con
     }
     Findings findings(surroundings);
     LongComparison(before, after).run(findings);
-    const std::optional<Kind> kind = kind_of_path(path);
+    const std::optional<DifferenceKind> kind = kind_of_path(path);
     if (!kind) return findings.take();
     Findings named(surroundings);
     name_by_path(*kind, findings.take(), named);
@@ -178,7 +181,7 @@ void compare_inside(const Pair& pair, Findings& findings) {
     if (pair.before == pair.after) return;
     const std::size_t count = findings.count();
     if (findings.may_go_deeper())
-        for (const Format& format : formats)
+        for (const Format& format : known_formats)
             if (is_of(format, pair.before) && is_of(format, pair.after) && format.compare(pair, findings) &&
                 findings.count() > count)
                 return;

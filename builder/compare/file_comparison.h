@@ -27,7 +27,7 @@ inline constexpr std::size_t max_value_bytes = 160;                      ///< of
 
 /// One difference. Values are printable; one that a version does not have is empty.
 struct Finding {
-    Kind kind = Kind::content;
+    DifferenceKind kind = DifferenceKind::content;
     std::string where;  ///< "line 3", "member a.o: offset 0x40"; empty: all of it
     std::string before;
     std::string after;
@@ -50,7 +50,7 @@ struct FileFindings {
     std::vector<Finding> list;  ///< at most max_findings, what comes first in the file first
     std::size_t left_out = 0;   ///< found besides
     /// The kind that explains the file best: the first that is not a mere consequence.
-    Kind cause() const noexcept;
+    DifferenceKind cause() const noexcept;
 };
 
 /// `path` is the file's in its image. Never empty unless the bytes are equal. Throws only what the readers throw.

@@ -14,16 +14,17 @@ namespace {
 constexpr std::size_t kept_of_a_kind = 4;
 
 // What follows from other differences, and explains nothing where there are any.
-bool is_consequence(Kind kind) noexcept {
-    return kind == Kind::elf_build_id || kind == Kind::pdf_id || kind == Kind::compression || kind == Kind::content;
+bool is_consequence(DifferenceKind kind) noexcept {
+    return kind == DifferenceKind::elf_build_id || kind == DifferenceKind::pdf_id ||
+           kind == DifferenceKind::compression || kind == DifferenceKind::content;
 }
 
 }  // namespace
 
-Kind FileFindings::cause() const noexcept {
+DifferenceKind FileFindings::cause() const noexcept {
     const auto found = std::ranges::find_if(list, [](const Finding& finding) { return !is_consequence(finding.kind); });
     if (found != list.end()) return found->kind;
-    return list.empty() ? Kind::content : list.front().kind;
+    return list.empty() ? DifferenceKind::content : list.front().kind;
 }
 
 }  // namespace imgbuild::builder
@@ -39,7 +40,7 @@ std::string value_text(std::string_view value) {
 
 }  // namespace
 
-void Findings::add(Kind kind, std::string_view where, std::string_view before, std::string_view after) {
+void Findings::add(DifferenceKind kind, std::string_view where, std::string_view before, std::string_view after) {
     ++count_;
     if (list_.size() == max_findings || kept_[kind] == kept_of_a_kind) return;
     ++kept_[kind];

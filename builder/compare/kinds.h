@@ -11,7 +11,7 @@
 
 namespace imgbuild::builder {
 
-enum class Kind : std::uint8_t {
+enum class DifferenceKind : std::uint8_t {
     // Of an entry, not of its bytes.
     presence,
     type,
@@ -68,7 +68,7 @@ enum class Kind : std::uint8_t {
 };
 
 struct KindInfo {
-    Kind kind;
+    DifferenceKind kind;
     std::string_view name;    ///< "elf-build-id": of reports, and for scripts
     std::string_view what;    ///< what differs, for people
     std::string_view remedy;  ///< the usual one
@@ -76,9 +76,9 @@ struct KindInfo {
 
 /// All of them, in the order of the enumeration.
 std::span<const KindInfo> all_kinds() noexcept;
-const KindInfo& about(Kind kind) noexcept;
+const KindInfo& about(DifferenceKind kind) noexcept;
 
 /// The kind of a file that differs whenever it is made anew, by its path ("/var/log/dpkg.log"); empty for all others.
-std::optional<Kind> kind_of_path(std::string_view path) noexcept;
+std::optional<DifferenceKind> kind_of_path(std::string_view path) noexcept;
 
 }  // namespace imgbuild::builder

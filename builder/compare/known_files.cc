@@ -44,7 +44,7 @@ bool compare_iso(const Pair& pair, Findings& findings) {
             const std::size_t at = volume + dates_at + i * date_bytes;
             // The last byte is the zone, in quarters of an hour.
             if (before.compare(at, date_bytes, after, at, date_bytes) != 0)
-                findings.add(Kind::iso_time, fmt::format("volume descriptor: {}", date_names[i]),
+                findings.add(DifferenceKind::iso_time, fmt::format("volume descriptor: {}", date_names[i]),
                              before.substr(at, date_bytes - 1), after.substr(at, date_bytes - 1));
             before.replace(at, date_bytes, date_bytes, '0');
             after.replace(at, date_bytes, date_bytes, '0');
@@ -70,10 +70,11 @@ bool compare_shadow(const Pair& pair, Findings& findings) {
             if (fields[i] == other->second[i]) continue;
             const std::string place = "account " + printable(name);
             if (i == last_change && is_day(fields[i]) && is_day(other->second[i]))
-                findings.add(Kind::shadow_day, place, other->second[i], fields[i]);
+                findings.add(DifferenceKind::shadow_day, place, other->second[i], fields[i]);
             else
                 // What stands there is nobody's business.
-                findings.add(i == 1 ? Kind::random : Kind::content, place + fmt::format(": field {}", i + 1), "…", "…");
+                findings.add(i == 1 ? DifferenceKind::random : DifferenceKind::content,
+                             place + fmt::format(": field {}", i + 1), "…", "…");
         }
     }
     return findings.count() > count;

@@ -135,7 +135,7 @@ class StackComparison {
         difference.findings.list = detail::entry_findings(difference, options_.with_times);
         if (difference.findings.list.empty() && difference.before.is_present() && difference.after.is_present() &&
             !same_links(before, after))
-            difference.findings.list.push_back({Kind::hard_links, "", "", ""});
+            difference.findings.list.push_back({DifferenceKind::hard_links, "", "", ""});
         if (!difference.findings.list.empty() || has_other_bytes(difference)) list_.push_back(std::move(difference));
     }
 
@@ -224,7 +224,7 @@ void look_inside(std::vector<FileDifference>& list, const std::vector<ComparedLa
         const auto b = second.find(fresh.entry);
         if (!options.looks_inside || ++count > max_inspected_files || !a || !b) {
             difference.findings.list.push_back(
-                {Kind::content, "", short_content(old.entry), short_content(fresh.entry)});
+                {DifferenceKind::content, "", short_content(old.entry), short_content(fresh.entry)});
             continue;
         }
         FileFindings inside = compare_files(path.absolute(), *a, *b, options.surroundings);

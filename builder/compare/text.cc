@@ -20,19 +20,19 @@ constexpr std::size_t max_pairs = 2000;       // of lines that differ
 constexpr std::size_t look_back = 24;         // bytes shown before a difference
 
 struct TextClass {
-    Kind kind;
+    DifferenceKind kind;
     std::size_t (*match)(std::string_view text, std::size_t at);
 };
-constexpr TextClass times{Kind::time, match_time};
-constexpr TextClass randoms{Kind::random, match_random};
-constexpr TextClass paths{Kind::path, match_path};
-constexpr TextClass numbers{Kind::number, match_number};
+constexpr TextClass times{DifferenceKind::time, match_time};
+constexpr TextClass randoms{DifferenceKind::random, match_random};
+constexpr TextClass paths{DifferenceKind::path, match_path};
+constexpr TextClass numbers{DifferenceKind::number, match_number};
 
 // What a line is made of, some classes of things taken out.
 struct Shape {
     std::string rest;  // with a mark where something was
     struct Part {
-        Kind kind;
+        DifferenceKind kind;
         std::string_view text;
     };
     std::vector<Part> parts;
@@ -66,12 +66,12 @@ bool is_explained_by(const Pair& lines, std::span<const TextClass> classes, std:
         for (std::size_t i = 0; i < before.parts.size(); ++i) {
             const Shape::Part& part = before.parts[i];
             if (part.kind != text_class.kind || part.text == after.parts[i].text) continue;
-            Kind kind = part.kind;
+            DifferenceKind kind = part.kind;
             const Surroundings& known = findings.surroundings();
-            if (kind == Kind::number && known.processors_before != known.processors_after &&
+            if (kind == DifferenceKind::number && known.processors_before != known.processors_after &&
                 part.text == std::to_string(known.processors_before) &&
                 after.parts[i].text == std::to_string(known.processors_after))
-                kind = Kind::processors;
+                kind = DifferenceKind::processors;
             findings.add(kind, where, part.text, after.parts[i].text);
             break;
         }
@@ -155,16 +155,16 @@ bool compare_pieces(std::span<const Piece> before, std::span<const Piece> after,
     if (old.empty() && fresh.empty()) {
         const auto ends = std::ranges::mismatch(before, after, {}, &Piece::text, &Piece::text);
         if (ends.in1 == before.end() || ends.in2 == after.end()) return false;
-        findings.add(Kind::order, describe(ends.in1->place), ends.in1->text, ends.in2->text);
+        findings.add(DifferenceKind::order, describe(ends.in1->place), ends.in1->text, ends.in2->text);
         return true;
     }
     const std::size_t pairs = std::min({old.size(), fresh.size(), max_pairs});
     for (std::size_t i = 0; i < pairs; ++i)
         compare_line({old[i].text, fresh[i].text}, describe(fresh[i].place), findings);
     for (std::size_t i = pairs; i < std::min(old.size(), max_pairs); ++i)
-        findings.add(Kind::content, describe(old[i].place), old[i].text, "");
+        findings.add(DifferenceKind::content, describe(old[i].place), old[i].text, "");
     for (std::size_t i = pairs; i < std::min(fresh.size(), max_pairs); ++i)
-        findings.add(Kind::content, describe(fresh[i].place), "", fresh[i].text);
+        findings.add(DifferenceKind::content, describe(fresh[i].place), "", fresh[i].text);
     return true;
 }
 
@@ -172,8 +172,8 @@ void compare_line(const Pair& pair, std::string_view where, Findings& findings) 
     const Pair lines = cut(pair);
     const Surroundings& known = findings.surroundings();
     if (is_host_name(lines, known))
-        return findings.add(Kind::host_name, where, known.host_name_before, known.host_name_after);
-    if (are_same_words(lines)) return findings.add(Kind::word_order, where, lines.before, lines.after);
+        return findings.add(DifferenceKind::host_name, where, known.host_name_before, known.host_name_after);
+    if (are_same_words(lines)) return findings.add(DifferenceKind::word_order, where, lines.before, lines.after);
     // One class alone says most; of several, dates are recognised best and numbers worst.
     constexpr std::array all{times, randoms, paths, numbers};
     for (const TextClass& one : all)
@@ -182,7 +182,7 @@ void compare_line(const Pair& pair, std::string_view where, Findings& findings) 
         if (is_explained_by(lines, std::span(all).first(count), where, findings)) return;
     const std::size_t same = common_prefix(lines);
     const std::size_t begin = same - std::min(same, look_back);
-    findings.add(Kind::content, where, lines.before.substr(begin), lines.after.substr(begin));
+    findings.add(DifferenceKind::content, where, lines.before.substr(begin), lines.after.substr(begin));
 }
 
 bool looks_like_text(std::string_view bytes) noexcept {
@@ -196,7 +196,7 @@ void compare_text(const Pair& pair, Findings& findings) {
     const Pair longer = pair.before.size() < pair.after.size() ? Pair{pair.after, pair.before} : pair;
     if (longer.before.starts_with(longer.after)) {
         const std::size_t same = longer.after.size();
-        return findings.add(Kind::size,
+        return findings.add(DifferenceKind::size,
                             describe_line(1 + static_cast<std::size_t>(std::ranges::count(longer.after, '\n'))),
                             pair.before.substr(std::min(same, pair.before.size())),
                             pair.after.substr(std::min(same, pair.after.size())));
@@ -207,7 +207,7 @@ void compare_text(const Pair& pair, Findings& findings) {
     const std::vector<Piece> after = lines_of(pair.after);
     // Equal lines in an equal order: the last line of one has no end.
     if (!compare_pieces(before, after, describe_line, findings))
-        findings.add(Kind::size, describe_line(before.size()), fmt::format("{} bytes", pair.before.size()),
+        findings.add(DifferenceKind::size, describe_line(before.size()), fmt::format("{} bytes", pair.before.size()),
                      fmt::format("{} bytes", pair.after.size()));
 }
 

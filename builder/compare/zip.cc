@@ -106,14 +106,14 @@ void compare_zip_content(const ZipEntry& before, const ZipEntry& after, Findings
     const std::string place = "member " + printable(after.name);
     if (before.crc == after.crc && before.size == after.size) {
         if (before.packed != after.packed || before.method != after.method)
-            findings.add(Kind::compression, place, fmt::format("{} bytes", before.packed.size()),
+            findings.add(DifferenceKind::compression, place, fmt::format("{} bytes", before.packed.size()),
                          fmt::format("{} bytes", after.packed.size()));
         return;
     }
     const std::optional<std::string> first = zip_content(before, findings);
     const std::optional<std::string> second = first ? zip_content(after, findings) : std::nullopt;
     if (!first || !second)
-        return findings.add(Kind::content, place, fmt::format("crc {:08x}", before.crc),
+        return findings.add(DifferenceKind::content, place, fmt::format("crc {:08x}", before.crc),
                             fmt::format("crc {:08x}", after.crc));
     const Findings::Scope scope(findings, place);
     compare_inside({*first, *second}, findings);
@@ -132,8 +132,8 @@ bool compare_zip(const Pair& pair, Findings& findings) {
     const auto before = zip_entries(pair.before);
     const auto after = zip_entries(pair.after);
     if (!before || !after) return false;
-    compare_members(heads_of(*before), heads_of(*after), {Kind::zip_time, Kind::zip_attributes, Kind::zip_order},
-                    findings);
+    compare_members(heads_of(*before), heads_of(*after),
+                    {DifferenceKind::zip_time, DifferenceKind::zip_attributes, DifferenceKind::zip_order}, findings);
     std::map<std::string_view, std::size_t> places;
     for (std::size_t i = 0; i < before->size(); ++i) places.try_emplace((*before)[i].name, i);
     for (const ZipEntry& entry : *after) {
@@ -142,7 +142,7 @@ bool compare_zip(const Pair& pair, Findings& findings) {
         const ZipEntry* other = zip_entry_called(*before, places, entry.name);
         if (!other) continue;
         if (other->time != entry.time)
-            findings.add(Kind::zip_time, "member " + printable(entry.name), other->time, entry.time);
+            findings.add(DifferenceKind::zip_time, "member " + printable(entry.name), other->time, entry.time);
         compare_zip_content(*other, entry, findings);
     }
     return true;

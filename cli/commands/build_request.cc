@@ -67,6 +67,8 @@ std::vector<std::string> request_of(const BuildFlags& flags) {
     request.add("--target", flags.target);
     request.add("--context-modes", flags.context_modes);
     request.add("--timestamps", flags.timestamps);
+    request.add("--repro", flags.repro);
+    request.add("--format-version", flags.format_version);
     request.add("--label", flags.labels);
     request.add("--annotation", flags.annotations);
     request.add("--network", flags.network);

@@ -170,7 +170,7 @@ std::string diff_text(const ComparedPair& pair) {
         text += "\n";
         has_unknown = has_unknown || mark_of(file) == '<' || mark_of(file) == '>';
         for (const Finding& finding : file.findings.list)
-            if (finding.kind != builder::Kind::presence)
+            if (finding.kind != builder::DifferenceKind::presence)
                 text += fmt::format("    {}: {}\n", builder::about(finding.kind).name, finding_text(finding));
         if (file.findings.left_out > 0) text += fmt::format("    and {} more\n", file.findings.left_out);
     }

@@ -48,8 +48,8 @@ ImageComparison sample() {
     comparison.layers = {{0, 0, true, true}, {1, 1, false, false}};
     comparison.files = {file("/<b>", Presence::present, Presence::present, 1),
                         file("/new", Presence::absent, Presence::present, 1)};
-    comparison.files[0].findings = {{{builder::Kind::time, "line 3", "06:29:27", "06:30:01"}}, 2};
-    comparison.files[1].findings.list = {{builder::Kind::presence, "", "absent", "file, 14 B"}};
+    comparison.files[0].findings = {{{builder::DifferenceKind::time, "line 3", "06:29:27", "06:30:01"}}, 2};
+    comparison.files[1].findings.list = {{builder::DifferenceKind::presence, "", "absent", "file, 14 B"}};
     comparison.config = {{"config.Env", Json::array({"A=1"}), Json::array({"A=<2>"})}};
     return comparison;
 }

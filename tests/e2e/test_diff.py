@@ -103,7 +103,7 @@ class Diff(EndToEnd):
 
     def test_the_documentation_lists_every_kind(self):
         with open(os.path.join(ROOT, "builder", "compare", "kinds.cc"), encoding="utf-8") as file:
-            kinds = re.findall(r'KindInfo\{Kind::\w+,\s*"([^"]+)",\s*"([^"]+)",\s*"([^"]+)"\}', file.read())
+            kinds = re.findall(r'KindInfo\{DifferenceKind::\w+,\s*"([^"]+)",\s*"([^"]+)",\s*"([^"]+)"\}', file.read())
         with open(os.path.join(ROOT, "docs", "reproducible.md"), encoding="utf-8") as file:
             documentation = file.read()
         self.assertGreater(len(kinds), 40)

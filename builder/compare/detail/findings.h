@@ -26,7 +26,7 @@ class Findings {
     explicit Findings(const Surroundings& surroundings) : surroundings_(surroundings) {}
 
     /// Values may be any bytes; they are cut and made printable.
-    void add(Kind kind, std::string_view where, std::string_view before, std::string_view after);
+    void add(DifferenceKind kind, std::string_view where, std::string_view before, std::string_view after);
     /// How often add() was called.
     std::size_t count() const noexcept { return count_; }
     FileFindings take();
@@ -55,7 +55,7 @@ class Findings {
   private:
     const Surroundings& surroundings_;
     std::vector<Finding> list_;
-    std::map<Kind, std::size_t> kept_;  ///< findings of each kind in list_
+    std::map<DifferenceKind, std::size_t> kept_;  ///< findings of each kind in list_
     std::size_t count_ = 0;
     std::string prefix_;
     std::size_t depth_ = 0;
@@ -104,7 +104,7 @@ struct Member {
     std::string_view data;
 };
 struct MemberKinds {
-    Kind time, attributes, order;
+    DifferenceKind time, attributes, order;
 };
 /// What archives have in common: names, their order, times, owners, and then the members by name.
 void compare_members(const std::vector<Member>& before, const std::vector<Member>& after, const MemberKinds& kinds,
