@@ -32,15 +32,15 @@ builder::ArtifactFile read_file_argument(const std::string& text) {
 }
 
 Descriptor subject_at(const Reference& reference, const std::optional<std::string>& platform) {
-    const std::string what = "image " + reference.familiar();
-    return builder::ask_registry(what, [&]() -> Descriptor {
+    const std::string origin = "image " + reference.familiar();
+    return builder::ask_registry(origin, [&]() -> Descriptor {
         const builder::FetchedDocument document = builder::fetch_manifest(reference);
         Descriptor subject{
             .media_type = builder::document_type(document), .digest = document.digest, .size = document.bytes.size()};
         if (!platform) return subject;
         const auto wanted = layerstore::Platform::parse(*platform);
         if (!layerstore::is_index(subject.media_type)) throw Error(ErrorKind::usage, "--platform: is no index");
-        const auto index = layerstore::Index::parse(document.bytes, what);
+        const auto index = layerstore::Index::parse(document.bytes, origin);
         const Descriptor* found = index.find(wanted);
         if (!found) throw Error(ErrorKind::not_found, fmt::format("no image for {}", wanted.text()));
         return *found;
