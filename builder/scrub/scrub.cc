@@ -37,7 +37,8 @@ bool fits(const ScrubRule& rule, std::string_view path) noexcept {
 std::span<const ScrubRule> scrub_rules() noexcept { return scrub_table; }
 
 const ScrubRule* scrub_rule_for(const ImagePath& path) noexcept {
-    const auto found = std::ranges::find_if(scrub_table, [&](const ScrubRule& rule) { return fits(rule, path.bytes()); });
+    const auto found =
+        std::ranges::find_if(scrub_table, [&](const ScrubRule& rule) { return fits(rule, path.bytes()); });
     return found == scrub_table.end() ? nullptr : found;
 }
 

@@ -18,10 +18,11 @@
 namespace imgbuild::builder {
 
 struct ScrubRule {
-    std::string_view begins;  ///< of a path, "/var/cache/man/"; a whole path where `ends` is empty and it ends in no '/'
-    std::string_view ends;    ///< of the same path; may be empty
-    std::string_view kind;    ///< as reports of differences call it
-    std::string_view why;     ///< what is in it that differs, and why nothing needs it
+    std::string_view
+        begins;             ///< of a path, "/var/cache/man/"; a whole path where `ends` is empty and it ends in no '/'
+    std::string_view ends;  ///< of the same path; may be empty
+    std::string_view kind;  ///< as reports of differences call it
+    std::string_view why;   ///< what is in it that differs, and why nothing needs it
 };
 
 /// In the order of the page. The first that fits counts.

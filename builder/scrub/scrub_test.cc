@@ -35,19 +35,24 @@ std::string paths_of(const TreeDelta& delta) {
     return text;
 }
 
-std::string scrubbed(std::vector<Change> changes) { return paths_of(scrub(TreeDelta::build(std::move(changes))).delta); }
+std::string scrubbed(std::vector<Change> changes) {
+    return paths_of(scrub(TreeDelta::build(std::move(changes))).delta);
+}
 
 }  // namespace
 
 TEST_CASE("scrub: files that the table names go, and others stay") {
     CHECK(scrubbed({put("/var/log/dpkg.log"), put("/var/log/apt/term.log"), put("/var/logs"), put("/srv/var/log/x"),
                     put("/var/cache/ldconfig/aux-cache"), put("/var/cache/ldconfig/aux-cache2"), put("/etc/machine-id"),
-                    put("/etc/machine-id.d")}) == "/etc/machine-id.d /srv/var/log/x /var/cache/ldconfig/aux-cache2 /var/logs ");
+                    put("/etc/machine-id.d")}) ==
+          "/etc/machine-id.d /srv/var/log/x /var/cache/ldconfig/aux-cache2 /var/logs ");
 }
 
 TEST_CASE("scrub: directories, links, empty files and removals stay") {
-    CHECK(scrubbed({put_other("/var/log/nginx", EntryKind::directory), put("/var/log/nginx/empty.log", ""),
-                    put_other("/var/log/nginx/access.log", EntryKind::symlink), put("/var/log/nginx/error.log"),
+    CHECK(scrubbed({put_other("/var/log/nginx", EntryKind::directory),
+                    put("/var/log/nginx/empty.log", ""),
+                    put_other("/var/log/nginx/access.log", EntryKind::symlink),
+                    put("/var/log/nginx/error.log"),
                     {at("/var/log/old.log"), ChangeKind::remove, {}}}) ==
           "/var/log/nginx /var/log/nginx/access.log /var/log/nginx/empty.log /var/log/old.log ");
 }

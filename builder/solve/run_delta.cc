@@ -50,8 +50,8 @@ RunDelta run_delta(const TreeDelta& changes, const Tree& root, const RunDeltaRul
     const Scrubbed left = rules.scrub ? scrub(changes) : Scrubbed{changes};
     TreeDelta delta = layerstore::normalise(left.delta, root).delta;
     if (rules.times.are_kept())
-        delta = rules.saw_first_seen_times ? with_times_of_root(delta, root)
-                                           : with_touched_files(delta, left.delta, root);
+        delta =
+            rules.saw_first_seen_times ? with_times_of_root(delta, root) : with_touched_files(delta, left.delta, root);
     return {rules.times.seal(layerstore::complete_for(delta, root)), left.files};
 }
 

@@ -30,8 +30,9 @@ Change directory(std::string_view path, std::int64_t time) {
 }
 
 Tree root() {
-    return apply(Tree(), TreeDelta::build({directory("/d", 10), put("/d/a", 20), put("/d/b", 30), put("/h1", 40), put("/h2", 40)},
-                                          {{at("/h1"), at("/h2")}}));
+    return apply(Tree(), TreeDelta::build(
+                             {directory("/d", 10), put("/d/a", 20), put("/d/b", 30), put("/h1", 40), put("/h2", 40)},
+                             {{at("/h1"), at("/h2")}}));
 }
 
 // "/path@seconds" of all that is put but the root, in order.
@@ -40,9 +41,8 @@ std::string result_of(std::vector<Change> changes, const RunDeltaRules& rules) {
     const RunDelta left = run_delta(TreeDelta::build(std::move(changes)), root(), rules);
     for (const Change& change : left.delta.changes())
         if (!change.path.is_root())
-            text += change.path.absolute() + (change.kind == ChangeKind::remove
-                                                  ? "-"
-                                                  : "@" + std::to_string(change.entry.mtime.seconds)) + " ";
+            text += change.path.absolute() +
+                    (change.kind == ChangeKind::remove ? "-" : "@" + std::to_string(change.entry.mtime.seconds)) + " ";
     return text;
 }
 
@@ -79,7 +79,8 @@ TEST_CASE("a RUN's result with times kept: below a cache mount, an old file has 
 TEST_CASE("a RUN's result with --repro=strict: what the table names is as if it had not been written") {
     const std::vector<Change> changes{put("/d/a", 99, "new"), directory("/var", 99), directory("/var/log", 99),
                                       put("/var/log/dpkg.log", 99)};
-    CHECK(result_of(changes, {}) == "/d@315619200 /d/a@315619200 /var@315619200 /var/log@315619200 /var/log/dpkg.log@315619200 ");
+    CHECK(result_of(changes, {}) ==
+          "/d@315619200 /d/a@315619200 /var@315619200 /var/log@315619200 /var/log/dpkg.log@315619200 ");
     CHECK(result_of(changes, strict) == "/d@315619200 /d/a@315619200 /var@315619200 /var/log@315619200 ");
     CHECK(run_delta(TreeDelta::build(changes), root(), strict).scrubbed == 1);
     CHECK(run_delta(TreeDelta::build(changes), root(), {}).scrubbed == 0);

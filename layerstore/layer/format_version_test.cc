@@ -58,9 +58,7 @@ class GoldenLayer {
         changes_.push_back({ImagePath::clean("/opaque"), ChangeKind::empty, directory});
     }
 
-    TreeDelta delta() const {
-        return TreeDelta::build(changes_, {{ImagePath::clean("/a"), ImagePath::clean("/b")}});
-    }
+    TreeDelta delta() const { return TreeDelta::build(changes_, {{ImagePath::clean("/a"), ImagePath::clean("/b")}}); }
 
     ContentSources contents;
 

@@ -149,7 +149,7 @@ class Outputs(EndToEnd):
         self.build("-o", f"type=oci,tar=false,dest={place},annotation.org.Example=a,annotation[linux/amd64].b=c,"
                    "annotation-manifest-descriptor.d=e", "--platform", "linux/amd64", files)
         image = open_layout(place)
-        self.assertEqual(image.manifest["annotations"], {"b": "c", "org.Example": "a"})
+        self.assertEqual(image.manifest["annotations"], {"b": "c", "io.imgbuild.format-version": "1", "org.Example": "a"})
         self.assertEqual(image.descriptor["annotations"]["d"], "e")
         self.refuse("-o", f"type=oci,dest={self.path('x')},annotation-index.a=b", files, status=2,
                     says="a build for one platform makes no index")
