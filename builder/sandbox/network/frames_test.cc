@@ -2,6 +2,7 @@
 #include "builder/sandbox/network/frames.h"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 #include <sys/socket.h>
 
 #include <array>
