@@ -2,8 +2,8 @@
 #include "builder/sandbox/network/frames.h"
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <string>
