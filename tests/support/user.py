@@ -76,9 +76,14 @@ def users_go_away_afterwards():
         yield
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with locked():
-                for name in (NAME, LONELY_NAME):
-                    subprocess.run(["userdel", "--force", name], check=False, capture_output=True)
+            remove_users()
+
+
+def remove_users():
+    """Takes the users away again; fine when there are none."""
+    with locked():
+        for name in (NAME, LONELY_NAME):
+            subprocess.run(["userdel", "--force", name], check=False, capture_output=True)
 
 
 def become_ordinary_user(case):

@@ -49,7 +49,7 @@ def ordinary_user(rung):
     except subprocess.CalledProcessError as failed:
         raise unittest.SkipTest(f"{failed.cmd[0]}: {failed.stderr.decode(errors='replace').strip()}") from failed
     finally:
-        users.remove_ordinary_user()
+        users.remove_users()
 
 
 def run_tests(rung, programs, options):
