@@ -42,8 +42,9 @@ compile() { # FOLDER MESON-OPTION…
 }
 
 run_rooms() { # FOLDER MESON-TEST-OPTION…
-  # Its failures are counted from the log, together with everything else.
-  meson test -C "$1" --print-errorlogs "${@:2}" </dev/null || true
+  # Its failures are counted from the log, together with everything else. One more at once than processors: commands in
+  # sandboxes wait, too.
+  meson test -C "$1" --num-processes "$(($(nproc) + 1))" --print-errorlogs "${@:2}" </dev/null || true
   cp "$1/meson-logs/testlog.json" "$results/$(basename "$1").json"
 }
 
