@@ -2,8 +2,10 @@
 """--timestamps: times that files have in layers, what commands see of them, and what is built again for them."""
 
 import os
+import re
 import shutil
 import tarfile
+import unittest
 
 from support.bases import debian_tar
 from support.case import EndToEnd, Link, need_tool
@@ -185,3 +187,43 @@ class CacheMounts(EndToEnd):
             self.assertEqual(made(word, time, way), (changed, [word, word]), way)
             # Nothing changed but the time.
             self.assertEqual(made(word, LATE, way), ([], [word, word]), way)
+
+
+BUILD_CRATES = """FROM cargo
+COPY src /src
+RUN --mount=type=cache,target=/cache cd /src && CARGO_HOME=/cache/home CARGO_TARGET_DIR=/cache/target \\
+    cargo build --offline --verbose 2>/log && /cache/target/debug/app >/says
+"""
+
+
+@unittest.skipUnless(os.environ.get("IMGBUILD_TEST_CARGO"),
+                     "the toolchain takes 0.8 GB: IMGBUILD_TEST_CARGO=1 has it fetched")
+class Crates(EndToEnd):
+    def test_cargo_compiles_the_crate_that_changed_and_no_other(self):
+        self.imgbuild("import", debian_tar("cargo,libc6-dev,gcc"), "cargo")
+        files = self.context({
+            "Buildfile": BUILD_CRATES,
+            "src/Cargo.toml": '[package]\nname = "app"\nversion = "1.0.0"\n[dependencies]\nlib = { path = "lib" }\n',
+            "src/src/main.rs": "",
+            "src/lib/Cargo.toml": '[package]\nname = "lib"\nversion = "1.0.0"\n',
+            "src/lib/src/lib.rs": "pub fn f() {}\n"})
+
+        def compiled(word, time):
+            """The crates that were compiled, and what the program says, once its source says this word and is of that
+            time."""
+            path = os.path.join(files, "src", "src", "main.rs")
+            with open(path, "w", encoding="ascii") as file:
+                file.write(f'fn main() {{ lib::f(); println!("{word}"); }}\n')
+            os.utime(path, (time, time))
+            out = self.path("out")
+            shutil.rmtree(out, ignore_errors=True)
+            self.build("--no-cache", "-o", f"type=local,dest={out}", files)
+            with open(os.path.join(out, "log"), encoding="utf-8") as log:
+                crates = re.findall(r"^ +Compiling (\w+)", log.read(), re.MULTILINE)
+            with open(os.path.join(out, "says"), encoding="ascii") as says:
+                return crates, says.read().strip()
+
+        self.assertEqual(compiled("one", LATE), (["lib", "app"], "one"))
+        self.assertEqual(compiled("two", OLD), (["app"], "two"))
+        self.assertEqual(compiled("two", LATE), ([], "two"))
+        self.assertEqual(compiled("one", OLD), (["app"], "one"))
