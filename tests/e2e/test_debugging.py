@@ -74,10 +74,11 @@ class Terminal:
     def ask(self, command):
         """Types a command and gives what it printed."""
         since = len(self.said)
-        mark = f"done{since}"
-        self.type(f"{command}; echo do''ne{since}\n")
+        mark, typed = f"done{since}", f"do''ne{since}"
+        self.type(f"{command}; echo {typed}\n")
         self.wait_for(mark + "\r\n", since)
-        return self.said[since:].split("\n", 1)[1].split(mark)[0]
+        # What is typed before the prompt stands is shown twice: by the terminal, and by the shell that edits the line.
+        return self.said[since:].split(mark)[0].rsplit(typed, 1)[1].split("\n", 1)[1]
 
     def type(self, text):
         os.write(self.main, text.encode())
