@@ -5,7 +5,7 @@ import os
 import subprocess
 
 from support.actions import MAIN, READ, WRITE, ActionsServer
-from support.caches import BUILDFILE, Exchange
+from support.caches import Exchange
 
 RANDOM = "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /uuid\nCOPY source /\n"
 TOPIC = "refs/pull/7/merge"
@@ -102,11 +102,7 @@ class Jobs(Actions):
         self.assertEqual(len(self.server.entries), known)
 
     def test_a_failed_build_leaves_what_it_finished(self):
-        self.change("Buildfile", BUILDFILE + "RUN false\n")
-        self.build(self.to(mode="max"), self.files, status=1)
-        self.forget()
-        self.change("Buildfile", BUILDFILE)
-        self.digest(self.source(), "--require-cached")
+        self.assert_a_failed_build_leaves_what_it_finished()
 
     def test_jobs_that_export_at_once_lose_nothing(self):
         folders = [self.context({"Buildfile": f"FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /{number}\n"},

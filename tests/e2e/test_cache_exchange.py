@@ -68,11 +68,7 @@ class Caches(Exchange):
         self.assert_store_is_sound()
 
     def test_a_failed_build_leaves_what_it_finished(self):
-        self.change("Buildfile", BUILDFILE + "RUN false\n")
-        self.build(self.to(mode="max"), self.files, status=1)
-        self.forget()
-        self.change("Buildfile", BUILDFILE)
-        self.digest(self.source(), "--require-cached")
+        self.assert_a_failed_build_leaves_what_it_finished()
 
     def test_what_no_build_uses_is_dropped(self):
         need_tool("zstd")

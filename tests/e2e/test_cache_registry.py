@@ -53,11 +53,7 @@ class Registry(RegistryExchange):
         self.assert_store_is_sound()
 
     def test_a_failed_build_leaves_what_it_finished(self):
-        self.change("Buildfile", BUILDFILE + "RUN false\n")
-        self.build(self.to(mode="max"), self.files, status=1)
-        self.forget()
-        self.change("Buildfile", BUILDFILE)
-        self.digest(self.source(), "--require-cached")
+        self.assert_a_failed_build_leaves_what_it_finished()
 
     def test_a_build_that_is_killed_leaves_what_it_finished(self):
         self.change("Buildfile", f"FROM busybox\n{RANDOM}\nRUN sleep 100\n")

@@ -16,7 +16,6 @@ import signal
 import socket
 import subprocess
 import termios
-import time
 import unittest
 
 from escape.attempts import ATTEMPTS, BY_USER, HELD_BY_SCOPES, OPEN_WITH_SHARED_PROCESSES, RUNGS
@@ -286,13 +285,6 @@ class Escape(EndToEnd):
                 self.finish(process, status, limit=10)
                 self.wait_until(lambda: self.sleepers() == 0)
                 self.assertEqual(mounts(self.folder), before)
-
-    def wait_until(self, condition):
-        for _ in range(400):
-            if condition():
-                return
-            time.sleep(0.05)
-        self.fail("it does not come to this")
 
     def sleepers(self):
         """How many commands of the build run."""

@@ -205,13 +205,6 @@ class Network(EndToEnd):
                 found[int(pid)] = (before.partition("(")[2], int(fields[1]), int(fields[3]))
         return found
 
-    def wait_until(self, condition):
-        for _ in range(400):
-            if condition():
-                return
-            time.sleep(0.05)
-        self.fail("it does not come to this")
-
 
 if __name__ == "__main__":
     unittest.main()

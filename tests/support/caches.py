@@ -97,6 +97,13 @@ class Exchange(EndToEnd):
         """The other builder: a store with nothing in it."""
         shutil.rmtree(self.store)
 
+    def assert_a_failed_build_leaves_what_it_finished(self):
+        self.change("Buildfile", BUILDFILE + "RUN false\n")
+        self.build(self.to(mode="max"), self.files, status=1)
+        self.forget()
+        self.change("Buildfile", BUILDFILE)
+        self.digest(self.source(), "--require-cached")
+
     def digest(self, *arguments):
         return self.imgbuild("build", "-q", *arguments, self.files).digest
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -139,6 +140,14 @@ class EndToEnd(unittest.TestCase):
         for stream in (process.stdin, process.stdout, process.stderr):
             if stream:
                 stream.close()
+
+    def wait_until(self, condition):
+        """Until it holds; fails the case where that takes 20 seconds."""
+        for _ in range(400):
+            if condition():
+                return
+            time.sleep(0.05)
+        self.fail("it does not come to this")
 
     def finish(self, process, status=0, limit=COMMAND_LIMIT_SECONDS):
         """Waits for a started program and checks its exit status (any, when status is None)."""
