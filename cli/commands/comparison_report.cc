@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/text.h"
+#include "cli/common/option_values.h"
 
 namespace imgbuild::cli {
 namespace {
@@ -217,6 +218,11 @@ Json comparison_json(const ComparedPair& pair) {
             {"sharedLayersKnown", pair.comparison.knows_shared},
             {"files", std::move(files)},
             {"config", std::move(config)}};
+}
+
+void check_report_format(const std::optional<std::string>& format) {
+    if (format && *format != "text" && *format != "json" && *format != "html")
+        refuse_value("--format", *format, "no such format", "there are text, json and html");
 }
 
 }  // namespace imgbuild::cli

@@ -41,4 +41,7 @@ std::string cause_text(const ComparedPair& pair);
 /// Both of these for programs.
 Json comparison_json(const ComparedPair& pair);
 
+/// Error{usage} where --format names no report.
+void check_report_format(const std::optional<std::string>& format);
+
 }  // namespace imgbuild::cli

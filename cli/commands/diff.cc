@@ -43,9 +43,7 @@ int run_diff(Arguments arguments) {
     add_platform(options, platform);
     add_common(options, common);
     if (!parse_or_help(options, arguments)) return exit_status::ok;
-    if (format && *format != "text" && *format != "json" && *format != "html")
-        throw Error(ErrorKind::usage, fmt::format("--format: {}: no such format", printable(*format)),
-                    "there are text, json and html");
+    check_report_format(format);
 
     const std::unique_ptr<layerstore::Store> store = open_store(common);
     DiffOperands operands(*store, platform, offline);

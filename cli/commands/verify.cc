@@ -358,9 +358,7 @@ class ImageVerification {
 int run_verify(Arguments arguments) {
     BuildFlags flags;
     if (!read_build_flags("verify", arguments, flags)) return exit_status::ok;
-    if (flags.format && *flags.format != "text" && *flags.format != "json" && *flags.format != "html")
-        throw Error(ErrorKind::usage, fmt::format("--format: {}: no such format", printable(*flags.format)),
-                    "there are text, json and html");
+    check_report_format(flags.format);
     if (!flags.twice) return ImageVerification(std::move(flags), arguments).run();
     if (flags.context)
         throw Error(ErrorKind::usage, fmt::format("verify --twice: {}: one word too many", printable(*flags.context)),
