@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/comparison_page.h"
